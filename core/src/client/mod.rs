@@ -1,0 +1,212 @@
+//! One browser session: one socket, its rooms, what each of them still has to bring to the relay,
+//! and when to try again. A pure machine: `client-wasm` drives it in the browser, the simulation
+//! in a loop.
+
+mod backoff;
+mod machine;
+mod outbox;
+mod room;
+
+use bytes::Bytes;
+
+pub use machine::{Client, Settings};
+pub use room::{Room, RoomState, Saved, Storage};
+
+use crate::error::Error;
+use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
+use crate::time::Time;
+use crate::wire::awareness::AwarenessEntry;
+
+/// A room of this session; never used twice, so a late answer cannot reach a newer room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomKey(pub u64);
+
+/// A record of the device's store: one update of a room, in the order of `index`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its place in the device's log of the room; the first one is 1.
+    pub index: u64,
+    /// The number of the edit when it is one of this device's own, `None` for updates of others.
+    pub number: Option<EditNumber>,
+    /// A Yjs v1 update.
+    pub update: Bytes,
+}
+
+/// What the device's store keeps of a room beside its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// The history of the copy, when the relay ever told.
+    pub lineage: Option<Lineage>,
+    /// Where in the relay's log the copy stands.
+    pub epoch: Epoch,
+    /// See `epoch`.
+    pub sequence: Sequence,
+    /// The last own edit that is durable on the relay.
+    pub durable: EditNumber,
+}
+
+/// What a device has of a room: the answer to [`Output::Load`].
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct StoredCopy {
+    /// `None` when the device never had the room.
+    pub meta: Option<Meta>,
+    /// All updates in one, when the log was folded: stands before the records.
+    pub snapshot: Option<Bytes>,
+    /// The records since, by index.
+    pub records: Vec<Record>,
+}
+
+/// One write to the device's store; all writes of a room happen in the order they are given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Write {
+    /// Add a record.
+    Append(Record),
+    /// Replace what is kept beside the records.
+    SetMeta(Meta),
+    /// Replace the snapshot, and drop the records up to this index that are no pending edits of
+    /// this device (`number` is `None`, or at most `durable`).
+    Fold {
+        /// The last folded record.
+        through: u64,
+        /// The new snapshot.
+        snapshot: Bytes,
+        /// The last own edit that may go.
+        durable: EditNumber,
+    },
+}
+
+/// What happens to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// The app wants a room; its key comes from [`Client::next_key`].
+    Open {
+        /// The key.
+        key: RoomKey,
+        /// The room.
+        name: RoomName,
+        /// The client id to write under: 32 random bits, new for every opened room.
+        client: ClientId,
+    },
+    /// The app is done with a room.
+    Close {
+        /// The room.
+        key: RoomKey,
+    },
+    /// The device's store has answered [`Output::Load`].
+    Loaded {
+        /// The room.
+        key: RoomKey,
+        /// What the device has, or why it cannot say. After an error the session keeps the room
+        /// in memory only.
+        copy: Result<StoredCopy, Error>,
+    },
+    /// The device's store has written everything up to this ticket of [`Output::Write`].
+    Written {
+        /// The room.
+        key: RoomKey,
+        /// The ticket.
+        ticket: u64,
+    },
+    /// The device's store fails; from here on the room lives in memory only.
+    WriteFailed {
+        /// The room.
+        key: RoomKey,
+        /// Why.
+        error: Error,
+    },
+    /// The app shows something to the others, as JSON, or nothing any more.
+    SetPresence {
+        /// The room.
+        key: RoomKey,
+        /// JSON text.
+        state: Option<String>,
+    },
+    /// The socket asked for by [`Output::Connect`] is open with the subprotocol agreed.
+    SocketOpened {
+        /// The token for this attempt; empty when there is none.
+        token: String,
+    },
+    /// A binary frame arrived.
+    SocketFrame(Bytes),
+    /// The socket was closed or never opened, or the token callback failed.
+    SocketClosed {
+        /// Why, when the shell knows (a failed token callback).
+        error: Option<Error>,
+    },
+    /// A hint that the network may be back, or that time was lost (the `online` event, the page
+    /// became visible, the clock jumped): probe the socket or try to connect now.
+    Probe,
+    /// Time has passed, or edits were made through [`Client::room_mut`].
+    Tick,
+}
+
+/// What a session wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Get a token, then open a socket; any earlier socket is gone.
+    Connect,
+    /// Send a binary frame.
+    Frame(Bytes),
+    /// Close the socket; [`Input::SocketClosed`] is not needed any more.
+    Disconnect,
+    /// Read what the device has of a room; [`Input::Loaded`] follows.
+    Load {
+        /// The room.
+        key: RoomKey,
+        /// Its name.
+        name: RoomName,
+    },
+    /// Write to the device's store; [`Input::Written`] with the ticket follows.
+    Write {
+        /// The room.
+        key: RoomKey,
+        /// Its name.
+        name: RoomName,
+        /// Rises with every write of the room.
+        ticket: u64,
+        /// What to write, all or nothing.
+        writes: Vec<Write>,
+    },
+    /// Tell the app.
+    Event {
+        /// The room.
+        key: RoomKey,
+        /// What happened.
+        event: Event,
+    },
+    /// Nothing more to do before this time, or before the next input.
+    Idle {
+        /// When to hand in [`Input::Tick`].
+        wake: Option<Time>,
+    },
+}
+
+/// What an app may want to know of a room. State is read from [`Room`]; events say that it changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// What the device had is in the document.
+    Loaded,
+    /// The document has everything that the relay had when this session (re)joined.
+    Synced,
+    /// [`Room::state`] changed.
+    StateChanged,
+    /// [`Room::saved`] changed.
+    SavedChanged,
+    /// The document changed: texts that are observed have changes to take.
+    DocumentChanged,
+    /// Others' presence changed; `None` as state means gone.
+    PresenceChanged(Vec<AwarenessEntry>),
+    /// An own edit was refused; it stays in this document and on this device.
+    Refused {
+        /// Its number.
+        number: EditNumber,
+        /// Why.
+        error: Error,
+    },
+    /// The device's store failed; the room goes on in memory.
+    StorageLost(Error),
+}

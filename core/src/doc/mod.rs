@@ -1,0 +1,9 @@
+//! The document: the guard before all bytes from a peer, byte-level merging, and the replica.
+//!
+//! This is the only module that names yrs.
+
+pub mod guard;
+pub mod known;
+pub mod replica;
+pub mod splice;
+mod walk;

@@ -1,0 +1,66 @@
+//! Every limit in one place: what it bounds, its default, and the error code when it is passed.
+
+use std::time::Duration;
+
+/// The limits of a relay, a room and a connection. `Default` is what the documentation promises.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// One WebSocket frame, in bytes (`frame.too_large`).
+    pub frame_bytes_max: usize,
+    /// One update inside a frame, in bytes (`update.too_large`).
+    pub update_bytes_max: usize,
+    /// Structs in one update (`update.too_large`).
+    pub update_blocks_max: u64,
+    /// Distinct clients in one update (`update.too_large`).
+    pub update_clients_max: u64,
+    /// Nesting of a value inside an update (`update.malformed`).
+    pub value_depth_max: usize,
+    /// Entries of a state vector (`frame.malformed`).
+    pub state_vector_clients_max: u64,
+    /// Rooms joined over one connection at the same time (`room.too_many`).
+    pub rooms_per_connection_max: usize,
+    /// Connections in one room at the same time (`room.full`).
+    pub members_per_room_max: usize,
+    /// One presence state as JSON, in bytes (`presence.too_large`).
+    pub presence_bytes_max: usize,
+    /// Presence states that one y-websocket connection may speak for (`presence.too_many`).
+    pub presence_clients_per_member_max: usize,
+    /// Live messages waiting for a slow reader, in bytes (`connection.too_slow`).
+    pub send_queue_bytes_max: usize,
+    /// Updates accepted into memory of one room that wait for the disk, in bytes (`relay.degraded`).
+    pub undurable_bytes_max: usize,
+    /// One piece of a first sync, in bytes.
+    pub sync_chunk_bytes: usize,
+    /// Time from connecting to the hello message (`connection.hello_timeout`).
+    pub hello_timeout: Duration,
+    /// Silence after which a connection counts as dead (`connection.idle`).
+    pub idle_timeout: Duration,
+    /// How long an empty, clean room stays in memory.
+    pub room_linger: Duration,
+    /// Size of a room's log tail at which it is folded into the snapshot, in bytes.
+    pub tail_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: 8 << 20,
+            update_bytes_max: (8 << 20) - 1024,
+            update_blocks_max: 1_000_000,
+            update_clients_max: 10_000,
+            value_depth_max: 64,
+            state_vector_clients_max: 100_000,
+            rooms_per_connection_max: 128,
+            members_per_room_max: 1_000,
+            presence_bytes_max: 16 << 10,
+            presence_clients_per_member_max: 16,
+            send_queue_bytes_max: 1 << 20,
+            undurable_bytes_max: 32 << 20,
+            sync_chunk_bytes: 256 << 10,
+            hello_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            room_linger: Duration::from_secs(30),
+            tail_bytes_max: 1 << 20,
+        }
+    }
+}

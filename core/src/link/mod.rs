@@ -1,0 +1,143 @@
+//! One connection on the relay: frames of its protocol to room inputs, room messages to frames.
+//! A pure machine: the relay's connection task drives it on tokio, the simulation in a loop.
+
+mod v1;
+mod y_websocket;
+
+use bytes::Bytes;
+
+use crate::ids::{Channel, RoomName, SessionKey};
+use crate::limits::Limits;
+use crate::room::{JoinRequest, RoomMessage};
+use crate::time::Time;
+use crate::{ids::EditNumber, wire::awareness::AwarenessEntry, wire::v1::EditKind};
+
+/// What happens to a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// A binary frame arrived.
+    Frame(Bytes),
+    /// A text frame arrived; no protocol here uses them.
+    TextFrame,
+    /// The transport saw a sign of life (a WebSocket ping or pong).
+    Alive,
+    /// A room speaks to this connection.
+    Room {
+        /// The channel that the room was entered under.
+        channel: Channel,
+        /// What it says.
+        message: RoomMessage,
+    },
+    /// The queue towards the peer is over its limit.
+    TooSlow,
+    /// The relay is shutting down.
+    Drain {
+        /// How long the peer should wait before it comes back, in milliseconds.
+        retry_after_ms: u64,
+    },
+}
+
+/// What a connection wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send a binary frame.
+    Frame(Bytes),
+    /// Hand this to a room. The shell keeps, for each channel, the room and the member id it
+    /// drew at `Join`, and forgets them at `Leave`.
+    Room {
+        /// Which of the connection's rooms.
+        channel: Channel,
+        /// What for.
+        request: RoomRequest,
+    },
+    /// Send a transport-level ping.
+    Ping,
+    /// Close the connection after what was sent so far. The last output.
+    Close {
+        /// WebSocket close code.
+        code: u16,
+        /// The text form of the error code; ASCII, short.
+        reason: &'static str,
+    },
+    /// Nothing more to do before this time, or before the next input.
+    Idle {
+        /// When to call `poll` again.
+        wake: Option<Time>,
+    },
+}
+
+/// What a connection wants of a room: [`crate::room::Input`] without the member, which the shell adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomRequest {
+    /// Enter.
+    Join {
+        /// The room.
+        room: RoomName,
+        /// What it asks for.
+        request: Box<JoinRequest>,
+    },
+    /// Leave.
+    Leave,
+    /// Edit.
+    Edit {
+        /// The sender's number.
+        number: EditNumber,
+        /// Live edit or difference.
+        kind: EditKind,
+        /// The update, not checked yet.
+        update: Bytes,
+    },
+    /// Show presence under the joined client id.
+    SetPresence(Option<String>),
+    /// Show presence under own clocks.
+    Awareness(Vec<AwarenessEntry>),
+    /// Ask for what a state vector lacks.
+    Query {
+        /// The state vector, encoded.
+        state_vector: Bytes,
+    },
+}
+
+/// The machine of one connection, whatever its protocol.
+#[derive(Debug)]
+pub struct Link(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    V1(v1::V1Link),
+    YWebsocket(y_websocket::YWebsocketLink),
+}
+
+impl Link {
+    /// A connection that speaks `coweave.v1`.
+    #[must_use]
+    pub fn v1(limits: Limits, now: Time) -> Self {
+        Self(Kind::V1(v1::V1Link::new(limits, now)))
+    }
+
+    /// A connection of a y-websocket client for the room in its path. The key stands in for the
+    /// session that the protocol does not have; it has to be random.
+    #[must_use]
+    pub fn y_websocket(room: RoomName, session: SessionKey, limits: Limits, now: Time) -> Self {
+        Self(Kind::YWebsocket(y_websocket::YWebsocketLink::new(room, session, limits, now)))
+    }
+
+    /// Takes an input. After `Close` was given, inputs are ignored.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        match &mut self.0 {
+            Kind::V1(link) => link.handle(input, now),
+            Kind::YWebsocket(link) => link.handle(input, now),
+        }
+    }
+
+    /// What to do next; call again until it answers [`Output::Idle`] or [`Output::Close`].
+    pub fn poll(&mut self, now: Time) -> Output {
+        match &mut self.0 {
+            Kind::V1(link) => link.poll(now),
+            Kind::YWebsocket(link) => link.poll(now),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One room on the relay: members, the order of updates, the place in the log, acknowledgements,
+//! presence. A pure machine: the relay's room task drives it on tokio, the simulation in a loop.
+
+mod machine;
+
+use bytes::Bytes;
+
+pub use machine::Room;
+
+use crate::error::Error;
+use crate::ids::{ClientId, EditNumber, Epoch, Lineage, MemberId, Sequence, SessionKey};
+use crate::time::Time;
+use crate::wire::awareness::AwarenessEntry;
+use crate::wire::v1::{EditKind, Joined};
+
+/// What the store knows of a room: given to [`Room::open`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRoom {
+    /// The history of the room, drawn when it was created.
+    pub lineage: Lineage,
+    /// How often its log was started anew.
+    pub epoch: Epoch,
+    /// All updates up to a sequence, merged into one.
+    pub snapshot: Option<(Sequence, Bytes)>,
+    /// The updates since, in order and without a gap.
+    pub tail: Vec<(Sequence, Bytes)>,
+}
+
+/// What a connection asks for when it enters a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// The session behind the connection.
+    pub session: SessionKey,
+    /// The client id it will write under, when it said so.
+    pub client: Option<ClientId>,
+    /// The history of its copy, when it has one and its protocol can say so.
+    pub lineage: Option<Lineage>,
+    /// Where its copy stands in the log.
+    pub epoch: Epoch,
+    /// See `epoch`; 0 when unknown.
+    pub sequence: Sequence,
+    /// Its state vector, encoded.
+    pub state_vector: Bytes,
+    /// What its protocol can carry.
+    pub protocol: Protocol,
+}
+
+/// The protocol of a member, as far as the room has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `coweave.v1`.
+    V1,
+    /// y-websocket: drops presence that is not renewed within 30 s, knows no acknowledgement.
+    YWebsocket,
+}
+
+/// What happens to a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Input {
+    /// A connection enters.
+    Join {
+        /// The new member.
+        member: MemberId,
+        /// What it asks for.
+        request: Box<JoinRequest>,
+    },
+    /// A member is gone, by its own wish or because its connection is.
+    Leave {
+        /// The member.
+        member: MemberId,
+    },
+    /// A member sends an edit.
+    Edit {
+        /// The sender.
+        member: MemberId,
+        /// Its number, for acknowledgements; y-websocket links count by themselves.
+        number: EditNumber,
+        /// Live edit or difference.
+        kind: EditKind,
+        /// A Yjs v1 update, not checked yet.
+        update: Bytes,
+    },
+    /// A member shows something, under the client id of its join request.
+    SetPresence {
+        /// The member.
+        member: MemberId,
+        /// JSON text, or `None` when it shows nothing any more.
+        state: Option<String>,
+    },
+    /// A member of an outside protocol sends an awareness update.
+    Awareness {
+        /// The member.
+        member: MemberId,
+        /// Its entries.
+        entries: Vec<AwarenessEntry>,
+    },
+    /// A member of an outside protocol asks for what its state vector lacks.
+    Query {
+        /// The member.
+        member: MemberId,
+        /// Its state vector, encoded.
+        state_vector: Bytes,
+    },
+    /// The store has flushed everything up to here.
+    Durable {
+        /// The last flushed sequence.
+        through: Sequence,
+    },
+    /// The store fails; what was appended is tried again by the shell.
+    StoreFailed {
+        /// Why, in words for the members.
+        error: Error,
+    },
+    /// The store has replaced its snapshot (the answer to [`Output::Compact`]).
+    Compacted {
+        /// The sequence the snapshot reaches to.
+        through: Sequence,
+        /// The snapshot.
+        snapshot: Bytes,
+    },
+    /// The snapshot of [`Output::Compact`] could not be stored; the log stays as it is.
+    CompactFailed,
+    /// The relay is shutting down: nobody may enter any more.
+    Drain,
+}
+
+/// What a room wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Output {
+    /// Send to one member.
+    Send {
+        /// The receiver.
+        to: MemberId,
+        /// What.
+        message: RoomMessage,
+    },
+    /// Send to all members but one.
+    Broadcast {
+        /// Who is left out: the sender.
+        except: Option<MemberId>,
+        /// What.
+        message: RoomMessage,
+    },
+    /// Append to the log; [`Input::Durable`] follows after the flush.
+    Append {
+        /// The place in the log, one above the last.
+        sequence: Sequence,
+        /// The update, checked.
+        update: Bytes,
+    },
+    /// Store this snapshot, and forget the log up to it.
+    Compact {
+        /// The sequence the snapshot reaches to, durable already.
+        through: Sequence,
+        /// All updates up to it in one.
+        snapshot: Bytes,
+    },
+    /// Nobody is here and all is durable: drop the room. Only given after [`Room::poll`] found
+    /// the room empty and clean for the linger time; any input takes it back.
+    Unload,
+    /// Nothing more to do before this time, or before the next input.
+    Idle {
+        /// When to call [`Room::poll`] again.
+        wake: Option<Time>,
+    },
+}
+
+/// A message from a room to a member, before its protocol gives it bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomMessage {
+    /// The member is in. The updates bring it up to date, in this order; a live update never
+    /// overtakes them.
+    Joined {
+        /// What the wire says of it.
+        joined: Joined,
+        /// Complete updates, to be applied in order.
+        updates: Vec<Bytes>,
+    },
+    /// An answer to [`Input::Query`]: complete updates, to be applied in order.
+    Difference {
+        /// The updates; may be empty.
+        updates: Vec<Bytes>,
+    },
+    /// An update of somebody else.
+    Update {
+        /// Its place in the log.
+        sequence: Sequence,
+        /// The update.
+        update: Bytes,
+    },
+    /// How far the member's own edits have come.
+    Ack {
+        /// Everything up to here is in the room's order.
+        accepted: EditNumber,
+        /// Everything up to here is on disk.
+        durable: EditNumber,
+        /// The last sequence that the member has been sent or has written itself.
+        sequence: Sequence,
+    },
+    /// An edit was not taken.
+    Refused {
+        /// Its number.
+        number: EditNumber,
+        /// Why.
+        error: Error,
+    },
+    /// Presence states that changed.
+    Presence {
+        /// The states, with the room's clocks.
+        entries: Vec<AwarenessEntry>,
+    },
+    /// Whether edits reach the disk.
+    Durability {
+        /// `None` when all is well.
+        degraded: Option<Error>,
+    },
+    /// The membership ends.
+    End {
+        /// Why.
+        error: Error,
+    },
+}

@@ -1,0 +1,1 @@
+//! Awareness updates of y-protocols: who shows what, with a clock per client.

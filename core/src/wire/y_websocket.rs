@@ -1,0 +1,1 @@
+//! The y-websocket protocol: one room per socket, one message per frame.

@@ -2,13 +2,13 @@
 //!
 //! A struct of a v1 update means the same wherever it stands, so merging is: for every client the
 //! structs one after the other, without those that are there already. It takes linear time and
-//! works on updates that passed the guard, in the order of a log: each client's structs begin at or
-//! before the end of those that came earlier.
+//! works on updates that passed the guard, in the order of a log: in each of them, a client's structs
+//! begin at or before the end of those in the earlier ones.
 
 use std::collections::BTreeMap;
 
 use super::known::Known;
-use super::walk::{Block, HAS_ORIGIN, HAS_PARENT_KEY, Id, Kind, Visit, skip_value, walk};
+use super::walk::{Block, HAS_ORIGIN, HAS_PARENT_KEY, Id, Kind, Visit, read_block, skip_value, walk};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::wire::primitive::{Reader, write_string, write_var};
@@ -69,7 +69,7 @@ impl<'a> Visit<'a> for Reach {
         Ok(())
     }
 
-    fn deletions(&mut self, _client: ClientId) -> Result<(), Error> {
+    fn deletions(&mut self, _client: ClientId, _ranges: u64) -> Result<(), Error> {
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl<'a> Visit<'a> for Splice<'_> {
         Ok(())
     }
 
-    fn deletions(&mut self, _client: ClientId) -> Result<(), Error> {
+    fn deletions(&mut self, _client: ClientId, _ranges: u64) -> Result<(), Error> {
         Ok(())
     }
 
@@ -194,12 +194,12 @@ impl Structs {
         let Some(offset) = self.next.checked_sub(block.id.clock) else {
             return Err(hole(block.id.client, self.next));
         };
-        self.next = block.end();
         if offset > 0 {
-            self.close();
-            self.blocks += 1;
-            return cut(block, offset, &mut self.bytes);
+            let mut bytes = Vec::new();
+            cut(block, offset, &mut bytes)?;
+            return self.add(&read_block(&bytes, Id { clock: self.next, ..block.id })?);
         }
+        self.next = block.end();
         if self.join(block)? {
             return Ok(());
         }

@@ -84,7 +84,7 @@ pub(super) trait Visit<'a> {
     /// All structs were met.
     fn structs_end(&mut self) -> Result<(), Error>;
     /// The deletions of a client begin.
-    fn deletions(&mut self, client: ClientId) -> Result<(), Error>;
+    fn deletions(&mut self, client: ClientId, ranges: u64) -> Result<(), Error>;
     /// A deleted range; not empty, and behind the one before it.
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error>;
 }
@@ -102,6 +102,14 @@ where
     visitor.structs_end()?;
     walker.delete_set(visitor)?;
     if walker.reader.is_empty() { Ok(()) } else { Err(walker.flaw(ReadError::Trailing)) }
+}
+
+/// Reads the bytes of one struct.
+///
+/// # Errors
+/// `update.malformed` when they are none.
+pub(super) fn read_block(bytes: &[u8], id: Id) -> Result<Block<'_>, Error> {
+    Walker { reader: Reader::new(bytes), update: bytes, depth_max: usize::MAX }.block(id)
 }
 
 /// Passes over one value of a client, for those who count values.
@@ -146,7 +154,7 @@ impl<'a> Walker<'a> {
             if ranges == 0 {
                 return Err(self.malformed("a client without deleted ranges"));
             }
-            visitor.deletions(client)?;
+            visitor.deletions(client, ranges)?;
             let mut last = 0;
             for _ in 0..ranges {
                 let start = self.var()?;

@@ -247,13 +247,21 @@ fn y_websocket_frames_are_the_golden_ones() {
     let update = || Bytes::from_static(UPDATE);
     let mut vectors = Vec::new();
     for (kind, message, fields) in [
-        ("sync-step-1", Message::SyncStep1(Bytes::from_static(&[0])), json!({ "stateVector": "00" })),
+        (
+            "sync-step-1",
+            Message::SyncStep1(Bytes::from_static(&[0])),
+            json!({ "stateVector": "00" }),
+        ),
         (
             "sync-step-1",
             Message::SyncStep1(Bytes::from_static(STATE_VECTOR)),
             json!({ "stateVector": hex(STATE_VECTOR) }),
         ),
-        ("sync-step-2", Message::SyncStep2(Bytes::from_static(&[0, 0])), json!({ "update": "0000" })),
+        (
+            "sync-step-2",
+            Message::SyncStep2(Bytes::from_static(&[0, 0])),
+            json!({ "update": "0000" }),
+        ),
         ("sync-step-2", Message::SyncStep2(update()), json!({ "update": hex(UPDATE) })),
         ("update", Message::Update(update()), json!({ "update": hex(UPDATE) })),
         (

@@ -4,6 +4,8 @@
 
 pub mod guard;
 pub mod known;
+mod orphan;
+mod pair;
 pub mod replica;
 pub mod splice;
 mod text;

@@ -30,13 +30,13 @@ const FOREIGN: Result<(), Code> = Err(Code::UpdateForeignClient);
 fn what_makes_yrs_fail_is_refused() {
     let table = [
         ("F1 a client without blocks", "0100010900", MALFORMED),
-        ("F2 a branch thought unreachable", "0301021c0a020102bc03c4040f050903786d6c00030700", MISSING),
-        ("F3 a skip near 2^32", "010201feffffff0f0a01000300", MISSING),
         (
-            "F4 clock and length wrap",
-            "0101040100000304000801ffffffffffffffff010101013002",
+            "F2 a branch thought unreachable",
+            "0301021c0a020102bc03c4040f050903786d6c00030700",
             MISSING,
         ),
+        ("F3 a skip near 2^32", "010201feffffff0f0a01000300", MISSING),
+        ("F4 clock and length wrap", "0101040100000304000801ffffffffffffffff010101013002", MISSING),
         ("F5 a document that waits", "010103ff7f020009200005617272617900", MISSING),
         ("F6 the same in v2", "0101050b00000104013806", MISSING),
         (
@@ -119,8 +119,16 @@ fn nothing_may_wait_for_what_never_comes() {
 
     let pair = |first: (u64, u64), second: (u64, u64)| {
         Bytes(vec![2])
-            .var(1).var(9).var(0).behind(4, first.0, first.1).string("x")
-            .var(1).var(8).var(0).behind(4, second.0, second.1).string("y")
+            .var(1)
+            .var(9)
+            .var(0)
+            .behind(4, first.0, first.1)
+            .string("x")
+            .var(1)
+            .var(8)
+            .var(0)
+            .behind(4, second.0, second.1)
+            .string("y")
             .end()
     };
     expect("two that stand in order", &pair((8, 0), (1, 0)), Ok(()), Ok(()));
@@ -129,15 +137,47 @@ fn nothing_may_wait_for_what_never_comes() {
     expect("one that waits for too much", &pair((8, 1), (1, 0)), MISSING, MISSING);
     // 9 needs 8, whose second struct needs 7, whose first needs 9's second.
     let circle = Bytes(vec![3])
-        .var(2).var(9).var(0).behind(4, 8, 0).string("a").behind(4, 8, 1).string("b")
-        .var(2).var(8).var(0).in_root(4, "text").string("c").behind(4, 7, 0).string("d")
-        .var(1).var(7).var(0).behind(4, 9, 1).string("e")
+        .var(2)
+        .var(9)
+        .var(0)
+        .behind(4, 8, 0)
+        .string("a")
+        .behind(4, 8, 1)
+        .string("b")
+        .var(2)
+        .var(8)
+        .var(0)
+        .in_root(4, "text")
+        .string("c")
+        .behind(4, 7, 0)
+        .string("d")
+        .var(1)
+        .var(7)
+        .var(0)
+        .behind(4, 9, 1)
+        .string("e")
         .end();
     expect("a circle of three", &circle, MISSING, MISSING);
     let chain = Bytes(vec![3])
-        .var(2).var(9).var(0).behind(4, 8, 0).string("a").behind(4, 8, 1).string("b")
-        .var(2).var(8).var(0).in_root(4, "text").string("c").behind(4, 7, 0).string("d")
-        .var(1).var(7).var(0).behind(4, 9, 0).string("e")
+        .var(2)
+        .var(9)
+        .var(0)
+        .behind(4, 8, 0)
+        .string("a")
+        .behind(4, 8, 1)
+        .string("b")
+        .var(2)
+        .var(8)
+        .var(0)
+        .in_root(4, "text")
+        .string("c")
+        .behind(4, 7, 0)
+        .string("d")
+        .var(1)
+        .var(7)
+        .var(0)
+        .behind(4, 9, 0)
+        .string("e")
         .end();
     expect("the same with a way through", &chain, Ok(()), Ok(()));
 }
@@ -147,14 +187,30 @@ fn the_format_is_read_strictly() {
     let big_client = hex("01 01 85808080808080 10 05 84 05 04 01 21 00");
     expect("client id 2^53 + 5", &big_client, MALFORMED, MALFORMED);
     let twice = Bytes(vec![2])
-        .var(1).var(9).var(0).in_root(4, "text").string("x")
-        .var(1).var(9).var(1).in_root(4, "text").string("x")
+        .var(1)
+        .var(9)
+        .var(0)
+        .in_root(4, "text")
+        .string("x")
+        .var(1)
+        .var(9)
+        .var(1)
+        .in_root(4, "text")
+        .string("x")
         .end();
     // The second section begins behind what is known before the update.
     expect("two sections of one client", &twice, MISSING, MISSING);
     let twice_known = Bytes(vec![2])
-        .var(1).var(9).var(0).in_root(4, "text").string("x")
-        .var(1).var(9).var(0).in_root(4, "text").string("x")
+        .var(1)
+        .var(9)
+        .var(0)
+        .in_root(4, "text")
+        .string("x")
+        .var(1)
+        .var(9)
+        .var(0)
+        .in_root(4, "text")
+        .string("x")
         .end();
     expect("two equal sections", &twice_known, MALFORMED, MALFORMED);
     let json = Bytes::section(1, 9, 0).in_root(2, "array").var(2).string("1").string("\"a\"").end();
@@ -174,7 +230,10 @@ fn the_format_is_read_strictly() {
         ("JSON that is none", Bytes::default().in_root(5, "text").string("{")),
         ("two JSON values", Bytes::default().in_root(5, "text").string("1 2")),
         ("a JSON number beyond all", Bytes::default().in_root(5, "text").string("1e999")),
-        ("a JSON integer yrs can't hold", Bytes::default().in_root(5, "text").string("9223372036854775808")),
+        (
+            "a JSON integer yrs can't hold",
+            Bytes::default().in_root(5, "text").string("9223372036854775808"),
+        ),
         ("a type of an unknown kind", Bytes::default().in_root(7, "map").raw(&[8])),
         ("an XML hook", Bytes::default().in_root(7, "xml").raw(&[5]).string("p")),
         ("content of an unknown kind", Bytes::default().in_root(11, "text").raw(&[1])),
@@ -182,7 +241,12 @@ fn the_format_is_read_strictly() {
         ("a GC run with an origin", Bytes(vec![0x80, 1, 0, 1])),
         ("a parent of an unknown kind", Bytes(vec![4, 2]).string("text").string("x")),
         ("a value of an unknown kind", Bytes::default().in_root(8, "array").raw(&[1, 99])),
-        ("an integer beyond 2^53", Bytes::default().in_root(8, "array").raw(&[1, 125, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x20])),
+        (
+            "an integer beyond 2^53",
+            Bytes::default()
+                .in_root(8, "array")
+                .raw(&[1, 125, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x20]),
+        ),
         ("an integer in a long form", Bytes::default().in_root(8, "array").raw(&[1, 125, 0x80, 0])),
         ("a length in a long form", Bytes::default().in_root(4, "text").raw(&[0x81, 0, b'x'])),
     ] {
@@ -190,12 +254,28 @@ fn the_format_is_read_strictly() {
         expect(name, &update, MALFORMED, MALFORMED);
     }
     for (name, tail) in [
-        ("a map value", Bytes(vec![0x28, 1]).string("map").string("k").raw(&[1, 118, 1]).string("a").raw(&[126])),
-        ("a format", Bytes::default().in_root(6, "text").string("bold").string("{\"a\":[1.5,-3,null]}")),
+        (
+            "a map value",
+            Bytes(vec![0x28, 1])
+                .string("map")
+                .string("k")
+                .raw(&[1, 118, 1])
+                .string("a")
+                .raw(&[126]),
+        ),
+        (
+            "a format",
+            Bytes::default().in_root(6, "text").string("bold").string("{\"a\":[1.5,-3,null]}"),
+        ),
         ("an XML element", Bytes::default().in_root(7, "xml").raw(&[3]).string("p")),
         ("a subdocument", Bytes::default().in_root(9, "map").string("guid").raw(&[118, 0])),
         ("binary", Bytes::default().in_root(3, "array").raw(&[2, 0xff, 0])),
-        ("the largest integer", Bytes::default().in_root(8, "array").raw(&[1, 125, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f])),
+        (
+            "the largest integer",
+            Bytes::default()
+                .in_root(8, "array")
+                .raw(&[1, 125, 0xbf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f]),
+        ),
     ] {
         let update = Bytes::section(1, 9, 0).raw(&tail.0).end();
         expect(name, &update, Ok(()), Ok(()));
@@ -240,8 +320,16 @@ fn limits_hold_at_the_limit_and_one_above() {
 #[test]
 fn a_summary_tells_what_is_inside() {
     let update = Bytes(vec![2])
-        .var(1).var(9).var(0).in_root(4, "text").string("a🙂b")
-        .var(1).var(1).var(38).behind(4, 1, 37).string("yz")
+        .var(1)
+        .var(9)
+        .var(0)
+        .in_root(4, "text")
+        .string("a🙂b")
+        .var(1)
+        .var(1)
+        .var(38)
+        .behind(4, 1, 37)
+        .string("yz")
         .deleting(1, 3, 2);
     let summary = guard(&update, Mode::State).unwrap();
     let ranges: Vec<_> =

@@ -169,7 +169,8 @@ fn edit_rich<T: Text>(random: &mut Random, text: &T, txn: &mut TransactionMut<'_
         0..=2 => text.insert(txn, at, word),
         3 => text.insert_with_attributes(txn, at, word, marks(random)),
         4 => {
-            let embed = [Any::from("embedded"), Any::from(7), Any::from_json("{\"a\":[1]}").unwrap()];
+            let embed =
+                [Any::from("embedded"), Any::from(7), Any::from_json("{\"a\":[1]}").unwrap()];
             text.insert_embed(txn, at, embed[below(random, embed.len())].clone());
         }
         kind if len > 0 => {

@@ -230,7 +230,9 @@ impl Seeds {
         }
         if places == 0 {
             out = match random.chance(70) {
-                true => out.raw(&[1]).string(["plain", "text", "array", "map", "xml"][below(random, 5)]),
+                true => {
+                    out.raw(&[1]).string(["plain", "text", "array", "map", "xml"][below(random, 5)])
+                }
                 false => self.id(random, out.raw(&[0])),
             };
             if key != 0 {

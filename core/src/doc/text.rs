@@ -107,8 +107,11 @@ impl Observer {
         self.len = after;
         if len_after(before, &delta) != Some(after) {
             // What yrs says does not add up (an embedded string, content that is no text).
-            delta =
-                vec![Delta::Delete(before), Delta::Insert(Content::of(event.target(), txn).text)];
+            delta.clear();
+            if before > 0 {
+                delta.push(Delta::Delete(before));
+            }
+            delta.push(Delta::Insert(Content::of(event.target(), txn).text));
         }
         if !delta.is_empty() {
             let change = TextChange { text: self.text.clone(), delta, is_local };

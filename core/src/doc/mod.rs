@@ -5,6 +5,8 @@
 pub mod deletions;
 pub mod guard;
 pub mod known;
+mod orphan;
+mod pair;
 pub mod replica;
 pub mod splice;
 mod text;

@@ -1,6 +1,7 @@
 //! The browser crate: compiled, bound to JavaScript, made small, measured.
 
 use std::fs;
+use std::thread;
 
 use crate::failure::{Failure, Outcome};
 use crate::process::{Program, say};
@@ -32,25 +33,15 @@ pub(crate) fn build(project: &Project, build: Build) -> Outcome {
     }
     setup::toolchain(project)?;
     setup::npm_packages(project, &["npm"])?;
-    let profile = match build {
-        Build::Dev => "dev",
-        Build::Release => "wasm-release",
-    };
-    project
-        .cargo()
-        .args(["build", "--package", "coweave-client", "--target", "wasm32-unknown-unknown"])
-        .args(["--profile", profile])
-        .run("compiling the browser crate", project.verbosity)?;
+    compile(project, build)?;
+    remove_old(project)?;
     let folder = match build {
         Build::Dev => "debug",
         Build::Release => "wasm-release",
     };
-    let compiled = project.target(&format!("wasm32-unknown-unknown/{folder}/coweave_client.wasm"));
-    remove_old(project)?;
-    project
-        .cargo()
-        .args(["run", "--package", "xtask", "--features", "bindgen", "--bin", "bindgen", "--"])
-        .arg(compiled)
+    let module = format!("wasm32-unknown-unknown/{folder}/coweave_client.wasm");
+    Program::new(project.target("debug/bindgen"), project.root())
+        .arg(project.target(&module))
         .arg(project.path("npm/wasm"))
         .run("making its JavaScript", project.verbosity)?;
     if build == Build::Dev {
@@ -64,8 +55,36 @@ pub(crate) fn build(project: &Project, build: Build) -> Outcome {
     Ok(())
 }
 
-/// What the module is made from, for those who build on it.
-pub(crate) fn stamp(project: &Project) -> Outcome<Stamp> {
+/// Compiles the crate, and beside it the tool that makes its JavaScript.
+fn compile(project: &Project, build: Build) -> Outcome {
+    let profile = match build {
+        Build::Dev => "dev",
+        Build::Release => "wasm-release",
+    };
+    let browser_crate = project
+        .cargo()
+        .args(["build", "--package", "coweave-client", "--target", "wasm32-unknown-unknown"])
+        .args(["--profile", profile]);
+    let bindgen = project.cargo().args([
+        "build",
+        "--package",
+        "xtask",
+        "--features",
+        "bindgen",
+        "--bin",
+        "bindgen",
+    ]);
+    thread::scope(|scope| {
+        let bindgen =
+            scope.spawn(|| bindgen.run("compiling its JavaScript tool", project.verbosity));
+        browser_crate.run("compiling the browser crate", project.verbosity)?;
+        bindgen.join().unwrap_or_else(|_panic| Err(Failure::new("compiling bindgen panicked")))?;
+        Ok(())
+    })
+}
+
+/// What the module is made from, and what it consists of.
+fn stamp(project: &Project) -> Outcome<Stamp> {
     Stamp::of(project, "wasm", &INPUTS, &[MODULE, "npm/wasm/coweave.js", "npm/wasm/coweave.d.ts"])
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
+use std::thread;
 
 use crate::failure::{Failure, Outcome};
 use crate::package;
@@ -15,9 +16,13 @@ const DATA: &str = "coweave-data/demo";
 pub(crate) fn run(project: &Project, build: Build, port: u16) -> Outcome {
     // Before the long part; the relay itself says the same when somebody is faster.
     expect_free(port)?;
-    package::build(project, build)?;
-    package::build_example(project)?;
-    build_relay(project, build)?;
+    thread::scope(|scope| {
+        // Linking the module keeps one core busy for long; the relay takes the other one.
+        let relay = scope.spawn(|| build_relay(project, build));
+        package::build(project, build)?;
+        package::build_example(project)?;
+        relay.join().unwrap_or_else(|_panic| Err(Failure::new("compiling the relay panicked")))
+    })?;
 
     say(&format!("\nOpen http://127.0.0.1:{port} in two windows and type in both."));
     say(&format!("The rooms are kept in {DATA}; ctrl-c stops the relay.\n"));

@@ -85,7 +85,9 @@ pub(crate) fn npm_packages(project: &Project, folders: &[&str]) -> Outcome {
         // Left by npm when it is done, so an interrupted installation is repeated.
         let installed = format!("{folder}/node_modules/.package-lock.json");
         let name = format!("npm-packages-{folder}");
-        let stamp = Stamp::of(project, &name, &[&manifest, &lock], &[&installed])?;
+        // Most folders link to the package, so its manifest is part of theirs.
+        let inputs = [manifest.as_str(), &lock, "npm/package.json"];
+        let stamp = Stamp::of(project, &name, &inputs, &[&installed])?;
         if stamp.is_current() {
             continue;
         }

@@ -10,7 +10,7 @@ use crate::setup;
 use crate::stamp::Stamp;
 
 /// All that the module is made from.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
@@ -18,6 +18,7 @@ const INPUTS: [&str; 8] = [
     "client-wasm",
     "xtask/Cargo.toml",
     "xtask/src/bindgen.rs",
+    "xtask/src/wasm.rs",
     "npm/package-lock.json",
 ];
 

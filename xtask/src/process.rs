@@ -1,7 +1,8 @@
 //! Child processes: run with a line of progress, their output kept for the case that they fail.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -139,10 +140,9 @@ impl Program {
     }
 
     fn sentence(&self, step: &str, status: Option<ExitStatus>) -> String {
-        let words: Vec<OsString> = std::iter::once(self.command.get_program())
-            .chain(self.command.get_args())
-            .map(OsStr::to_os_string)
-            .collect();
+        let program = Path::new(self.command.get_program());
+        let name = program.file_name().unwrap_or(program.as_os_str());
+        let words: Vec<_> = iter::once(name).chain(self.command.get_args()).collect();
         let line = words.join(OsStr::new(" ")).to_string_lossy().into_owned();
         let end = status.map_or_else(
             || format!("took longer than {} minutes and was stopped", TIME_LIMIT.as_secs() / 60),

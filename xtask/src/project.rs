@@ -74,6 +74,10 @@ impl Project {
         Program::new(cargo, &self.root)
             .env("CARGO_TERM_COLOR", "never")
             .env("CARGO_TERM_PROGRESS_WHEN", "never")
+            .env(
+                "CARGO_TERM_QUIET",
+                if self.verbosity == Verbosity::Quiet { "true" } else { "false" },
+            )
     }
 
     /// Cargo on all crates of the host. Each build and test run names the same crates, because a

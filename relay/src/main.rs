@@ -49,21 +49,27 @@ async fn serve(config: Config) -> Result<ExitCode, Box<dyn std::error::Error>> {
     tracing::info!("listening on http://{}, data in {data_dir}", relay.local_addr());
     stop.requested().await;
     tracing::info!("stopping: clients are sent away, then everything is brought to disk");
-    tokio::select! {
-        drained = relay.shutdown() => match drained {
-            Drained::Clean => {
-                tracing::info!("stopped; everything is on disk");
-                Ok(ExitCode::SUCCESS)
-            }
-            Drained::TimedOut => {
-                tracing::error!("stopped after the time limit; edits that were never said to be \
-                                 durable may be on their devices only");
-                Ok(ExitCode::FAILURE)
-            }
-        },
+    Ok(tokio::select! {
+        drained = relay.shutdown() => report(drained),
         () = stop.requested() => {
             tracing::warn!("stopped at once; everything that was said to be durable is on disk");
-            Ok(ExitCode::FAILURE)
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn report(drained: Drained) -> ExitCode {
+    match drained {
+        Drained::Clean => {
+            tracing::info!("stopped; everything is on disk");
+            ExitCode::SUCCESS
+        }
+        Drained::TimedOut => {
+            tracing::error!(
+                "stopped after the time limit; edits that were never said to be durable may be on \
+                 their devices only"
+            );
+            ExitCode::FAILURE
         }
     }
 }

@@ -65,8 +65,10 @@ impl Relay {
     /// # Errors
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        // The address comes first: a second start by mistake must not leave a folder behind.
+        let listener = bind(config.listen).await?;
         let store = SqliteStore::open(&config.data_dir).await?;
-        Self::start_with(config, Arc::new(store)).await
+        Self::serve(listener, config, Arc::new(store))
     }
 
     /// Starts a relay on any store.
@@ -74,13 +76,17 @@ impl Relay {
     /// # Errors
     /// [`StartError`].
     pub async fn start_with(config: Config, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        Self::serve(bind(config.listen).await?, config, store)
+    }
+
+    fn serve(
+        listener: TcpListener,
+        config: Config,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, StartError> {
         let address = config.listen;
-        let refused = |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
-            _ => StartError::Listen { address, source },
-        };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let local_addr = listener.local_addr().map_err(refused)?;
+        let local_addr =
+            listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let listener = listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a connection keeps its delay");
@@ -136,4 +142,11 @@ impl Relay {
         // Requests that are still being answered are short; they end with the server.
         self.server.abort();
     }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
+        _ => StartError::Listen { address, source },
+    })
 }

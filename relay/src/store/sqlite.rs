@@ -67,10 +67,16 @@ END;
 #[derive(Debug)]
 pub struct SqliteStore {
     options: SqliteConnectOptions,
-    /// `None` after a failure: the next call starts with a connection whose state is known.
-    writer: Mutex<Option<SqliteConnection>>,
+    /// `None` when the store is closed.
+    writer: Mutex<Option<Writer>>,
     readers: SqlitePool,
-    /// Held until the store is dropped, and freed by the system when the process dies.
+}
+
+#[derive(Debug)]
+struct Writer {
+    /// `None` after a failure: the next call starts with a connection whose state is known.
+    connection: Option<SqliteConnection>,
+    /// Goes with the writer, and is freed by the system when the process dies.
     _lock: File,
 }
 
@@ -103,7 +109,8 @@ impl SqliteStore {
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().read_only(true));
-        Ok(Self { options, writer: Mutex::new(Some(writer)), readers, _lock: lock })
+        let writer = Writer { connection: Some(writer), _lock: lock };
+        Ok(Self { options, writer: Mutex::new(Some(writer)), readers })
     }
 
     /// Runs one write transaction to its end, including the flush.
@@ -111,7 +118,9 @@ impl SqliteStore {
         &self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut slot = self.writer.lock().await;
+        let mut writer = self.writer.lock().await;
+        let closed = || StoreError::Failed("the store is closed".to_owned());
+        let slot = &mut writer.as_mut().ok_or_else(closed)?.connection;
         let mut connection = match slot.take() {
             Some(connection) => connection,
             None => SqliteConnection::connect_with(&self.options).await?,
@@ -258,8 +267,11 @@ impl Store for SqliteStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.readers.close().await;
-            if let Some(writer) = self.writer.lock().await.take()
-                && let Err(error) = writer.close().await
+            let Some(Writer { connection, _lock }) = self.writer.lock().await.take() else {
+                return;
+            };
+            if let Some(connection) = connection
+                && let Err(error) = connection.close().await
             {
                 tracing::warn!(%error, "the store did not close cleanly; nothing durable is lost");
             }

@@ -49,7 +49,7 @@ impl Witness {
         Self { relay, member }
     }
 
-    async fn is_unharmed(mut self) {
+    async fn assert_unharmed(mut self) {
         let number = self.member.write("!").await;
         self.member.wait_for_durable(number).await;
         drop(self.member);
@@ -80,7 +80,7 @@ async fn malformed_frames_end_the_connection_with_a_reason() {
         client.socket.send(frame.to_vec()).await;
         assert_eq!(end_of(&mut client).await, (Code::FrameMalformed, 4400), "{frame:?}");
     }
-    witness.is_unharmed().await;
+    witness.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_message_of_an_unknown_type_is_skipped() {
     client.socket.send(vec![99, 1, 3, 1, 2, 3]).await;
     client.send(Channel::CONNECTION, &Message::Ping(5)).await;
     assert_eq!(client.next().await, (Channel::CONNECTION, Message::Pong(5)));
-    witness.is_unharmed().await;
+    witness.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn text_frames_and_messages_before_hello_are_refused() {
     let mut client = V1Client::open(witness.relay.address(), 2).await;
     client.ask_to_enter(Channel(1), "notes", None).await;
     assert_eq!(end_of(&mut client).await.0, Code::FrameUnexpected);
-    witness.is_unharmed().await;
+    witness.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn an_oversized_frame_is_told_before_the_connection_ends() {
     let denied = outside.next().await;
     assert!(matches!(&denied, Heard::Binary(frame) if frame.starts_with(&[2, 0])), "{denied:?}");
     assert!(matches!(outside.next().await, Heard::Close { code: 1009, .. }));
-    witness.is_unharmed().await;
+    witness.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn hostile_updates_are_refused_by_number() {
             assert!(error.code.as_str().starts_with("update."), "{hex} as {kind:?}: {error}");
         }
     }
-    witness.is_unharmed().await;
+    witness.assert_unharmed().await;
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn hostile_updates_of_outside_clients_harm_nobody() {
     }
     outside.wait_for_text("unharmed").await;
     drop(outside);
-    witness.is_unharmed().await;
+    witness.assert_unharmed().await;
 }
 
 #[tokio::test]

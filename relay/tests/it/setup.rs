@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message as Frame};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 /// Longer than anything here takes, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -80,7 +80,7 @@ impl Socket {
             let offer = HeaderValue::from_static(offer);
             request.headers_mut().insert("sec-websocket-protocol", offer);
         }
-        let (socket, response) = connect_async(request).await?;
+        let (socket, response) = connect_async_with_config(request, None, true).await?;
         let agreed = response.headers().get("sec-websocket-protocol").is_some();
         assert_eq!(agreed, subprotocol.is_some());
         Ok(Self(socket))

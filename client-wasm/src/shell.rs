@@ -208,7 +208,7 @@ impl Shell {
     /// The state of a room, as JSON.
     pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
         let machine = self.machine.borrow();
-        machine.room(key).map(|room| RoomView::new(room, self.clock.now()))
+        machine.room(key).map(RoomView::new)
     }
 
     /// Settles, then takes all news, as JSON.

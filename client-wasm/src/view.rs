@@ -4,13 +4,12 @@ use coweave_core::client::{Room, RoomState, Saved, Storage, Tier};
 use coweave_core::doc::replica::{Delta, TextChange};
 use coweave_core::error::Error;
 use coweave_core::ids::EditNumber;
-use coweave_core::time::Time;
 use coweave_core::wire::awareness::AwarenessEntry;
 use serde::Serialize;
 
 use crate::error::ErrorView;
 
-/// The present state of a room.
+/// The present state of a room; times are those of the steady clock.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RoomView {
@@ -24,9 +23,9 @@ pub(crate) struct RoomView {
 }
 
 impl RoomView {
-    pub(crate) fn new(room: &Room, now: Time) -> Self {
+    pub(crate) fn new(room: &Room) -> Self {
         Self {
-            status: StatusView::new(room.state(), now),
+            status: StatusView::new(room.state()),
             saved: SavedView::new(&room.saved()),
             storage: StorageView::new(room.storage()),
             is_loaded: room.is_loaded(),
@@ -43,19 +42,19 @@ enum StatusView {
     Opening,
     Connecting,
     Live,
-    Offline { retry_in: Option<u64> },
+    Offline { retry_at: Option<u64> },
     Stopped { error: ErrorView },
 }
 
 impl StatusView {
-    fn new(state: &RoomState, now: Time) -> Self {
+    fn new(state: &RoomState) -> Self {
         match state {
             RoomState::Opening => Self::Opening,
             RoomState::Connecting => Self::Connecting,
             RoomState::Live => Self::Live,
-            RoomState::Offline { retry_at } => Self::Offline {
-                retry_in: retry_at.map(|at| at.as_ms().saturating_sub(now.as_ms())),
-            },
+            RoomState::Offline { retry_at } => {
+                Self::Offline { retry_at: retry_at.map(|at| at.as_ms()) }
+            }
             RoomState::Stopped { error } => Self::Stopped { error: error.into() },
             _ => Self::Connecting,
         }

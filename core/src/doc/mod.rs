@@ -6,4 +6,5 @@ pub mod guard;
 pub mod known;
 pub mod replica;
 pub mod splice;
+mod text;
 mod walk;

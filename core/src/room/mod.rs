@@ -1,6 +1,7 @@
 //! One room on the relay: members, the order of updates, the place in the log, acknowledgements,
 //! presence. A pure machine: the relay's room task drives it on tokio, the simulation in a loop.
 
+mod log;
 mod machine;
 
 use bytes::Bytes;
@@ -200,7 +201,12 @@ pub enum RoomMessage {
         /// The last sequence that the member has been sent or has written itself.
         sequence: Sequence,
     },
-    /// An edit was not taken.
+    /// The member's copy is ahead of the room: it has to send what this state vector lacks.
+    AskDifference {
+        /// State vector of the room, encoded.
+        state_vector: Bytes,
+    },
+    /// An edit was not taken; with number 0, a presence state.
     Refused {
         /// Its number.
         number: EditNumber,

@@ -6,7 +6,7 @@ use coweave_core::client::{Input, RoomKey};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use crate::error::{disposed, to_json, to_thrown};
+use crate::error::to_thrown;
 use crate::shell::Shell;
 use crate::text::Text;
 
@@ -31,25 +31,6 @@ impl Room {
     #[must_use]
     pub fn key(&self) -> f64 {
         self.key.0 as f64
-    }
-
-    /// The client id that this session writes under.
-    ///
-    /// # Errors
-    /// `api.disposed`.
-    #[wasm_bindgen(getter, js_name = clientId)]
-    pub fn client_id(&self) -> Result<f64, JsValue> {
-        let id = self.shell.access(self.key, |replica| Ok(replica.client().get()));
-        id.map(|id| id as f64).map_err(|error| to_thrown(&error))
-    }
-
-    /// The state of the room, as JSON.
-    ///
-    /// # Errors
-    /// `api.disposed`.
-    pub fn view(&self) -> Result<String, JsValue> {
-        let view = self.shell.view(self.key).ok_or_else(|| to_thrown(&disposed()))?;
-        Ok(to_json(&view))
     }
 
     /// Shows something to the others, as JSON text, or nothing any more.

@@ -4,6 +4,7 @@ use coweave_core::client::{Room, RoomState, Saved, Storage, Tier};
 use coweave_core::doc::replica::{Delta, TextChange};
 use coweave_core::error::Error;
 use coweave_core::ids::EditNumber;
+use coweave_core::time::Time;
 use coweave_core::wire::awareness::AwarenessEntry;
 use serde::Serialize;
 
@@ -53,7 +54,7 @@ impl StatusView {
             RoomState::Connecting => Self::Connecting,
             RoomState::Live => Self::Live,
             RoomState::Offline { retry_at } => {
-                Self::Offline { retry_at: retry_at.map(|at| at.as_ms()) }
+                Self::Offline { retry_at: retry_at.map(Time::as_ms) }
             }
             RoomState::Stopped { error } => Self::Stopped { error: error.into() },
             _ => Self::Connecting,

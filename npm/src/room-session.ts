@@ -149,6 +149,7 @@ export class RoomSession implements Receiver {
   /** The module's room, for uses of the document. */
   #document(): WasmRoom {
     const wasm = this.#wasm
+    if (this.#isClosed) throw disposedError()
     if (this.#view.isLoaded && wasm !== undefined) return wasm
     if (this.status.state === 'stopped') throw this.status.error
     throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first')
@@ -221,6 +222,7 @@ export class RoomSession implements Receiver {
   // ---- presence -------------------------------------------------------------------------------
 
   setPresence(json: string | null): void {
+    if (this.#isClosed) throw disposedError()
     this.#presence = json
     this.#wasm?.setPresence(json ?? undefined)
   }

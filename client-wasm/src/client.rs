@@ -24,20 +24,20 @@ pub struct Client {
 impl Client {
     /// A session that connects when its first room is opened.
     ///
-    /// `web_socket` is the constructor to use, `token` gives a promise of a token, `notify` is
+    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `notify` is
     /// called when there is something to [`Client::drain`].
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
         url: String,
-        web_socket: Function,
+        make_socket: Function,
         token: Option<Function>,
         on_device: bool,
         notify: Function,
     ) -> Self {
         console_error_panic_hook::set_once();
         let store = if on_device { DeviceStore::find(&url) } else { None };
-        let connection = Connection::new(url, web_socket, token);
+        let connection = Connection::new(url, make_socket, token);
         Self { shell: Shell::new(connection, store, notify) }
     }
 

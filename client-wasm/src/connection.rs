@@ -16,7 +16,8 @@ use crate::socket::{Socket, SocketEvent};
 /// At most one socket, and how to get another one.
 pub(crate) struct Connection {
     url: String,
-    constructor: Function,
+    /// Makes a WebSocket for a URL and a subprotocol.
+    make_socket: Function,
     /// Gives a promise of a token.
     token: Option<Function>,
     socket: RefCell<Option<Rc<Socket>>>,
@@ -25,8 +26,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(url: String, constructor: Function, token: Option<Function>) -> Self {
-        Self { url, constructor, token, socket: RefCell::new(None), attempt: Cell::new(0) }
+    pub(crate) fn new(url: String, make_socket: Function, token: Option<Function>) -> Self {
+        Self { url, make_socket, token, socket: RefCell::new(None), attempt: Cell::new(0) }
     }
 
     /// Starts another attempt; what became of the one before does not matter any more.
@@ -62,7 +63,7 @@ impl Connection {
                 }
             });
         };
-        match Socket::open(&self.constructor, &self.url, on_event) {
+        match Socket::open(&self.make_socket, &self.url, on_event) {
             Ok(socket) => drop(self.socket.replace(Some(Rc::new(socket)))),
             Err(error) => {
                 if let Some(shell) = shell.upgrade() {

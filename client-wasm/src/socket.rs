@@ -1,13 +1,12 @@
 //! One WebSocket: frames in and out, and nothing heard of it any more once it is dropped.
 //!
-//! The constructor is handed in, because Node 20 has none of its own; that, the agreed
-//! subprotocol and the prompt end of a socket that is still connecting are why no ready-made
-//! wrapper is used.
+//! How to make one is handed in, because Node 20 has none of its own; that, the agreed subprotocol
+//! and the prompt end of a socket that is still connecting are why no ready-made wrapper is used.
 
 use bytes::Bytes;
 use coweave_core::error::{Code, Error};
 use coweave_core::wire::v1::SUBPROTOCOL;
-use js_sys::{Array, ArrayBuffer, Function, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, Function, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, MessageEvent, WebSocket};
@@ -36,12 +35,12 @@ pub(crate) struct Socket {
 impl Socket {
     /// Starts to connect.
     pub(crate) fn open(
-        constructor: &Function,
+        make: &Function,
         url: &str,
         on_event: impl Fn(SocketEvent) + Clone + 'static,
     ) -> Result<Self, Error> {
-        let arguments = Array::of2(&url.into(), &SUBPROTOCOL.into());
-        let socket: WebSocket = Reflect::construct(constructor, &arguments)
+        let socket: WebSocket = make
+            .call2(&JsValue::NULL, &url.into(), &SUBPROTOCOL.into())
             .map_err(|cause| Error::new(Code::ConnectionLost, describe(&cause)))?
             .unchecked_into();
         socket.set_binary_type(BinaryType::Arraybuffer);

@@ -7,11 +7,10 @@ import { type Ready, createReady } from './loader.js'
 
 export * from './index.js'
 
-/** A WebSocket whose failures are told by its close event alone, as in browsers. */
+/** Updates are small and hardly shrink; compression would cost memory for each connection. */
 class NodeWebSocket extends WebSocket {
   constructor(url: string, protocol: string) {
     super(url, protocol, { perMessageDeflate: false })
-    this.on('error', () => undefined)
   }
 }
 

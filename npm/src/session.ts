@@ -63,9 +63,13 @@ export class Session {
       await Promise.resolve()
       return token()
     })
-    return guarded(() => new WasmClient(url, webSocket, ask, storage === 'device', () => {
+    const makeSocket = (address: string, protocol: string): object =>
+      // Failures are told by the close event; the one of `ws` ends the process when nobody listens.
+      Object.assign(new webSocket(address, protocol), { onerror: () => undefined })
+    const notify = (): void => {
       this.schedule()
-    }))
+    }
+    return guarded(() => new WasmClient(url, makeSocket, ask, storage === 'device', notify))
   }
 
   /** Opens a room in the module; only after `started`. */

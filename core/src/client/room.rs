@@ -231,6 +231,12 @@ impl Room {
         self.outbox.durable()
     }
 
+    /// What this session shows, as JSON.
+    #[must_use]
+    pub fn shown(&self) -> Option<&str> {
+        self.presence.as_deref()
+    }
+
     /// What the others show, as JSON by client id.
     #[must_use]
     pub const fn peers(&self) -> &BTreeMap<ClientId, String> {

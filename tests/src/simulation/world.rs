@@ -65,7 +65,7 @@ impl World {
         let outsiders = (0..plan.outside_clients)
             .map(|at| Outsider::new(rooms[at % rooms.len()].clone(), limits.clone(), &mut random))
             .collect();
-        let network = Network { delay_ms_max: random.below(150), ..Network::default() };
+        let network = Network::new(random.below(150));
         Self {
             relay: Some(Relay::start(limits.clone())),
             relay_back_at: Time::ZERO,
@@ -231,7 +231,10 @@ impl World {
         let now = self.now;
         let Some(relay) = &mut self.relay else {
             // Nobody listens.
-            return self.network.cut(socket, now);
+            if arrival != Arrival::Closed {
+                self.network.cut(socket, now);
+            }
+            return;
         };
         match arrival {
             Arrival::Opened => {

@@ -1,6 +1,6 @@
 // What one caller of `client.room` holds: a share in the room, and what hangs on it.
 
-import type { Disposer } from './disposer.js'
+import { Cleanup, type Disposer } from './disposer.js'
 import { type RoomSession, disposedError } from './room-session.js'
 
 /** A share in a room. */
@@ -27,11 +27,10 @@ export class Handle {
 
   /** Ends a subscription with the handle, when it does not end before. */
   own(subscription: Disposer): Disposer {
-    const owned: Disposer = {
-      dispose: () => {
-        if (this.#owned.delete(owned)) subscription.dispose()
-      },
-    }
+    const owned = new Cleanup(() => {
+      this.#owned.delete(owned)
+      subscription.dispose()
+    })
     this.#owned.add(owned)
     return owned
   }

@@ -1,7 +1,7 @@
 // One room as all its handles share it.
 
 import { Deferred } from './deferred.js'
-import type { Disposer } from './disposer.js'
+import { Cleanup, type Disposer } from './disposer.js'
 import { CoweaveError, apiError, guarded } from './error.js'
 import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
@@ -176,16 +176,13 @@ export class RoomSession implements Receiver {
       })
     }
     const subscription = listeners.add(listener)
-    return {
-      dispose: () => {
-        subscription.dispose()
-        if (listeners.isEmpty && !this.#isClosed) {
-          guarded(() => {
-            wasm.unobserve()
-          })
-        }
-      },
-    }
+    return new Cleanup(() => {
+      subscription.dispose()
+      if (!listeners.isEmpty || this.#isClosed) return
+      guarded(() => {
+        wasm.unobserve()
+      })
+    })
   }
 
   #sharedText(name: string): SharedText {
@@ -312,9 +309,8 @@ export class RoomSession implements Receiver {
     const ids = new Set(changed.map(({ id }) => id))
     const peers = this.peers.filter(({ id }) => !ids.has(id))
     for (const { id, state } of changed) {
-      const value: unknown = state === null ? null : JSON.parse(state)
-      // Other software may show something that is no object; it means nothing here.
-      if (typeof value === 'object' && value !== null) peers.push({ id, state: value })
+      const shown = parseShown(state)
+      if (shown !== null) peers.push({ id, state: shown })
     }
     this.peers = peers
     this.#peerFrame.request()
@@ -376,6 +372,17 @@ function toStorage(storage: RoomView['storage']): RoomStorage {
   return storage.kind === 'lost'
     ? { kind: 'lost', error: new CoweaveError(storage.error) }
     : storage
+}
+
+/** Other software may show something that is no object; it means nothing here. */
+function parseShown(json: string | null): object | null {
+  if (json === null) return null
+  try {
+    const shown: unknown = JSON.parse(json)
+    return typeof shown === 'object' ? shown : null
+  } catch {
+    return null
+  }
 }
 
 /** Views are small and come from JSON, always with the same order of keys. */

@@ -14,6 +14,8 @@ import type {
   Saved,
 } from './room-session.js'
 
+const disposed: RoomStatus = { state: 'disposed' }
+
 /** A share in a room; whoever asks for the same room of the same client shares the session. */
 export class Room<S extends object = Record<string, unknown>> implements Disposer {
   /** The document. */
@@ -49,7 +51,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /** How the room stands to the relay; the same object as long as nothing changes. */
   get status(): RoomStatus {
-    return this.#handle.isDisposed ? { state: 'disposed' } : this.#handle.session.status
+    return this.#handle.isDisposed ? disposed : this.#handle.session.status
   }
 
   /** How safe the own edits are; the same object as long as nothing changes. */

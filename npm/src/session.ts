@@ -14,7 +14,7 @@ export interface Platform {
 }
 
 /** A WebSocket as in browsers; the one of the package `ws` will do. */
-export type WebSocketConstructor = new (url: string, protocol: string) => object
+export type WebSocketConstructor = new (url: string, protocol: string) => { close(): void }
 
 /** What a session is made of, checked. */
 export interface SessionSettings {
@@ -37,6 +37,8 @@ export class Session {
   /** Rejects when the module cannot be loaded. */
   readonly started: Promise<void>
   #wasm: WasmClient | undefined
+  /** The last one that was made. */
+  #socket: { close(): void } | undefined
   #error: CoweaveError | undefined
   #isDisposed = false
   readonly #receivers = new Map<number, Receiver>()
@@ -63,9 +65,12 @@ export class Session {
       await Promise.resolve()
       return token()
     })
-    const makeSocket = (address: string, protocol: string): object =>
+    const makeSocket = (address: string, protocol: string): object => {
+      const socket = new webSocket(address, protocol)
+      this.#socket = socket
       // Failures are told by the close event; the one of `ws` ends the process when nobody listens.
-      Object.assign(new webSocket(address, protocol), { onerror: () => undefined })
+      return Object.assign(socket, { onerror: () => undefined })
+    }
     const notify = (): void => {
       this.schedule()
     }
@@ -127,6 +132,7 @@ export class Session {
       return
     }
     this.#error = error
+    this.#socket?.close()
     for (const receiver of this.#receivers.values()) this.#untold.push(...receiver.fail(error))
   }
 

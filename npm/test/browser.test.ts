@@ -254,3 +254,21 @@ test('typed while the relay is away, in a tab that was closed: the others get it
   assert.equal(await read(again), 'one two')
   assert.deepEqual(await again.evaluate(() => room.saved), { tier: 'durable', pending: 0 })
 })
+
+test('a module that does not arrive is told, and may arrive later', needsBrowser, async t => {
+  const { context, address } = await browse(t)
+  await context.route('**/*.wasm', route => route.abort())
+  const page = await context.newPage()
+  await page.goto(address)
+  await page.waitForFunction(() => 'coweave' in globalThis)
+  const told = await page.evaluate(async () => {
+    const room = coweave.connect('ws://127.0.0.1:9').room('notes/today')
+    const error: unknown = await room.loaded.catch((error: unknown) => error)
+    if (!(error instanceof coweave.CoweaveError)) return 'no error of ours'
+    return [error.code, room.status.state].join()
+  })
+  assert.equal(told, 'client.load_failed,stopped')
+  await context.unroute('**/*.wasm')
+  await enter(page)
+  assert.equal(await read(page), '')
+})

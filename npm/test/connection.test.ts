@@ -135,6 +135,10 @@ test('a WebSocket that cannot be made is an attempt that failed', async t => {
       attempts += 1
       throw new Error('refused')
     }
+
+    close(): void {
+      assert.fail('there is nothing to close')
+    }
   }
   const room = client(t, NOWHERE, { webSocket: Refusing }).room('room')
   await until('a few attempts', () => attempts >= 2)

@@ -85,7 +85,6 @@ class DrawnCursor {
     this.element.style.setProperty('--peer-ink', inkOn(cursor.color))
     if (this.#label.textContent !== cursor.name) this.#label.textContent = cursor.name
     placeAt(this.#caret, caret)
-    this.#caret.classList.toggle('is-first-line', caret.top < caret.height / 2)
     this.#selection.replaceChildren(...selection.map(selectionLine))
     this.#showLabel(`${cursor.anchor}:${cursor.head}`)
   }

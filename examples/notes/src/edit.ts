@@ -1,14 +1,13 @@
 // Plain arithmetic on text: what one input changed, and where a place ends up after changes of others.
 
+import type { Delta } from 'coweave'
+
 /** Characters `start..end` of a text become `insert`. */
 export interface Edit {
   readonly start: number
   readonly end: number
   readonly insert: string
 }
-
-/** One step of a change, as `text.subscribe` reports it. */
-export type Step = { readonly retain: number } | { readonly insert: string } | { readonly delete: number }
 
 /**
  * The smallest edit that turns `before` into `after`. The caret stands behind what was typed, so it
@@ -35,10 +34,10 @@ function wholeCharacters(before: string, after: string, start: number, tail: num
 }
 
 /** The replacements of a change from left to right, each in the text as the ones before it left it. */
-export function editsOf(steps: readonly Step[]): Edit[] {
+export function editsOf(delta: readonly Delta[]): Edit[] {
   const edits: Edit[] = []
   let at = 0
-  for (const step of steps) {
+  for (const step of delta) {
     if ('retain' in step) {
       at += step.retain
     } else if ('delete' in step) {
@@ -52,7 +51,7 @@ export function editsOf(steps: readonly Step[]): Edit[] {
 }
 
 /** What is left of the characters `start..end` after a change of somebody else, as separate pieces. */
-export function rangeAfter(start: number, end: number, steps: readonly Step[]): Array<[start: number, end: number]> {
+export function rangeAfter(start: number, end: number, delta: readonly Delta[]): Array<[start: number, end: number]> {
   const pieces: Array<[number, number]> = []
   let before = 0
   let after = 0
@@ -63,7 +62,7 @@ export function rangeAfter(start: number, end: number, steps: readonly Step[]): 
     before += length
     after += length
   }
-  for (const step of steps) {
+  for (const step of delta) {
     if ('retain' in step) {
       keep(step.retain)
     } else if ('insert' in step) {
@@ -77,9 +76,9 @@ export function rangeAfter(start: number, end: number, steps: readonly Step[]): 
 }
 
 /** Where a place ends up after a change; text inserted exactly there goes behind it. */
-export function placeAfter(place: number, steps: readonly Step[]): number {
+export function placeAfter(place: number, delta: readonly Delta[]): number {
   let after = place
-  for (const { start, end, insert } of editsOf(steps)) {
+  for (const { start, end, insert } of editsOf(delta)) {
     if (start >= after) break
     after = Math.max(start, after - (end - start)) + insert.length
   }

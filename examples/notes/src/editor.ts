@@ -1,9 +1,9 @@
 // A text area bound to a shared text: what is typed becomes the smallest edit, and edits of others move
 // neither the caret nor the page.
 
-import type { Doc, Text } from 'coweave'
+import type { Delta, Doc, Text } from 'coweave'
 
-import { type Edit, editBetween, editsOf, placeAfter, rangeAfter, type Step } from './edit'
+import { type Edit, editBetween, editsOf, placeAfter, rangeAfter } from './edit'
 import type { Mirror } from './mirror'
 
 // A text area turns CR LF into LF, which would shift every place behind it. An outside client may write a
@@ -30,7 +30,7 @@ export class Editor {
   #shown = ''
   #isComposing = false
   /** Changes of others that arrived while a word was being composed. */
-  #held: Array<readonly Step[]> = []
+  #held: Array<readonly Delta[]> = []
 
   constructor(options: EditorOptions) {
     this.#options = options
@@ -75,9 +75,9 @@ export class Editor {
     })
   }
 
-  #receive(steps: readonly Step[]): void {
-    if (this.#isComposing) this.#held.push(steps)
-    else this.#keepView(steps, () => editsOf(steps).forEach(edit => this.#show(edit)))
+  #receive(delta: readonly Delta[]): void {
+    if (this.#isComposing) this.#held.push(delta)
+    else this.#keepView(delta, () => editsOf(delta).forEach(edit => this.#show(edit)))
   }
 
   /**
@@ -91,11 +91,11 @@ export class Editor {
     const edit = held.length === 0 ? null : editBetween(this.#shown, this.#area.value, this.#area.selectionEnd)
     if (edit === null) {
       this.#send()
-      held.forEach(steps => this.#receive(steps))
+      held.forEach(delta => this.#receive(delta))
       return
     }
     this.#area.setRangeText(this.#shown.slice(edit.start, edit.end), edit.start, edit.start + edit.insert.length)
-    held.forEach(steps => this.#receive(steps))
+    held.forEach(delta => this.#receive(delta))
     const edits = moved(edit, held)
     edits.forEach(each => this.#show(each))
     this.#write(edits)
@@ -121,13 +121,13 @@ export class Editor {
   }
 
   /** Lines that come and go above the window must not move what is being read. */
-  #keepView(steps: readonly Step[], change: () => void): void {
+  #keepView(delta: readonly Delta[], change: () => void): void {
     if (window.scrollY === 0) return change()
     const { mirror, visibleFrom } = this.#options
     const place = mirror.firstBelow(visibleFrom())
     const distance = mirror.distanceFromTop(place)
     change()
-    window.scrollBy(0, mirror.distanceFromTop(placeAfter(place, steps)) - distance)
+    window.scrollBy(0, mirror.distanceFromTop(placeAfter(place, delta)) - distance)
   }
 
   #tellSelection(): void {
@@ -139,12 +139,12 @@ export class Editor {
 }
 
 /** An edit after changes that it knew nothing of: only the characters it meant go, the new ones come last. */
-function moved(edit: Edit, held: ReadonlyArray<readonly Step[]>): Edit[] {
+function moved(edit: Edit, held: ReadonlyArray<readonly Delta[]>): Edit[] {
   let start = edit.start
   let pieces: Array<[start: number, end: number]> = [[edit.start, edit.end]]
-  for (const steps of held) {
-    start = placeAfter(start, steps)
-    pieces = pieces.flatMap(([from, to]) => rangeAfter(from, to, steps))
+  for (const delta of held) {
+    start = placeAfter(start, delta)
+    pieces = pieces.flatMap(([from, to]) => rangeAfter(from, to, delta))
   }
   const deletions = pieces.reverse().map(([from, to]) => ({ start: from, end: to, insert: '' }))
   return [...deletions, { start, end: start, insert: edit.insert }]

@@ -1,6 +1,6 @@
 // A note that everybody with the link writes together: `?room=` names it, `?relay=` says where it lives.
 
-import { connect, type Peer, type Text } from 'coweave'
+import { connect, type Peer, type Text, type TextPosition } from 'coweave'
 
 import { Carets, type Cursor } from './carets'
 import { Editor } from './editor'
@@ -24,6 +24,15 @@ try {
   notice(error instanceof Error ? error.message : String(error))
 }
 
+/** Caret and selection as other Yjs editors show them, too. */
+interface Places {
+  readonly anchor: TextPosition
+  readonly head: TextPosition
+}
+
+/** Others may run anything, so nothing of what they show is taken for granted. */
+type SomebodysPeer = Peer<Record<string, unknown>>
+
 async function open(): Promise<void> {
   const room = connect(relay).room(roomName)
   const text = room.doc.text('body')
@@ -31,7 +40,7 @@ async function open(): Promise<void> {
   const mirror = new Mirror(element('mirror', HTMLElement))
   const carets = new Carets(element('carets', HTMLElement), mirror)
   let me = loadIdentity()
-  let cursor: { anchor: unknown; head: unknown } | null = null
+  let cursor: Places | null = null
 
   const drawPeers = (): void => {
     const peers = room.presence.peers
@@ -48,6 +57,7 @@ async function open(): Promise<void> {
     saved: element('saved', HTMLElement),
     announcer: element('announcer', HTMLElement),
   })
+  room.on('storage-lost', error => notice(`This device cannot keep the note: ${error.message}`))
   room.on('refused', ({ error }) => notice(`An edit was not taken: ${error.message}`))
   room.presence.subscribe(drawPeers)
   editIdentity(me, changed => {
@@ -74,12 +84,12 @@ async function open(): Promise<void> {
 }
 
 /** A peer of this page shows name and color directly, one of a Yjs editor inside `user`. */
-function identityOf(peer: Peer): Identity {
+function identityOf(peer: SomebodysPeer): Identity {
   return readIdentity(peer.state) ?? readIdentity(peer.state['user']) ?? { name: 'Somebody', color: '#8a8578' }
 }
 
-function cursorOf(peer: Peer, text: Text): Cursor[] {
-  const places = peer.state['cursor'] as { anchor?: unknown; head?: unknown } | null | undefined
+function cursorOf(peer: SomebodysPeer, text: Text): Cursor[] {
+  const places = peer.state['cursor'] as Partial<Places> | null | undefined
   const anchor = text.resolve(places?.anchor)
   const head = text.resolve(places?.head)
   if (anchor === null || head === null) return []

@@ -1,6 +1,6 @@
 // Says in words whether the page is connected, and where the latest edit is safe.
 
-import type { Room, Saved, Status } from 'coweave'
+import type { Room, RoomStatus, Saved } from 'coweave'
 
 const ANNOUNCE_AFTER_MS = 1_500
 const CLOCK_MS = 500
@@ -31,23 +31,27 @@ export function showStatus(room: Room, elements: StatusElements): void {
 }
 
 /** The words for a connection; `now` as in `Date.now()`. */
-function connectionWords(status: Status, now: number): string {
+function connectionWords(status: RoomStatus, now: number): string {
   switch (status.state) {
-    case 'live':
-      return 'Live'
+    case 'opening':
+      return 'Opening…'
     case 'connecting':
       return 'Connecting…'
+    case 'live':
+      return 'Live'
     case 'offline': {
-      const seconds = Math.ceil((status.retryAt - now) / 1000)
+      const seconds = Math.ceil(((status.retryAt ?? now) - now) / 1000)
       return seconds > 0 ? `Offline, retrying in ${seconds} s` : 'Offline, retrying…'
     }
-    default:
+    case 'stopped':
       return `Stopped: ${status.error.message}`
+    case 'disposed':
+      return 'Closed'
   }
 }
 
 /** “Saved” is said only when the relay has everything on its disk. */
-function savedIn(saved: Saved, status: Status): string {
+function savedIn(saved: Saved, status: RoomStatus): string {
   if (saved.tier === 'durable') return 'Saved'
   if (saved.tier === 'accepted' || status.state === 'live') return 'Saving…'
   return saved.tier === 'device' ? 'On this device' : 'Only in memory'

@@ -10,6 +10,9 @@ const START_MS_MAX = 30_000
 const STOP_MS_MAX = 20_000
 const LOG_LINES_MAX = 200
 
+const running = new Set()
+process.on('exit', () => running.forEach(child => child.kill('SIGKILL')))
+
 /**
  * A relay process that keeps its data folder and, once it has one, its port over restarts.
  * `COWEAVE_RELAY` names the binary.
@@ -18,14 +21,12 @@ export class Relay {
   #child = null
   #log = []
   #dataDirIsOurs = false
-  #killAtExit = () => this.#child?.kill('SIGKILL')
 
   constructor({ dataDir = null, port = 0, args = [], prefix = [] } = {}) {
     this.dataDir = dataDir
     this.port = port
     this.args = args
     this.prefix = prefix
-    process.on('exit', this.#killAtExit)
   }
 
   static async start(options) {
@@ -64,6 +65,8 @@ export class Relay {
     ]
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     this.port = await this.#portOf(child)
   }
 
@@ -80,7 +83,6 @@ export class Relay {
   /** Ends the relay for good and removes its data. */
   async dispose() {
     await this.kill()
-    process.off('exit', this.#killAtExit)
     if (this.#dataDirIsOurs) await rm(this.dataDir, { recursive: true, force: true })
   }
 

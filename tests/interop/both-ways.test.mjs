@@ -137,9 +137,9 @@ describe('presence', () => {
     sdk.room.presence.set({ name: 'Ana' })
     yjs.awareness.setLocalState({ user: { name: 'Bo' } })
     const [lateSdk, lateYjs] = await together(t, roomName, ['coweave', versions[1]])
-    await until(() => lateSdk.peers.length === 2, () => `the late SDK sees two: ${JSON.stringify(lateSdk.peers)}`)
-    const states = () => [...lateYjs.awareness.getStates().values()]
-    await until(() => states().some(state => state.name === 'Ana') && states().some(state => state.user?.name === 'Bo'), 'the late Yjs client sees two')
+    const hasBoth = states => states.some(state => state.name === 'Ana') && states.some(state => state.user?.name === 'Bo')
+    await until(() => hasBoth(lateSdk.peers.map(peer => peer.state)), 'the late SDK sees both')
+    await until(() => hasBoth([...lateYjs.awareness.getStates().values()]), 'the late Yjs client sees both')
   })
 
   it('holds positions that either side can read raw', async t => {

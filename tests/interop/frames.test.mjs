@@ -17,7 +17,6 @@ const encoding = require('lib0/encoding')
 
 const SYNC = 0
 const AWARENESS = 1
-const QUERY_AWARENESS = 3
 const STEP_1 = 0
 const STEP_2 = 1
 const UPDATE = 2
@@ -102,19 +101,6 @@ it('every frame holds one message', async t => {
   }
   await until(() => text() === 'zero one two', () => `the frames make up the text, not “${text()}”`)
   assert.ok(frames.map(readFrame).some(({ type }) => type === AWARENESS), 'presence came along')
-})
-
-it('a question for presence is answered', async t => {
-  const peer = await openYjs(versions[0], relay, 'frames-query')
-  t.after(() => peer.close())
-  peer.awareness.setLocalState({ user: { name: 'Bo' } })
-  const { socket, frames } = await openSocket(t, 'frames-query')
-  socket.send(syncFrame(STEP_1, EMPTY_STATE_VECTOR))
-  await until(() => frames.some(isStep2), 'SyncStep2 arrives')
-  const seen = frames.length
-  socket.send(Uint8Array.of(QUERY_AWARENESS))
-  const answer = () => frames.slice(seen).find(frame => frame[0] === AWARENESS && Buffer.from(frame).includes('"Bo"'))
-  await until(answer, 'presence arrives')
 })
 
 it('messages of an unknown type are ignored', async t => {

@@ -81,7 +81,8 @@ pub(super) fn inspect(
         mode,
         is_foreign,
         limits,
-        summary: Summary::default(),
+        // Most updates are those of one client.
+        summary: Summary { ranges: Vec::with_capacity(1), ..Summary::default() },
         has_values: false,
         known_next: 0,
         blocks: 0,
@@ -150,8 +151,14 @@ impl<'a> Visit<'a> for Guard<'_> {
         }
         self.summary.has_astral |= block.has_astral;
         self.has_values |= matches!(block.kind, Kind::Values | Kind::Binary | Kind::Document);
-        for needs in [block.origin, block.right_origin, block.parent].into_iter().flatten() {
-            self.require(block.id, needs)?;
+        if let Some(origin) = block.origin {
+            self.require(block.id, origin)?;
+        }
+        if let Some(right_origin) = block.right_origin {
+            self.require(block.id, right_origin)?;
+        }
+        if let Some(parent) = block.parent {
+            self.require(block.id, parent)?;
         }
         Ok(())
     }

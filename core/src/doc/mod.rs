@@ -3,6 +3,7 @@
 //! This is the only module that names yrs.
 
 pub mod guard;
+mod json;
 pub mod known;
 mod orphan;
 mod pair;

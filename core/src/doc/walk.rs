@@ -4,8 +4,7 @@
 //! The walk never recurses over input and never allocates by a declared count. Both hold for
 //! hostile bytes; whoever visits may rely on every value being inside its range.
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
+use super::json::is_json;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::wire::primitive::{ReadError, Reader};
@@ -282,6 +281,9 @@ impl<'a> Walker<'a> {
         }
         if block.info & HAS_RIGHT_ORIGIN != 0 {
             block.right_origin = Some(self.id()?);
+            if block.right_origin == block.origin {
+                return Err(Stop::Flaw("a struct has the same neighbor on both sides"));
+            }
         }
         if block.info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
             match self.reader.var()? {
@@ -358,9 +360,7 @@ impl<'a> Walker<'a> {
 
     fn json(&mut self) -> Result<(), Stop> {
         let text = self.reader.string()?;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let checked = JsonDepth(self.depth_max).deserialize(&mut json).and_then(|()| json.end());
-        checked.map_err(|_no_json| Stop::Flaw("JSON cannot be read"))
+        if is_json(text, self.depth_max) { Ok(()) } else { Err(Stop::Flaw("JSON cannot be read")) }
     }
 
     /// A count of entries that each take at least so many bytes.
@@ -473,68 +473,4 @@ fn integer(reader: &mut Reader<'_>) -> Result<(), ReadError> {
     }
     let rest = reader.var()?;
     if rest == 0 || rest >= 1 << 47 { Err(ReadError::Varint) } else { Ok(()) }
-}
-
-/// Reads any JSON as strictly as yrs does, keeps nothing, and allows this much nesting.
-struct JsonDepth(usize);
-
-impl<'de> DeserializeSeed<'de> for JsonDepth {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl JsonDepth {
-    fn inner<E: serde::de::Error>(&self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deeply"))
-    }
-}
-
-impl<'de> Visitor<'de> for JsonDepth {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
-        // yrs keeps integers in 64 bits with a sign.
-        i64::try_from(number).map(drop).map_err(E::custom)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let inner = self.inner::<A::Error>()?.0;
-        while entries.next_element_seed(Self(inner))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let inner = self.inner::<A::Error>()?.0;
-        while entries.next_key_seed(Self(0))?.is_some() {
-            entries.next_value_seed(Self(inner))?;
-        }
-        Ok(())
-    }
 }

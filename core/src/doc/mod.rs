@@ -2,6 +2,7 @@
 //!
 //! This is the only module that names yrs.
 
+pub mod deletions;
 pub mod guard;
 mod json;
 pub mod known;

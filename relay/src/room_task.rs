@@ -12,6 +12,7 @@ use coweave_core::time::Time;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::clock::Alarm;
 use crate::hub::Hub;
 use crate::log_writer::Receipt;
 use crate::outbox::{Delivery, Outbox};
@@ -102,12 +103,14 @@ struct RoomTask {
 impl RoomTask {
     async fn serve(&mut self) {
         let mut turn_commands = Vec::with_capacity(COMMANDS_PER_TURN);
+        let mut alarm = Alarm::new(self.residence.hub.clock);
         loop {
             let wake = match self.carry_out() {
                 Turn::Wait(wake) => wake,
                 Turn::Retire if self.residence.retire() => return,
                 Turn::Retire => Some(self.now() + RETIRE_AGAIN),
             };
+            alarm.set(wake);
             tokio::select! {
                 receipt = self.receipts.recv() => match receipt {
                     Some(Receipt::Durable(through)) => self.handle(Input::Durable { through }),
@@ -126,7 +129,7 @@ impl RoomTask {
                     self.compaction = None;
                     self.handle(input);
                 }
-                () = self.residence.hub.clock.sleep_until(wake) => {}
+                () = alarm.ring() => {}
             }
         }
     }

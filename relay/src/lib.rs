@@ -5,6 +5,7 @@
 //! Dependencies point one way: `http` knows connections, connections know the hub, the hub knows
 //! the rooms and the store. `store` and `config` know nothing of them.
 
+mod accept;
 mod clock;
 pub mod config;
 mod connection;

@@ -256,7 +256,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         Limits,
         100..=600_000,
         limits.hello_timeout,
-        "How long a new connection may take to say hello."
+        "How long a client may take to send the head of a request, and then to say hello."
     ),
     milliseconds!(
         "idle-timeout-ms",

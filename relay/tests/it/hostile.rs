@@ -1,14 +1,18 @@
 //! Bytes from a peer that nobody should send: a typed answer, nobody else is harmed, nothing of it
 //! is stored.
 
+use std::time::Duration;
+
 use coweave_core::error::Code;
 use coweave_core::ids::{Channel, EditNumber};
 use coweave_core::limits::Limits;
 use coweave_core::wire::v1::{EditKind, Message, read_frame};
 use coweave_core::wire::y_websocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use crate::setup::{Heard, Socket, TestRelay};
+use crate::setup::{Heard, PATIENCE, Socket, TestRelay};
 use crate::v1_client::V1Client;
 use crate::y_websocket_client::YClient;
 
@@ -189,4 +193,23 @@ async fn a_reader_that_stops_reading_is_dropped_and_nobody_waits_for_it() {
     assert!(matches!(end, None | Some(Code::ConnectionTooSlow)), "{end:?}");
     let again = V1Client::join(relay.address(), 4, "notes").await;
     assert_eq!(again.text().len(), 200 * page.len());
+}
+
+#[tokio::test]
+async fn requests_that_never_end_or_are_too_long_are_given_up() {
+    let limits = Limits { hello_timeout: Duration::from_millis(300), ..Limits::default() };
+    let relay = TestRelay::start_with(limits).await;
+    let mut dripping = TcpStream::connect(relay.address()).await.unwrap();
+    dripping.write_all(b"GET / HTTP/1.1\r\nhost").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, dripping.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let mut long = TcpStream::connect(relay.address()).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", "x".repeat(100_000));
+    let _may_be_cut_off = long.write_all(head.as_bytes()).await;
+    let mut answer = [0; 12];
+    if long.read_exact(&mut answer).await.is_ok() {
+        assert_eq!(&answer, b"HTTP/1.1 431");
+    }
+    let mut silent = V1Client::open(relay.address(), 1).await;
+    assert_eq!(end_of(&mut silent).await.0, Code::ConnectionHelloTimeout);
 }

@@ -327,6 +327,6 @@ Examples:
   coweave-relay
       Rooms in ./coweave-data, clients connect to ws://127.0.0.1:4700.
   coweave-relay --listen 127.0.0.1:8080 --data-dir /var/lib/coweave
-  COWEAVE_LOG=debug coweave-relay --static-dir dist
+  COWEAVE_LOG=warn,coweave_relay=debug coweave-relay --static-dir dist
   coweave-relay check coweave.toml
 ";

@@ -127,7 +127,6 @@ impl Relay {
         self.connections.close();
         self.connections.wait().await;
         self.hub.close().await;
-        self.hub.store.close().await;
     }
 }
 

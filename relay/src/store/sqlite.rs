@@ -180,8 +180,7 @@ impl SqliteStore {
             }
             last = *sequence;
         }
-        let stored =
-            StoredRoom { lineage: Lineage(lineage), epoch: self.epoch, snapshot, tail };
+        let stored = StoredRoom { lineage: Lineage(lineage), epoch: self.epoch, snapshot, tail };
         Ok(Some(OpenedRoom { id: RoomId(id), stored }))
     }
 }

@@ -102,7 +102,8 @@ impl Store for DistrustfulStore {
 #[tokio::test]
 async fn a_room_with_a_broken_log_is_loaded_anew_and_no_other_one_notices() {
     let relay = start_on(Arc::new(DistrustfulStore::default()), Limits::default()).await;
-    let mut ann = V1Client::join(relay.local_addr(), 1, "notes").await;
+    let mut ann = V1Client::connect(relay.local_addr(), 1).await;
+    let before = ann.enter(Channel(1), "notes").await;
     let mut ben = V1Client::join(relay.local_addr(), 2, "other").await;
     let number = ann.write("good").await;
     ann.wait_for_durable(number).await;
@@ -113,6 +114,8 @@ async fn a_room_with_a_broken_log_is_loaded_anew_and_no_other_one_notices() {
 
     // What was not durable is still with its author.
     let joined = ann.enter(Channel(1), "notes").await;
+    assert_eq!(joined.lineage, before.lineage);
+    assert_ne!(joined.epoch, before.epoch, "sequence 2 will be another update now");
     let known = Known::decode(&joined.state_vector, 10).unwrap();
     let update = Bytes::from(ann.replica.difference(&known));
     let number = EditNumber(3);

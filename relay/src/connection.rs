@@ -101,7 +101,12 @@ impl Connection {
                     continue;
                 }
                 () = hand_over(&mut self.to_rooms) => continue,
-                () = alarm.ring() => continue,
+                () = alarm.ring() => {
+                    if !socket.has_progressed() {
+                        continue;
+                    }
+                    Input::Alive
+                }
             };
             self.link.handle(input, self.hub.clock.now());
         }

@@ -13,6 +13,7 @@ mod files;
 mod http;
 mod hub;
 mod log_writer;
+mod meter;
 mod outbox;
 mod relay;
 mod room_task;

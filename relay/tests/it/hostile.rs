@@ -1,7 +1,7 @@
 //! Bytes from a peer that nobody should send: a typed answer, nobody else is harmed, nothing of it
 //! is stored.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coweave_core::error::Code;
 use coweave_core::ids::{Channel, EditNumber};
@@ -9,7 +9,7 @@ use coweave_core::limits::Limits;
 use coweave_core::wire::v1::{EditKind, Message, read_frame};
 use coweave_core::wire::y_websocket;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::setup::{Heard, PATIENCE, Socket, TestRelay};
@@ -212,4 +212,34 @@ async fn requests_that_never_end_or_are_too_long_are_given_up() {
     }
     let mut silent = V1Client::open(relay.address(), 1).await;
     assert_eq!(end_of(&mut silent).await.0, Code::ConnectionHelloTimeout);
+}
+
+#[tokio::test]
+async fn a_slow_download_is_not_taken_for_a_dead_connection() {
+    let limits = Limits { idle_timeout: Duration::from_secs(3), ..Limits::default() };
+    let relay = TestRelay::start_with(limits).await;
+    let mut ann = V1Client::join(relay.address(), 1, "notes").await;
+    for _ in 0..4 {
+        let number = ann.write(&"x".repeat(6_000_000)).await;
+        ann.wait_for_durable(number).await;
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let mut slow = socket.connect(relay.address()).await.unwrap();
+    let upgrade = "GET /notes HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n";
+    slow.write_all(upgrade.as_bytes()).await.unwrap();
+    // A masked frame with the question of an empty document; after that it sends nothing.
+    slow.write_all(&[0x82, 0x84, 0, 0, 0, 0, 0, 0, 1, 0]).await.unwrap();
+    let mut piece = vec![0; 64 << 10];
+    let mut taken = 0;
+    let started = Instant::now();
+    while taken < 24_000_000 {
+        let count = slow.read(&mut piece).await.unwrap();
+        assert_ne!(count, 0, "hung up after {taken} bytes");
+        taken += count;
+        // Three megabytes a second: all that time the client has no reason to send anything.
+        let due = Duration::from_micros(u64::try_from(taken / 3).unwrap());
+        tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+    }
 }

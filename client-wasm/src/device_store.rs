@@ -149,7 +149,7 @@ impl DeviceStore {
         if let Ok(value) = attempt().await {
             return Ok(value);
         }
-        self.opening.take();
+        self.close();
         attempt().await
     }
 
@@ -190,6 +190,18 @@ impl DeviceStore {
         database.begin(&stores.collect(), mode, &options)
     }
 
+    /// Gives the connection up; transactions under way still end as they would.
+    fn close(&self) {
+        let Some(opening) = self.opening.take() else { return };
+        spawn_local(async move {
+            if let Ok(database) = JsFuture::from(opening).await {
+                let database: IdbDatabase = database.unchecked_into();
+                database.set_onversionchange(None);
+                database.close();
+            }
+        });
+    }
+
     fn database(&self) -> Promise {
         let opening = self.opening.borrow().clone();
         opening.unwrap_or_else(|| {
@@ -203,15 +215,7 @@ impl DeviceStore {
 
 impl Drop for DeviceStore {
     fn drop(&mut self) {
-        if let Some(opening) = self.opening.take() {
-            spawn_local(async move {
-                if let Ok(database) = JsFuture::from(opening).await {
-                    let database: IdbDatabase = database.unchecked_into();
-                    database.set_onversionchange(None);
-                    database.close();
-                }
-            });
-        }
+        self.close();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the tests across the parts share: the simulated world, a native client, recorded histories.
 #![allow(
     missing_docs,
+    unreachable_pub,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
@@ -14,6 +15,4 @@
     reason = "test support may panic and print; a failure has to stop the test"
 )]
 
-pub mod history;
-pub mod native;
 pub mod simulation;

@@ -582,7 +582,7 @@ impl Client {
             })?;
         room.may_send = true;
         room.is_presence_due = room.presence.is_some();
-        let edits = room.edits_for(&theirs, limits);
+        let edits = room.edits_for(&theirs, joined.epoch, limits);
         let is_synced = joined.sync_bytes == 0;
         if is_synced {
             room.set_meta(&joined);

@@ -9,6 +9,7 @@ use crate::doc::known::Known;
 use crate::doc::splice;
 use crate::ids::EditNumber;
 use crate::limits::Limits;
+use crate::wire::v1::EditKind;
 
 /// At most this many edits are merged into one.
 const MERGE_MAX: usize = 500;
@@ -28,14 +29,16 @@ struct Entry {
     number: EditNumber,
     /// The record on the device.
     index: u64,
+    kind: EditKind,
     update: Bytes,
 }
 
 impl Outbox {
-    /// Adds an edit and numbers it.
-    pub(super) fn push(&mut self, index: u64, update: Bytes) -> EditNumber {
+    /// Adds an edit and numbers it. What an earlier session left behind was written under another
+    /// client id, which is a difference to the relay and no live edit.
+    pub(super) fn push(&mut self, index: u64, kind: EditKind, update: Bytes) -> EditNumber {
         self.last = EditNumber(self.last.0 + 1);
-        self.entries.push_back(Entry { number: self.last, index, update });
+        self.entries.push_back(Entry { number: self.last, index, kind, update });
         self.last
     }
 
@@ -83,45 +86,73 @@ impl Outbox {
         theirs: &Known,
         ours: &Known,
         limits: &Limits,
-    ) -> Option<Vec<(EditNumber, Bytes)>> {
+    ) -> Option<Vec<(EditNumber, EditKind, Bytes)>> {
         let mut reached = theirs.clone();
         for entry in &self.entries {
             let summary =
-                guard::check(&entry.update, &reached, Mode::Live, &|_| false, limits).ok()?;
+                guard::check(&entry.update, &reached, Mode::State, &|_| false, limits).ok()?;
             reached.advance(&summary);
         }
         reached.covers(ours).then(|| self.merged(limits))
     }
 
-    fn merged(&self, limits: &Limits) -> Vec<(EditNumber, Bytes)> {
-        let mut batches = Vec::new();
-        let mut batch: Vec<Bytes> = Vec::new();
-        let (mut bytes, mut number) = (0, EditNumber(0));
+    fn merged(&self, limits: &Limits) -> Vec<(EditNumber, EditKind, Bytes)> {
+        let mut batches: Vec<Batch> = Vec::new();
         for entry in &self.entries {
-            let is_full = batch.len() >= MERGE_MAX
-                || bytes + entry.update.len() > limits.update_bytes_max / 2;
-            if is_full && !batch.is_empty() {
-                push_batch(&mut batches, number, std::mem::take(&mut batch));
-                bytes = 0;
+            let bytes = entry.update.len();
+            match batches.last_mut() {
+                Some(batch) if batch.takes(entry.kind, bytes, limits) => batch.push(entry),
+                _ => {
+                    let mut batch = Batch::new(entry.kind);
+                    batch.push(entry);
+                    batches.push(batch);
+                }
             }
-            bytes += entry.update.len();
-            number = entry.number;
-            batch.push(entry.update.clone());
         }
-        push_batch(&mut batches, number, batch);
-        batches
+        batches.into_iter().flat_map(Batch::finish).collect()
     }
 }
 
-fn push_batch(batches: &mut Vec<(EditNumber, Bytes)>, number: EditNumber, mut batch: Vec<Bytes>) {
-    match splice::merge(&batch) {
-        _ if batch.is_empty() => {}
-        Ok(merged) if batch.len() > 1 => batches.push((number, merged.into())),
-        // Unmerged they say the same; only the last one may carry the number.
-        _ => {
-            let last = batch.pop();
-            batches.extend(batch.into_iter().map(|update| (EditNumber(0), update)));
-            batches.extend(last.map(|update| (number, update)));
+/// Edits that become one.
+#[derive(Debug)]
+struct Batch {
+    kind: EditKind,
+    number: EditNumber,
+    bytes: usize,
+    updates: Vec<Bytes>,
+}
+
+impl Batch {
+    const fn new(kind: EditKind) -> Self {
+        Self { kind, number: EditNumber(0), bytes: 0, updates: Vec::new() }
+    }
+
+    fn takes(&self, kind: EditKind, bytes: usize, limits: &Limits) -> bool {
+        kind == self.kind
+            && self.updates.len() < MERGE_MAX
+            && self.bytes + bytes <= limits.update_bytes_max / 2
+    }
+
+    fn push(&mut self, entry: &Entry) {
+        self.number = entry.number;
+        self.bytes += entry.update.len();
+        self.updates.push(entry.update.clone());
+    }
+
+    fn finish(self) -> Vec<(EditNumber, EditKind, Bytes)> {
+        let (number, kind) = (self.number, self.kind);
+        match splice::merge(&self.updates) {
+            Ok(merged) if self.updates.len() > 1 => vec![(number, kind, merged.into())],
+            // One by one they say the same; only the last one may carry the number.
+            _ => {
+                let last = self.updates.len().saturating_sub(1);
+                let numbered = self.updates.into_iter().enumerate();
+                numbered
+                    .map(|(at, update)| {
+                        (if at == last { number } else { EditNumber(0) }, kind, update)
+                    })
+                    .collect()
+            }
         }
     }
 }

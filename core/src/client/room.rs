@@ -231,6 +231,12 @@ impl Room {
         self.outbox.durable()
     }
 
+    /// What this session shows, as JSON.
+    #[must_use]
+    pub fn shown(&self) -> Option<&str> {
+        self.presence.as_deref()
+    }
+
     /// What the others show, as JSON by client id.
     #[must_use]
     pub const fn peers(&self) -> &BTreeMap<ClientId, String> {
@@ -269,7 +275,7 @@ impl Room {
             self.device.records += 1;
             self.device.record_bytes += record.update.len();
             if record.is_pending {
-                let number = self.outbox.push(record.index, record.update);
+                let number = self.outbox.push(record.index, EditKind::Difference, record.update);
                 self.outbox.set_device(number);
             }
         }
@@ -281,7 +287,7 @@ impl Room {
     pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
         let update = self.replica.take_edits()?;
         let index = self.record(update.clone(), true);
-        let number = self.outbox.push(index, update.clone());
+        let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.device.waiting_number = number;
         Some((number, update))
     }
@@ -374,17 +380,21 @@ impl Room {
         }
     }
 
-    /// What a relay with this state vector lacks of this copy.
+    /// What a relay with this state vector lacks of this copy. In another epoch it may have lost
+    /// what others deleted and only this copy still knows, which no state vector shows.
     pub(super) fn edits_for(
         &mut self,
         theirs: &Known,
+        epoch: Epoch,
         limits: &Limits,
     ) -> Vec<(EditNumber, EditKind, Bytes)> {
         self.take_edits();
-        match self.outbox.batches(theirs, self.replica.known(), limits) {
-            Some(batches) => {
-                batches.into_iter().map(|(n, update)| (n, EditKind::Live, update)).collect()
-            }
+        let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
+        let batches = (!is_other_epoch)
+            .then(|| self.outbox.batches(theirs, self.replica.known(), limits))
+            .flatten();
+        match batches {
+            Some(batches) => batches,
             None => {
                 let update = self.replica.difference(theirs).into();
                 vec![(self.outbox.last(), EditKind::Difference, update)]

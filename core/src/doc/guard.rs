@@ -111,6 +111,7 @@ struct Guard<'g> {
     has_values: bool,
     /// What is known of the client whose section is being walked.
     known_next: u64,
+    /// Structs and deleted ranges so far.
     blocks: u64,
     /// In the order of the bytes: by section, and by clock inside.
     waits: Vec<Wait>,
@@ -121,16 +122,8 @@ struct Guard<'g> {
 
 impl<'a> Visit<'a> for Guard<'_> {
     fn section(&mut self, client: ClientId, clock: u64, blocks: u64) -> Result<(), Error> {
-        self.blocks = self.blocks.saturating_add(blocks);
-        if self.blocks > self.limits.update_blocks_max {
-            let max = self.limits.update_blocks_max;
-            return Err(too_large(format!("the update has more than {max} structs")));
-        }
-        let clients = u64::try_from(self.summary.ranges.len()).unwrap_or(u64::MAX);
-        if clients >= self.limits.update_clients_max {
-            let max = self.limits.update_clients_max;
-            return Err(too_large(format!("the update has structs of more than {max} clients")));
-        }
+        self.count_blocks(blocks)?;
+        self.count_client(self.summary.ranges.len())?;
         self.known_next = self.known.next(client);
         if clock > self.known_next {
             return Err(missing(Id { client, clock: self.known_next }));
@@ -174,7 +167,9 @@ impl<'a> Visit<'a> for Guard<'_> {
         if self.waits.is_empty() { Ok(()) } else { self.check_order() }
     }
 
-    fn deletions(&mut self, client: ClientId) -> Result<(), Error> {
+    fn deletions(&mut self, client: ClientId, ranges: u64) -> Result<(), Error> {
+        self.count_blocks(ranges)?;
+        self.count_client(self.deleted_clients.len())?;
         self.summary.has_deletes = true;
         self.deleted_clients.push(client);
         let here = self.range_of(client).map_or(0, |(_, range)| range.end);
@@ -191,6 +186,23 @@ impl<'a> Visit<'a> for Guard<'_> {
 }
 
 impl Guard<'_> {
+    fn count_blocks(&mut self, more: u64) -> Result<(), Error> {
+        self.blocks = self.blocks.saturating_add(more);
+        let max = self.limits.update_blocks_max;
+        if self.blocks <= max {
+            return Ok(());
+        }
+        Err(too_large(format!("the update has more than {max} structs and deleted ranges")))
+    }
+
+    fn count_client(&self, so_far: usize) -> Result<(), Error> {
+        let max = self.limits.update_clients_max;
+        if u64::try_from(so_far).is_ok_and(|so_far| so_far < max) {
+            return Ok(());
+        }
+        Err(too_large(format!("the update tells of more than {max} clients")))
+    }
+
     fn require(&mut self, block: Id, needs: Id) -> Result<(), Error> {
         if needs.client == block.client {
             // The structs of a client are integrated in order, so only earlier ones are there.

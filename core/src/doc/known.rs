@@ -62,7 +62,7 @@ impl Known {
     }
 
     /// Takes in that a client's structs are known up to a clock.
-    pub(super) fn reach(&mut self, client: ClientId, end: u64) {
+    pub fn reach(&mut self, client: ClientId, end: u64) {
         let next = self.0.entry(client).or_default();
         *next = (*next).max(end);
     }

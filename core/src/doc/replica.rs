@@ -16,9 +16,12 @@ use yrs::{
 
 use super::guard::{Mode, Summary, inspect};
 use super::known::Known;
+use super::orphan::collect_orphans;
+use super::pair::{Pairs, break_pairs};
 use super::splice;
-use super::text::{Content, Observer};
+use super::text::{Content, Observer, replaced};
 pub use super::text::{Delta, TextChange};
+use super::walk::{CLOCK_MAX, Id};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
@@ -55,6 +58,7 @@ pub struct Replica {
     /// Texts have to be looked at before they are edited: one of them may hold a character of two
     /// UTF-16 units, or content that counts as length but is no text.
     has_uneven: bool,
+    pairs: Pairs,
     /// Nested groups of edits that are open.
     depth: u32,
     edits: Vec<Vec<u8>>,
@@ -68,17 +72,13 @@ impl Replica {
     /// An empty document. The client id must not be in use anywhere else.
     #[must_use]
     pub fn new(client: ClientId) -> Self {
-        let mut options = Options::with_client_id(ClientID::new(client.get()));
-        options.offset_kind = OffsetKind::Utf16;
-        options.skip_gc = false;
-        // On, each replica would remove marks on its own, and replicas would differ.
-        options.cleanup_formatting = false;
         let (changed, changes) = channel();
         Self {
-            doc: Doc::with_options(options),
+            doc: new_document(client),
             client,
             known: Known::new(),
             has_uneven: false,
+            pairs: Pairs::default(),
             depth: 0,
             edits: Vec::new(),
             observed: BTreeMap::new(),
@@ -105,23 +105,68 @@ impl Replica {
     /// What the guard says, or `update.malformed` when the document can't take it.
     pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
         let (summary, has_values) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
-        let decoded = Update::decode_v1(update)
+        self.has_uneven |= summary.has_astral || has_values;
+        let whole = self.keep_pairs_whole(update, &summary)?;
+        let update = whole.as_deref().unwrap_or(update);
+        if self.integrate(update).is_err() {
+            // Structs before the bad one are in the document already, and are not taken twice.
+            let known = &self.known;
+            let txn = self.doc.try_transact().map_err(busy)?;
+            let is_type = |id: Id| {
+                let is_known = id.clock < known.next(id.client);
+                is_known.then(|| BranchID::get_nested(&txn, &yrs_id(id)).is_some())
+            };
+            let update = collect_orphans(update, &is_type)?;
+            drop(txn);
+            self.integrate(&update)?;
+        }
+        self.known.advance(&summary);
+        Ok(summary)
+    }
+
+    fn integrate(&self, update: &[u8]) -> Result<(), Error> {
+        let update = Update::decode_v1(update)
             .map_err(|error| refused(format!("the document cannot read the update: {error}")))?;
         let mut txn = self.doc.try_transact_mut_with(REMOTE).map_err(busy)?;
-        let applied = txn.apply_update(decoded);
-        drop(txn);
-        self.has_uneven |= summary.has_astral || has_values;
-        match applied {
-            Ok(()) => {
-                self.known.advance(&summary);
-                Ok(summary)
-            }
-            Err(error) => {
-                // Structs before the bad one are in the document all the same.
-                self.recount();
-                Err(refused(format!("the document cannot take the update: {error}")))
+        txn.apply_update(update)
+            .map_err(|error| refused(format!("the document cannot take the update: {error}")))
+    }
+
+    /// yrs cannot hold half a character. When an update cuts characters in two, their halves become
+    /// U+FFFD on both sides, as in Yjs: in the update, which is given back, and in the document.
+    fn keep_pairs_whole(
+        &mut self,
+        update: &[u8],
+        summary: &Summary,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if !summary.has_astral && self.pairs.is_empty() {
+            return Ok(None);
+        }
+        let new = Pairs::of(update, &self.known)?;
+        let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
+        if !cut.is_empty() && self.pairs.contains_any(&cut) {
+            self.rebuild(&cut)?;
+        }
+        self.pairs.add(new, &cut);
+        if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }
+    }
+
+    /// Builds the document anew with halves of these characters.
+    fn rebuild(&mut self, cut: &Pairs) -> Result<(), Error> {
+        let state = break_pairs(&self.state(), cut)?;
+        let names: Vec<String> = self.observed.keys().cloned().collect();
+        let before: Vec<String> = names.iter().map(|name| self.text_string(name)).collect();
+        self.doc = new_document(self.client);
+        self.integrate(&state)?;
+        for (name, before) in names.iter().zip(before) {
+            self.watch(name);
+            let delta = replaced(&before, &self.text_string(name));
+            if !delta.is_empty() {
+                let change = TextChange { text: name.clone(), delta, is_local: false };
+                self.changed.send(change).ok();
             }
         }
+        Ok(())
     }
 
     /// Own edits since the last call as one update; `None` when there are none, or while a group
@@ -178,9 +223,10 @@ impl Replica {
         target.insert(&mut txn, index, content);
         self.edits.push(txn.encode_update_v1());
         drop(txn);
-        let units = u64::try_from(content.encode_utf16().count()).unwrap_or(u64::MAX);
-        self.has_uneven |= content.bytes().any(|byte| byte >= 0xf0);
-        self.known.reach(self.client, self.known.next(self.client).saturating_add(units));
+        let next = Id { client: self.client, clock: self.known.next(self.client) };
+        let units = self.pairs.add_text(next, content);
+        self.has_uneven |= !self.pairs.is_empty();
+        self.known.reach(self.client, next.clock.saturating_add(units));
         Ok(())
     }
 
@@ -230,6 +276,10 @@ impl Replica {
         if *count > 1 {
             return;
         }
+        self.watch(text);
+    }
+
+    fn watch(&self, text: &str) {
         let Ok(mut txn) = self.doc.try_transact_mut() else { return };
         let target = txn.get_or_insert_text(text);
         let mut observer = Observer::new(text, target.len(&txn), self.changed.clone());
@@ -316,16 +366,15 @@ impl Replica {
         };
         Some(Position { text, index: offset.index })
     }
+}
 
-    /// Takes what is known from the document itself.
-    fn recount(&mut self) {
-        let Ok(txn) = self.doc.try_transact() else { return };
-        for (client, clock) in txn.state_vector().iter() {
-            if let Some(client) = ClientId::new(client.get()) {
-                self.known.reach(client, u64::from(*clock));
-            }
-        }
-    }
+fn new_document(client: ClientId) -> Doc {
+    let mut options = Options::with_client_id(ClientID::new(client.get()));
+    options.offset_kind = OffsetKind::Utf16;
+    options.skip_gc = false;
+    // On, each replica would remove marks on its own, and replicas would differ.
+    options.cleanup_formatting = false;
+    Doc::with_options(options)
 }
 
 /// Checks that a range lies in a text and cuts no surrogate pair, and that the text is as long as
@@ -359,8 +408,14 @@ fn check_range<T: ReadTxn>(
 
 fn id(json: &Value) -> Option<ID> {
     let client = ClientId::new(json.get("client")?.as_u64()?)?;
-    let clock = u32::try_from(json.get("clock")?.as_u64()?).ok()?;
-    Some(ID::new(ClientID::new(client.get()), clock))
+    let clock = json.get("clock")?.as_u64().filter(|clock| *clock < CLOCK_MAX)?;
+    Some(yrs_id(Id { client, clock }))
+}
+
+fn yrs_id(id: Id) -> ID {
+    // Clocks of structs are below 2^31.
+    let clock = u32::try_from(id.clock).unwrap_or(u32::MAX);
+    ID::new(ClientID::new(id.client.get()), clock)
 }
 
 #[cold]

@@ -2,13 +2,15 @@
 //!
 //! A struct of a v1 update means the same wherever it stands, so merging is: for every client the
 //! structs one after the other, without those that are there already. It takes linear time and
-//! works on updates that passed the guard, in the order of a log: each client's structs begin at or
-//! before the end of those that came earlier.
+//! works on updates that passed the guard, in the order of a log: in each of them, a client's structs
+//! begin at or before the end of those in the earlier ones.
 
 use std::collections::BTreeMap;
 
 use super::known::Known;
-use super::walk::{Block, HAS_ORIGIN, HAS_PARENT_KEY, Id, Kind, Visit, skip_value, walk};
+use super::walk::{
+    Block, HAS_ORIGIN, HAS_PARENT_KEY, Id, Kind, Visit, read_block, skip_value, walk,
+};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::wire::primitive::{Reader, write_string, write_var};
@@ -46,6 +48,20 @@ pub fn state_vector(update: &[u8]) -> Result<Known, Error> {
     Ok(reach.known)
 }
 
+/// Another form of a struct: the same ids, with other content.
+pub(super) type Replace<'r> = &'r dyn Fn(&Block<'_>) -> Option<Vec<u8>>;
+
+/// An update with other forms of some of its structs.
+///
+/// # Errors
+/// `update.malformed` for bytes that are no update.
+pub(super) fn replace(update: &[u8], replace: Replace<'_>) -> Result<Vec<u8>, Error> {
+    let mut splice = Splice::new(None);
+    splice.replace = Some(replace);
+    walk(update, usize::MAX, &mut splice)?;
+    Ok(splice.finish())
+}
+
 struct Reach {
     known: Known,
     /// The section began with the client's first struct.
@@ -64,23 +80,12 @@ impl<'a> Visit<'a> for Reach {
         }
         Ok(())
     }
-
-    fn structs_end(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn deletions(&mut self, _client: ClientId) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn deleted(&mut self, _client: ClientId, _start: u64, _end: u64) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 struct Splice<'k> {
     /// Structs below are dropped.
     floor: Option<&'k Known>,
+    replace: Option<Replace<'k>>,
     structs: BTreeMap<ClientId, Structs>,
     /// The client whose section is being walked, taken out of `structs`.
     current: Option<(ClientId, Structs)>,
@@ -111,7 +116,13 @@ enum OpenContent {
 
 impl<'k> Splice<'k> {
     const fn new(floor: Option<&'k Known>) -> Self {
-        Self { floor, structs: BTreeMap::new(), current: None, deleted: BTreeMap::new() }
+        Self {
+            floor,
+            replace: None,
+            structs: BTreeMap::new(),
+            current: None,
+            deleted: BTreeMap::new(),
+        }
     }
 
     fn put_back(&mut self) {
@@ -161,18 +172,15 @@ impl<'a> Visit<'a> for Splice<'_> {
     }
 
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
-        match &mut self.current {
-            Some((_, structs)) => structs.add(block),
-            None => Ok(()),
+        let Some((_, structs)) = &mut self.current else { return Ok(()) };
+        match self.replace.and_then(|replace| replace(block)) {
+            Some(bytes) => structs.add(&read_block(&bytes, block.id)?),
+            None => structs.add(block),
         }
     }
 
     fn structs_end(&mut self) -> Result<(), Error> {
         self.put_back();
-        Ok(())
-    }
-
-    fn deletions(&mut self, _client: ClientId) -> Result<(), Error> {
         Ok(())
     }
 
@@ -194,12 +202,12 @@ impl Structs {
         let Some(offset) = self.next.checked_sub(block.id.clock) else {
             return Err(hole(block.id.client, self.next));
         };
-        self.next = block.end();
         if offset > 0 {
-            self.close();
-            self.blocks += 1;
-            return cut(block, offset, &mut self.bytes);
+            let mut bytes = Vec::new();
+            cut(block, offset, &mut bytes)?;
+            return self.add(&read_block(&bytes, Id { clock: self.next, ..block.id })?);
         }
+        self.next = block.end();
         if self.join(block)? {
             return Ok(());
         }
@@ -226,7 +234,7 @@ impl Structs {
             return Ok(false);
         }
         match (&mut open.content, block.kind) {
-            (OpenContent::Text(text), Kind::Text) => text.push_str(content_text(block)?),
+            (OpenContent::Text(text), Kind::Text) => text.push_str(block.text()?),
             (OpenContent::Deleted(len), Kind::Deleted) => *len += block.len,
             _ => return Ok(false),
         }
@@ -242,7 +250,7 @@ impl Structs {
                 return Ok(());
             }
             Kind::Deleted => OpenContent::Deleted(block.len),
-            Kind::Text => OpenContent::Text(content_text(block)?.to_owned()),
+            Kind::Text => OpenContent::Text(block.text()?.to_owned()),
             _ => {
                 self.bytes.extend_from_slice(block.bytes);
                 return Ok(());
@@ -282,7 +290,7 @@ fn cut(block: &Block<'_>, offset: u64, out: &mut Vec<u8>) -> Result<(), Error> {
         write_var(out, right.clock);
     }
     match block.kind {
-        Kind::Text => cut_text(content_text(block)?, offset, out),
+        Kind::Text => cut_text(block.text()?, offset, out),
         Kind::Values => {
             let mut reader = Reader::new(block.content);
             let skipped = reader.var().and_then(|_| {
@@ -290,7 +298,7 @@ fn cut(block: &Block<'_>, offset: u64, out: &mut Vec<u8>) -> Result<(), Error> {
                 reader.take(u64::try_from(reader.left()).unwrap_or(u64::MAX))
             });
             write_var(out, len);
-            out.extend_from_slice(skipped.map_err(|_already_walked| unreadable(block))?);
+            out.extend_from_slice(skipped.map_err(|_already_walked| block.unreadable())?);
         }
         // Everything else has length one and can't be cut.
         _ => write_var(out, len),
@@ -313,10 +321,6 @@ fn cut_text(text: &str, offset: u64, out: &mut Vec<u8>) {
         left = left.saturating_sub(if character.len_utf16() == 2 { 2 } else { 1 });
     }
     write_string(out, "");
-}
-
-fn content_text<'a>(block: &Block<'a>) -> Result<&'a str, Error> {
-    Reader::new(block.content).string().map_err(|_already_walked| unreadable(block))
 }
 
 /// Sorts ranges, and makes one of those that touch or overlap.
@@ -342,11 +346,4 @@ fn hole(client: ClientId, next: u64) -> Error {
         client.get()
     );
     Error::new(Code::UpdateMissingDependencies, text)
-}
-
-#[cold]
-fn unreadable(block: &Block<'_>) -> Error {
-    let (client, clock) = (block.id.client.get(), block.id.clock);
-    let text = format!("the content of the struct of client {client} at clock {clock} is cut off");
-    Error::new(Code::UpdateMalformed, text)
 }

@@ -102,21 +102,50 @@ impl Observer {
                 yrs::types::Delta::Retain(len, _) => push(&mut delta, Delta::Retain(*len)),
             }
         }
-        if matches!(delta.last(), Some(Delta::Retain(_))) {
-            delta.pop();
-        }
+        trim(&mut delta);
         let (before, after) = (self.len, event.target().len(txn));
         self.len = after;
         if len_after(before, &delta) != Some(after) {
             // What yrs says does not add up (an embedded string, content that is no text).
-            delta =
-                vec![Delta::Delete(before), Delta::Insert(Content::of(event.target(), txn).text)];
+            delta.clear();
+            if before > 0 {
+                delta.push(Delta::Delete(before));
+            }
+            delta.push(Delta::Insert(Content::of(event.target(), txn).text));
         }
         if !delta.is_empty() {
             let change = TextChange { text: self.text.clone(), delta, is_local };
             // The receiver is only gone when the replica is.
             self.changed.send(change).ok();
         }
+    }
+}
+
+/// The change from a text to another one of the same length.
+pub(super) fn replaced(before: &str, after: &str) -> Vec<Delta> {
+    let mut delta = Vec::new();
+    let (before, after): (Vec<u16>, Vec<u16>) =
+        (before.encode_utf16().collect(), after.encode_utf16().collect());
+    let is_same = |pair: &(u16, u16)| pair.0 == pair.1;
+    let pairs: Vec<(u16, u16)> = before.into_iter().zip(after).collect();
+    for run in pairs.chunk_by(|a, b| is_same(a) == is_same(b)) {
+        let len = u32::try_from(run.len()).unwrap_or(u32::MAX);
+        if run.first().is_some_and(is_same) {
+            push(&mut delta, Delta::Retain(len));
+        } else {
+            let new: Vec<u16> = run.iter().map(|pair| pair.1).collect();
+            push(&mut delta, Delta::Delete(len));
+            push(&mut delta, Delta::Insert(String::from_utf16_lossy(&new)));
+        }
+    }
+    trim(&mut delta);
+    delta
+}
+
+/// Leaves out that the rest stays as it is.
+fn trim(delta: &mut Vec<Delta>) {
+    if matches!(delta.last(), Some(Delta::Retain(_))) {
+        delta.pop();
     }
 }
 

@@ -69,24 +69,49 @@ pub(super) struct Block<'a> {
     pub(super) content: &'a [u8],
 }
 
-impl Block<'_> {
+impl<'a> Block<'a> {
     pub(super) const fn end(&self) -> u64 {
         self.id.clock.saturating_add(self.len)
+    }
+
+    /// The text of a struct that holds text.
+    pub(super) fn text(&self) -> Result<&'a str, Error> {
+        Reader::new(self.content).string().map_err(|_already_walked| self.unreadable())
+    }
+
+    #[cold]
+    pub(super) fn unreadable(&self) -> Error {
+        let (client, clock) = (self.id.client.get(), self.id.clock);
+        let text =
+            format!("the content of the struct of client {client} at clock {clock} is cut off");
+        Error::new(Code::UpdateMalformed, text)
     }
 }
 
 /// Meets the parts of an update in the order of its bytes.
 pub(super) trait Visit<'a> {
     /// The structs of a client begin.
-    fn section(&mut self, client: ClientId, clock: u64, blocks: u64) -> Result<(), Error>;
+    fn section(&mut self, _client: ClientId, _clock: u64, _blocks: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A struct; its clock is the end of the one before it.
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error>;
+
     /// All structs were met.
-    fn structs_end(&mut self) -> Result<(), Error>;
+    fn structs_end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The deletions of a client begin.
-    fn deletions(&mut self, client: ClientId) -> Result<(), Error>;
+    fn deletions(&mut self, _client: ClientId, _ranges: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// A deleted range; not empty, and behind the one before it.
-    fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error>;
+    fn deleted(&mut self, _client: ClientId, _start: u64, _end: u64) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 /// Walks over an update.
@@ -102,6 +127,14 @@ where
     visitor.structs_end()?;
     walker.delete_set(visitor)?;
     if walker.reader.is_empty() { Ok(()) } else { Err(walker.flaw(ReadError::Trailing)) }
+}
+
+/// Reads the bytes of one struct.
+///
+/// # Errors
+/// `update.malformed` when they are none.
+pub(super) fn read_block(bytes: &[u8], id: Id) -> Result<Block<'_>, Error> {
+    Walker { reader: Reader::new(bytes), update: bytes, depth_max: usize::MAX }.block(id)
 }
 
 /// Passes over one value of a client, for those who count values.
@@ -146,7 +179,7 @@ impl<'a> Walker<'a> {
             if ranges == 0 {
                 return Err(self.malformed("a client without deleted ranges"));
             }
-            visitor.deletions(client)?;
+            visitor.deletions(client, ranges)?;
             let mut last = 0;
             for _ in 0..ranges {
                 let start = self.var()?;

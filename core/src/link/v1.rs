@@ -199,8 +199,8 @@ impl V1Link {
                 RoomRequest::Leave
             }
             Message::Edit { number, kind, update } => RoomRequest::Edit { number, kind, update },
-            Message::SetPresence(state) => match self.check_presence(state.as_deref()) {
-                Ok(()) => RoomRequest::SetPresence(state),
+            Message::SetPresence(state) => match self.check_presence(state) {
+                Ok(state) => RoomRequest::SetPresence(state),
                 Err(error) => {
                     self.send(channel, &Message::Refused { number: EditNumber(0), error });
                     return Ok(());
@@ -212,8 +212,8 @@ impl V1Link {
         Ok(())
     }
 
-    fn check_presence(&self, state: Option<&str>) -> Result<(), Error> {
-        state.map_or(Ok(()), |json| awareness::check_state(json, &self.limits))
+    fn check_presence(&self, state: Option<String>) -> Result<Option<String>, Error> {
+        state.map_or(Ok(None), |json| awareness::check_state(&json, &self.limits))
     }
 
     fn join(&mut self, session: SessionKey, channel: Channel, join: Join) -> Result<(), Error> {

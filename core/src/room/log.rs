@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use crate::doc::deletions::Deletions;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::splice;
@@ -158,6 +159,16 @@ impl Log {
             .map(|update| splice::difference(&update, theirs).map_or(update, Bytes::from))
             .filter(|update| update.as_ref() != [0, 0])
             .collect()
+    }
+
+    /// Whether an update deletes nothing new. A full state brings all deletions of its document,
+    /// which every reconnecting outside client sends.
+    pub(super) fn has_deletions_of(&mut self, update: &[u8]) -> bool {
+        let Ok(theirs) = Deletions::of(update) else { return false };
+        match self.whole().as_slice() {
+            [whole] => Deletions::of(whole).is_ok_and(|ours| ours.covers(&theirs)),
+            _ => false,
+        }
     }
 
     pub(super) fn wants_compaction(&self, limits: &Limits) -> bool {

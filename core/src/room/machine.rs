@@ -20,6 +20,10 @@ use crate::wire::v1::{EditKind, Joined};
 /// Outside clients drop a state after 30 s without news, and their connection after 30 s without
 /// a message.
 const RENEWAL: Duration = Duration::from_secs(15);
+/// An outside client cannot be told to come back with an edit, so it is asked again after this.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How often: longer than a dead connection holds its client id.
+const ASK_AGAIN_MAX: u32 = 24;
 
 /// One room on the relay. See [`crate::room`].
 #[derive(Debug)]
@@ -55,6 +59,9 @@ struct Member {
     /// After a refusal nothing more is taken until the member joins anew: later numbers would
     /// acknowledge the refused one.
     is_refused: bool,
+    /// When an outside client is asked for its difference again, and how often it was.
+    ask_at: Option<Time>,
+    asked: u32,
 }
 
 #[derive(Debug)]
@@ -97,7 +104,11 @@ impl Room {
         match input {
             Input::Join { member, request } => self.join(member, *request, now),
             Input::Leave { member } => self.leave(member, now),
-            Input::Edit { member, number, kind, update } => self.edit(member, number, kind, update),
+            Input::Edit { member, number, kind, update } => {
+                if let Err(error) = self.edit(member, number, kind, &update) {
+                    self.refuse(member, number, kind, error, now);
+                }
+            }
             Input::SetPresence { member, state } => self.set_presence(member, state, now),
             Input::Awareness { member, entries } => self.awareness(member, &entries, now),
             Input::Query { member, state_vector } => self.query(member, &state_vector),
@@ -135,12 +146,17 @@ impl Room {
             self.renew(now);
             return self.poll(now);
         }
+        let ask_at = self.members.values().filter_map(|member| member.ask_at).min();
+        if ask_at.is_some_and(|at| now >= at) {
+            self.ask_again(now);
+            return self.poll(now);
+        }
         let unload_at = self.unload_at();
         if unload_at.is_some_and(|at| now >= at) {
             return Output::Unload;
         }
         let renew_at = (!self.members.is_empty()).then_some(self.renew_at);
-        Output::Idle { wake: earliest(renew_at, unload_at) }
+        Output::Idle { wake: earliest(ask_at, earliest(renew_at, unload_at)) }
     }
 
     /// True when everything accepted is on disk.
@@ -195,6 +211,8 @@ impl Room {
             accepted: EditNumber(0),
             durable: EditNumber(0),
             is_refused: false,
+            ask_at: None,
+            asked: 0,
         };
         self.members.insert(to, member);
         let joined = Joined {
@@ -269,25 +287,28 @@ impl Room {
         self.outputs.push_back(Output::Broadcast { except, message });
     }
 
-    fn edit(&mut self, from: MemberId, number: EditNumber, kind: EditKind, update: Bytes) {
-        let Some(member) = self.members.get(&from) else { return };
-        if member.is_refused {
-            return;
+    fn edit(
+        &mut self,
+        from: MemberId,
+        number: EditNumber,
+        kind: EditKind,
+        update: &Bytes,
+    ) -> Result<(), Error> {
+        if self.members.get(&from).is_none_or(|member| member.is_refused) {
+            return Ok(());
         }
-        match self.accept(from, kind, &update) {
-            Ok(sequence) => {
-                if let Some(member) = self.members.get_mut(&from) {
-                    member.accepted = member.accepted.max(number);
-                }
-                if sequence <= self.log.durable() {
-                    self.mark_durable(from, number);
-                } else {
-                    self.waiting.push_back(Waiting { sequence, member: from, number });
-                }
-                self.unacknowledged.insert(from);
-            }
-            Err(error) => self.refuse(from, number, kind, error),
+        let sequence = self.accept(from, kind, update)?;
+        if let Some(member) = self.members.get_mut(&from) {
+            member.accepted = member.accepted.max(number);
+            member.asked = 0;
         }
+        if sequence <= self.log.durable() {
+            self.mark_durable(from, number);
+        } else {
+            self.waiting.push_back(Waiting { sequence, member: from, number });
+        }
+        self.unacknowledged.insert(from);
+        Ok(())
     }
 
     /// Takes an update into the order. The answer is the place in the log that has to be durable
@@ -309,7 +330,10 @@ impl Room {
         let is_foreign =
             |client: ClientId| holders.get(&client).is_some_and(|held| !held.contains(&from));
         let summary = guard::check(update, &self.known, mode, &is_foreign, &self.limits)?;
-        if !summary.is_news && !summary.has_deletes {
+        let is_old = !summary.is_news
+            && (!summary.has_deletes
+                || (kind == EditKind::Difference && self.log.has_deletions_of(update)));
+        if is_old {
             return Ok(self.log.head());
         }
         self.known.advance(&summary);
@@ -320,18 +344,45 @@ impl Room {
         Ok(sequence)
     }
 
-    fn refuse(&mut self, from: MemberId, number: EditNumber, kind: EditKind, error: Error) {
+    fn refuse(
+        &mut self,
+        from: MemberId,
+        number: EditNumber,
+        kind: EditKind,
+        error: Error,
+        now: Time,
+    ) {
         let Some(member) = self.members.get_mut(&from) else { return };
-        let asks = error.code == Code::UpdateMissingDependencies && kind == EditKind::Live;
-        match member.protocol {
-            Protocol::V1 => member.is_refused = true,
-            Protocol::YWebsocket if asks => {
-                let state_vector = self.known.encode().into();
-                return self.send(from, RoomMessage::AskDifference { state_vector });
+        match (member.protocol, error.code) {
+            (Protocol::V1, _) => member.is_refused = true,
+            (Protocol::YWebsocket, Code::UpdateMissingDependencies) if kind == EditKind::Live => {
+                return self.ask_difference(from);
             }
-            Protocol::YWebsocket => {}
+            (Protocol::YWebsocket, Code::UpdateForeignClient | Code::RelayDegraded)
+                if member.asked < ASK_AGAIN_MAX =>
+            {
+                member.ask_at = Some(now + ASK_AGAIN_AFTER);
+                return;
+            }
+            (Protocol::YWebsocket, _) => {}
         }
         self.send(from, RoomMessage::Refused { number, error });
+    }
+
+    fn ask_difference(&mut self, of: MemberId) {
+        let state_vector = self.known.encode().into();
+        self.send(of, RoomMessage::AskDifference { state_vector });
+    }
+
+    fn ask_again(&mut self, now: Time) {
+        let mut due = Vec::new();
+        for (id, member) in &mut self.members {
+            if member.ask_at.take_if(|at| *at <= now).is_some() {
+                member.asked += 1;
+                due.push(*id);
+            }
+        }
+        due.into_iter().for_each(|member| self.ask_difference(member));
     }
 
     fn set_presence(&mut self, from: MemberId, state: Option<String>, now: Time) {

@@ -19,7 +19,7 @@ use crate::wire::v1::{EditKind, Joined};
 pub struct StoredRoom {
     /// The history of the room, drawn when it was created.
     pub lineage: Lineage,
-    /// How often its log was started anew.
+    /// The numbering of its sequences.
     pub epoch: Epoch,
     /// All updates up to a sequence, merged into one.
     pub snapshot: Option<(Sequence, Bytes)>,
@@ -137,7 +137,9 @@ pub enum Output {
         /// What.
         message: RoomMessage,
     },
-    /// Send to all members but one.
+    /// Send to all members but one: all that were sent [`RoomMessage::Joined`] before this output
+    /// and have not left. (Not all that were handed in by now: an update would overtake the
+    /// member's first sync.)
     Broadcast {
         /// Who is left out: the sender.
         except: Option<MemberId>,

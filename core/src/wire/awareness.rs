@@ -50,21 +50,25 @@ fn read_entry(reader: &mut Reader<'_>, limits: &Limits) -> Result<AwarenessEntry
     let client = ClientId::new(client).ok_or_else(|| malformed(ReadError::Range))?;
     let clock = reader.var_u32().map_err(malformed)?;
     let state = reader.string().map_err(malformed)?;
-    if state.len() > limits.presence_bytes_max {
-        let text = format!(
-            "the presence state of client {} has {} bytes, and {} are allowed",
-            client.get(),
-            state.len(),
-            limits.presence_bytes_max
-        );
+    let state = check_state(state, limits)?;
+    Ok(AwarenessEntry { client, clock: u64::from(clock), state })
+}
+
+/// Checks the JSON text of one presence state; the JSON `null` becomes `None`.
+///
+/// # Errors
+/// `presence.too_large` or `presence.malformed`.
+pub fn check_state(json: &str, limits: &Limits) -> Result<Option<String>, Error> {
+    if json.len() > limits.presence_bytes_max {
+        let (has, most) = (json.len(), limits.presence_bytes_max);
+        let text = format!("a presence state has {has} bytes, and {most} are allowed");
         return Err(Error::new(Code::PresenceTooLarge, text));
     }
-    if let Err(error) = serde_json::from_str::<IgnoredAny>(state) {
-        let text = format!("the presence state of client {} is no JSON: {error}", client.get());
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(json) {
+        let text = format!("a presence state is no JSON: {error}");
         return Err(Error::new(Code::PresenceMalformed, text));
     }
-    let state = (state.trim_ascii() != "null").then(|| state.to_owned());
-    Ok(AwarenessEntry { client, clock: u64::from(clock), state })
+    Ok((json.trim_ascii() != "null").then(|| json.to_owned()))
 }
 
 /// The bytes of an awareness update with these entries.

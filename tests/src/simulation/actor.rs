@@ -105,7 +105,7 @@ impl Actor {
             client.handle(client::Input::Open { key, name, client: client_id }, now);
         }
         let clocks = keys.values().map(|key| (*key, Vec::new())).collect();
-        self.process = Some(Process { client, keys, socket: None, wake: None, clocks });
+        self.process = Some(Process { client, keys, socket: None, wake: Some(now), clocks });
     }
 
     /// The page is gone, and with it what the device had not finished writing; of the write under
@@ -325,11 +325,11 @@ impl Actor {
             let durable = usize::try_from(room.durable().0).unwrap();
             if let Some(clock) = durable.checked_sub(1).and_then(|at| clocks.get(at)) {
                 let told = self.told_durable.entry(name.clone()).or_default();
-                raise(told, room.replica().client(), *clock);
+                told.reach(room.replica().client(), *clock);
             }
             if room.saved().tier == Tier::Device {
                 let told = self.told_device.entry(name.clone()).or_default();
-                raise(told, room.replica().client(), own);
+                told.reach(room.replica().client(), own);
             }
             if let RoomState::Stopped { error } = room.state() {
                 panic!("person {}: the room stopped: {error}", self.name);
@@ -366,10 +366,6 @@ impl Actor {
         let wake = self.process.as_ref().and_then(|process| process.wake);
         coweave_core::time::earliest(write, wake)
     }
-}
-
-fn raise(known: &mut Known, client: ClientId, clock: u64) {
-    known.raise(client, clock);
 }
 
 /// A person with a y-websocket client: no device, no acknowledgements, state vectors on connecting.

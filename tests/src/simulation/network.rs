@@ -40,10 +40,14 @@ struct Pipe {
 pub struct Network {
     pipes: BTreeMap<Socket, [Pipe; 2]>,
     last: u64,
-    pub delay_ms_max: u64,
+    delay_ms_max: u64,
 }
 
 impl Network {
+    pub fn new(delay_ms_max: u64) -> Self {
+        Self { delay_ms_max, ..Self::default() }
+    }
+
     /// Opens a connection: the relay sees it first, the client after a round trip.
     pub fn open(&mut self, random: &mut Random, now: Time) -> Socket {
         self.last += 1;

@@ -1,7 +1,7 @@
 //! The simulated relay: links and rooms as they are, over a disk that flushes late and forgets
 //! what it had not flushed when the process dies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use super::network::{Arrival, Network, Socket, Way};
 /// What survives the process.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
+    epoch: u64,
     pub rooms: BTreeMap<RoomName, StoredRoom>,
 }
 
@@ -29,6 +30,8 @@ pub struct Relay {
     connections: BTreeMap<Socket, Connection>,
     rooms: BTreeMap<RoomName, Room>,
     members: BTreeMap<MemberId, (Socket, Channel)>,
+    /// Members that were sent `Joined`: they get broadcasts.
+    joined: BTreeSet<MemberId>,
     last_member: u64,
     /// The write that is under way, and when it is flushed.
     writing: Option<(Time, Vec<Write>)>,
@@ -56,6 +59,7 @@ impl Relay {
             connections: BTreeMap::new(),
             rooms: BTreeMap::new(),
             members: BTreeMap::new(),
+            joined: BTreeSet::new(),
             last_member: 0,
             writing: None,
             waiting: Vec::new(),
@@ -92,6 +96,7 @@ impl Relay {
 
     fn leave(&mut self, name: &RoomName, member: MemberId, now: Time) {
         self.members.remove(&member);
+        self.joined.remove(&member);
         if let Some(room) = self.rooms.get_mut(name) {
             room.handle(room::Input::Leave { member }, now);
         }
@@ -150,6 +155,11 @@ impl Relay {
             && random.chance(50)
         {
             apply(disk, &writes);
+        }
+        // As the store does when it is opened after a crash.
+        disk.epoch = random.below(1 << 53);
+        for room in disk.rooms.values_mut() {
+            room.epoch = Epoch(disk.epoch);
         }
     }
 
@@ -240,12 +250,13 @@ impl Relay {
         if self.rooms.contains_key(name) {
             return Ok(());
         }
+        let epoch = disk.epoch;
         let stored = disk.rooms.entry(name.clone()).or_insert_with(|| {
             let mut lineage = [0; 16];
             lineage[..8].copy_from_slice(&random.next_u64().to_le_bytes());
             StoredRoom {
                 lineage: Lineage(lineage),
-                epoch: Epoch(1),
+                epoch: Epoch(epoch),
                 snapshot: None,
                 tail: Vec::new(),
             }
@@ -286,11 +297,17 @@ impl Relay {
 
     fn members_of(&self, name: &RoomName) -> Vec<MemberId> {
         let rooms = self.connections.values().flat_map(|connection| connection.rooms.values());
-        rooms.filter(|(room, _)| room == name).map(|(_, member)| *member).collect()
+        rooms
+            .filter(|(room, member)| room == name && self.joined.contains(member))
+            .map(|(_, member)| *member)
+            .collect()
     }
 
     fn deliver(&mut self, to: MemberId, message: RoomMessage, now: Time) {
         if let Some((socket, channel)) = self.members.get(&to).copied() {
+            if matches!(message, RoomMessage::Joined { .. }) {
+                self.joined.insert(to);
+            }
             self.receive(socket, link::Input::Room { channel, message }, now);
         }
     }

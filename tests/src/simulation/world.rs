@@ -65,7 +65,7 @@ impl World {
         let outsiders = (0..plan.outside_clients)
             .map(|at| Outsider::new(rooms[at % rooms.len()].clone(), limits.clone(), &mut random))
             .collect();
-        let network = Network { delay_ms_max: random.below(150), ..Network::default() };
+        let network = Network::new(random.below(150));
         Self {
             relay: Some(Relay::start(limits.clone())),
             relay_back_at: Time::ZERO,
@@ -231,7 +231,10 @@ impl World {
         let now = self.now;
         let Some(relay) = &mut self.relay else {
             // Nobody listens.
-            return self.network.cut(socket, now);
+            if arrival != Arrival::Closed {
+                self.network.cut(socket, now);
+            }
+            return;
         };
         match arrival {
             Arrival::Opened => {
@@ -277,6 +280,8 @@ impl World {
                 self.network.cut(socket, self.now);
             }
         }
+        // Dead lines have to be noticed: a client asks after 20 s of silence, a relay waits for 60 s.
+        self.advance(self.now + Duration::from_secs(90), false);
         let limit = self.now + Duration::from_secs(300);
         loop {
             let until = self.now + Duration::from_millis(500);
@@ -319,6 +324,8 @@ impl World {
             let text = replica.text_string(TEXT);
             self.report.letters += text.len();
             for actor in &mut self.actors {
+                let theirs = actor.room(name).expect("open").replica().known();
+                assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
                 assert_eq!(actor.text(name), text, "person {} sees another text", actor.name);
             }
             for outsider in self.outsiders.iter_mut().filter(|outsider| outsider.room == *name) {

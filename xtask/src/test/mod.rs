@@ -105,11 +105,9 @@ fn prepare_node(project: &Project, parts: &[Part]) -> Outcome<Option<std::path::
     }
     setup::npm_packages(project, &setup::NPM_FOLDERS)?;
     package::build(project, Build::Release)?;
-    if !parts.contains(&Part::Browser) {
-        return Ok(None);
-    }
     package::build_example(project)?;
-    browser::find_or_install(project).map(Some)
+    let needs_browser = parts.iter().any(|part| matches!(part, Part::Npm | Part::Browser));
+    if needs_browser { browser::find_or_install(project).map(Some) } else { Ok(None) }
 }
 
 fn node_part(project: &Project, part: Part, browser: Option<&std::path::Path>) -> Report {

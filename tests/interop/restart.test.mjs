@@ -1,0 +1,115 @@
+// The relay goes away under everybody and comes back: offline edits merge, and nothing is lost.
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+
+import { Relay } from '../harness/relay.mjs'
+import { sleep, until } from '../harness/until.mjs'
+import { converged, openCoweave, openYjs, versions } from './peers.mjs'
+
+// y-websocket clients are told of no acknowledgement; the relay writes within milliseconds.
+const WRITTEN_MS = 1_000
+const RECONNECT_MS_MAX = 30_000
+
+async function startRelay(t) {
+  const relay = await Relay.start()
+  t.after(() => relay.dispose())
+  return relay
+}
+
+async function openAll(t, relay, roomName) {
+  const peers = [await openCoweave(relay, roomName)]
+  t.after(() => peers.forEach(peer => peer.close()))
+  for (const version of versions) peers.push(await openYjs(version, relay, roomName))
+  return peers
+}
+
+describe('after the relay', { concurrency: true }, () => {
+  for (const ending of ['kill', 'stop']) {
+    const signal = ending === 'kill' ? 'SIGKILL' : 'SIGTERM'
+
+    it(`got ${signal}, what everybody wrote meanwhile is merged`, async t => {
+      const relay = await startRelay(t)
+      const peers = await openAll(t, relay, 'offline')
+      peers[0].text.insert(0, 'together. ')
+      await converged(peers)
+
+      await relay[ending]()
+      await until(() => peers.slice(1).every(peer => !peer.provider.wsconnected), 'everybody noticed')
+      peers.forEach((peer, index) => peer.text.insert(peer.content().length, `offline ${index}. `))
+      await sleep(500)
+      await relay.start()
+
+      const text = await converged(peers, RECONNECT_MS_MAX)
+      assert.ok(text.startsWith('together. '), text)
+      for (const index of peers.keys()) assert.equal(text.split(`offline ${index}. `).length, 2, text)
+      await peers[0].room.flush()
+      assert.deepEqual(peers[0].room.saved, { tier: 'durable', pending: 0 })
+    })
+
+    it(`got ${signal} with nobody left, a new client finds everything`, async t => {
+      const relay = await startRelay(t)
+      const peers = await openAll(t, relay, 'later')
+      for (const peer of peers) peer.text.insert(0, `${peer.version} was here. `)
+      const text = await converged(peers)
+      await peers[0].room.flush()
+      await sleep(WRITTEN_MS)
+      peers.forEach(peer => peer.close())
+      await relay[ending]()
+      await relay.start()
+      for (const peer of await openAll(t, relay, 'later')) assert.equal(peer.content(), text)
+    })
+  }
+
+  it('got SIGKILL while everybody types, everybody ends equal', async t => {
+    const relay = await startRelay(t)
+    const peers = await openAll(t, relay, 'typing')
+    const letters = ['a', 'b', 'c']
+    let isTyping = true
+    const typed = await Promise.all([
+      ...peers.map(async (peer, index) => {
+        let count = 0
+        for (; isTyping; count += 1) {
+          peer.text.insert(peer.content().length, letters[index])
+          await sleep(3 + (count % 5))
+        }
+        return count
+      }),
+      (async () => {
+        for (let i = 0; i < 3; i += 1) {
+          await sleep(400)
+          await relay.kill()
+          await sleep(100)
+          await relay.start()
+        }
+        await sleep(1_500)
+        isTyping = false
+      })(),
+    ])
+    const text = await converged(peers, RECONNECT_MS_MAX)
+    letters.forEach((letter, index) => assert.equal(text.split(letter).length - 1, typed[index], `letters ${letter}`))
+  })
+})
+
+describe('a document of 1 MB', { concurrency: true }, () => {
+  const megabyte = Array.from({ length: 1 << 20 }, (_, i) => String.fromCharCode(97 + ((i * 31) % 26))).join('')
+
+  it('grown by a Yjs client is joined by everybody', async t => {
+    const relay = await startRelay(t)
+    const writer = await openYjs(versions[1], relay, 'large')
+    t.after(() => writer.close())
+    for (let at = 0; at < megabyte.length; at += 4096) writer.text.insert(at, megabyte.slice(at, at + 4096))
+    for (let i = 0; i < 500; i += 1) writer.text.insert((i * 2081) % writer.text.length, 'é')
+    await sleep(WRITTEN_MS)
+    for (const peer of await openAll(t, relay, 'large')) assert.ok(await converged([writer, peer]))
+  })
+
+  it('pasted with our SDK is joined by everybody', async t => {
+    const relay = await startRelay(t)
+    const writer = await openCoweave(relay, 'paste')
+    t.after(() => writer.close())
+    writer.text.insert(0, megabyte)
+    await writer.room.flush()
+    for (const peer of await openAll(t, relay, 'paste')) assert.equal(peer.content(), megabyte)
+  })
+})

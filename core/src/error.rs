@@ -109,8 +109,9 @@ codes! {
     UpdateTooLarge = "update.too_large", Peer, false;
     /// An update needs others that the receiver does not have: send the difference.
     UpdateMissingDependencies = "update.missing_dependencies", Peer, true;
-    /// An update writes under a client id that belongs to somebody else.
-    UpdateForeignClient = "update.foreign_client", Peer, false;
+    /// An update writes under a client id that another connection holds; a dead connection lets go
+    /// of its own after a while.
+    UpdateForeignClient = "update.foreign_client", Peer, true;
     /// A presence state could not be read.
     PresenceMalformed = "presence.malformed", Peer, false;
     /// A presence state is larger than the limit.

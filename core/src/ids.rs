@@ -99,7 +99,9 @@ impl fmt::Debug for SessionKey {
     }
 }
 
-/// How often the log of a room was started anew; a (epoch, sequence) pair names a place in it.
+/// Which numbering the sequences of a room belong to: drawn at random when a store is created and
+/// whenever it is opened after a crash, because sequences that were told but not flushed are given
+/// again. An (epoch, sequence) pair names a place in a log for ever. Below 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u64);
 

@@ -29,7 +29,7 @@ pub struct Limits {
     pub send_queue_bytes_max: usize,
     /// Updates accepted into memory of one room that wait for the disk, in bytes (`relay.degraded`).
     pub undurable_bytes_max: usize,
-    /// One piece of a first sync, in bytes.
+    /// One piece of a first sync, in bytes: small enough that a slow line shows signs of life.
     pub sync_chunk_bytes: usize,
     /// Time from connecting to the hello message (`connection.hello_timeout`).
     pub hello_timeout: Duration,
@@ -56,7 +56,7 @@ impl Default for Limits {
             presence_clients_per_member_max: 16,
             send_queue_bytes_max: 1 << 20,
             undurable_bytes_max: 32 << 20,
-            sync_chunk_bytes: 256 << 10,
+            sync_chunk_bytes: 64 << 10,
             hello_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             room_linger: Duration::from_secs(30),

@@ -10,7 +10,7 @@ mod room;
 use bytes::Bytes;
 
 pub use machine::{Client, Settings};
-pub use room::{Room, RoomState, Saved, Storage};
+pub use room::{Room, RoomState, Saved, Storage, Tier};
 
 use crate::error::Error;
 use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
@@ -21,13 +21,15 @@ use crate::wire::awareness::AwarenessEntry;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RoomKey(pub u64);
 
-/// A record of the device's store: one update of a room, in the order of `index`.
+/// A record of the device's store: one update of a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its place in the device's log of the room; the first one is 1.
+    /// How this session calls the record: it numbers the records that [`Input::Loaded`] brought,
+    /// then its own, from 1 on. Other sessions (tabs) of the device call it otherwise.
     pub index: u64,
-    /// The number of the edit when it is one of this device's own, `None` for updates of others.
-    pub number: Option<EditNumber>,
+    /// Written here and not known to be durable on the relay: the next session that loads it
+    /// brings it there.
+    pub is_pending: bool,
     /// A Yjs v1 update.
     pub update: Bytes,
 }
@@ -35,44 +37,46 @@ pub struct Record {
 /// What the device's store keeps of a room beside its records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
-    /// The history of the copy, when the relay ever told.
-    pub lineage: Option<Lineage>,
-    /// Where in the relay's log the copy stands.
+    /// The history of the copy.
+    pub lineage: Lineage,
+    /// Where in the relay's log the copy stands: everything up to `sequence` is in it.
     pub epoch: Epoch,
     /// See `epoch`.
     pub sequence: Sequence,
-    /// The last own edit that is durable on the relay.
-    pub durable: EditNumber,
 }
 
 /// What a device has of a room: the answer to [`Output::Load`].
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct StoredCopy {
-    /// `None` when the device never had the room.
+    /// `None` when the room never was in step with a relay.
     pub meta: Option<Meta>,
-    /// All updates in one, when the log was folded: stands before the records.
+    /// Many updates in one, when the log was folded: stands before the records.
     pub snapshot: Option<Bytes>,
-    /// The records since, by index.
+    /// The records since, of all sessions of the device, in the order they were written; `index`
+    /// counts from 1.
     pub records: Vec<Record>,
 }
 
-/// One write to the device's store; all writes of a room happen in the order they are given.
+/// One write to the device's store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Write {
     /// Add a record.
     Append(Record),
+    /// These records are durable on the relay: not pending any more.
+    Settle {
+        /// Their indexes, in rising order.
+        indexes: Vec<u64>,
+    },
     /// Replace what is kept beside the records.
     SetMeta(Meta),
-    /// Replace the snapshot, and drop the records up to this index that are no pending edits of
-    /// this device (`number` is `None`, or at most `durable`).
+    /// Replace the snapshot, and drop the records of this session's numbering up to `through`
+    /// that are not pending. To be left out when another session folded in the meantime.
     Fold {
-        /// The last folded record.
+        /// The last record that is in the snapshot.
         through: u64,
         /// The new snapshot.
         snapshot: Bytes,
-        /// The last own edit that may go.
-        durable: EditNumber,
     },
 }
 
@@ -167,7 +171,7 @@ pub enum Output {
         name: RoomName,
         /// Rises with every write of the room.
         ticket: u64,
-        /// What to write, all or nothing.
+        /// What to write, in this order, all or nothing. There is one write at a time for a room.
         writes: Vec<Write>,
     },
     /// Tell the app.

@@ -2,8 +2,12 @@
 //!
 //! This is the only module that names yrs.
 
+pub mod deletions;
 pub mod guard;
 pub mod known;
+mod orphan;
+mod pair;
 pub mod replica;
 pub mod splice;
+mod text;
 mod walk;

@@ -4,13 +4,17 @@
 mod v1;
 mod y_websocket;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use crate::ids::{Channel, RoomName, SessionKey};
+use crate::error::Code;
+use crate::ids::{Channel, EditNumber, RoomName, SessionKey};
 use crate::limits::Limits;
 use crate::room::{JoinRequest, RoomMessage};
 use crate::time::Time;
-use crate::{ids::EditNumber, wire::awareness::AwarenessEntry, wire::v1::EditKind};
+use crate::wire::awareness::AwarenessEntry;
+use crate::wire::v1::EditKind;
 
 /// What happens to a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub enum Input {
     Frame(Bytes),
     /// A text frame arrived; no protocol here uses them.
     TextFrame,
+    /// A frame above the limit began to arrive; the transport cannot read on.
+    OversizedFrame,
     /// The transport saw a sign of life (a WebSocket ping or pong).
     Alive,
     /// A room speaks to this connection.
@@ -139,5 +145,56 @@ impl Link {
             Kind::V1(link) => link.poll(now),
             Kind::YWebsocket(link) => link.poll(now),
         }
+    }
+}
+
+/// When to ask for a sign of life, and when to give up.
+#[derive(Debug)]
+struct Heartbeat {
+    idle_timeout: Duration,
+    heard_at: Time,
+    pinged_at: Time,
+}
+
+impl Heartbeat {
+    const fn new(idle_timeout: Duration, now: Time) -> Self {
+        Self { idle_timeout, heard_at: now, pinged_at: now }
+    }
+
+    const fn heard(&mut self, now: Time) {
+        self.heard_at = now;
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        now.since(self.heard_at) >= self.idle_timeout
+    }
+
+    fn wants_ping(&mut self, now: Time) -> bool {
+        let is_due = now >= self.ping_at();
+        if is_due {
+            self.pinged_at = now;
+        }
+        is_due
+    }
+
+    fn ping_at(&self) -> Time {
+        self.heard_at.max(self.pinged_at) + self.idle_timeout / 3
+    }
+
+    fn wake(&self) -> Time {
+        self.ping_at().min(self.heard_at + self.idle_timeout)
+    }
+}
+
+/// The WebSocket close code for an error. y-websocket clients take 4400 to 4499 as final and
+/// come back after all others; a `coweave.v1` client reads the error message instead.
+const fn close_code(code: Code) -> u16 {
+    match code {
+        Code::FrameTooLarge => 1009,
+        Code::RelayDraining => 1012,
+        Code::ConnectionTooSlow | Code::RoomFull | Code::RelayDegraded => 1013,
+        Code::RelayInternal | Code::RoomUnavailable => 1011,
+        Code::ConnectionIdle | Code::ConnectionHelloTimeout => 4000,
+        _ => 4400,
     }
 }

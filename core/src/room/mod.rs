@@ -1,6 +1,7 @@
 //! One room on the relay: members, the order of updates, the place in the log, acknowledgements,
 //! presence. A pure machine: the relay's room task drives it on tokio, the simulation in a loop.
 
+mod log;
 mod machine;
 
 use bytes::Bytes;
@@ -18,7 +19,7 @@ use crate::wire::v1::{EditKind, Joined};
 pub struct StoredRoom {
     /// The history of the room, drawn when it was created.
     pub lineage: Lineage,
-    /// How often its log was started anew.
+    /// The numbering of its sequences.
     pub epoch: Epoch,
     /// All updates up to a sequence, merged into one.
     pub snapshot: Option<(Sequence, Bytes)>,
@@ -136,7 +137,9 @@ pub enum Output {
         /// What.
         message: RoomMessage,
     },
-    /// Send to all members but one.
+    /// Send to all members but one: all that were sent [`RoomMessage::Joined`] before this output
+    /// and have not left. (Not all that were handed in by now: an update would overtake the
+    /// member's first sync.)
     Broadcast {
         /// Who is left out: the sender.
         except: Option<MemberId>,
@@ -200,7 +203,12 @@ pub enum RoomMessage {
         /// The last sequence that the member has been sent or has written itself.
         sequence: Sequence,
     },
-    /// An edit was not taken.
+    /// The member's copy is ahead of the room: it has to send what this state vector lacks.
+    AskDifference {
+        /// State vector of the room, encoded.
+        state_vector: Bytes,
+    },
+    /// An edit was not taken; with number 0, a presence state.
     Refused {
         /// Its number.
         number: EditNumber,

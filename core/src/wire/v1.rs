@@ -79,7 +79,7 @@ pub enum Message {
     },
     /// Relay to client: this edit and its content were not taken.
     Refused {
-        /// The number of the refused edit.
+        /// The number of the refused edit; 0 for a presence state.
         number: EditNumber,
         /// Why.
         error: Error,

@@ -1,0 +1,282 @@
+//! One room in the device's store: how this session's records and the rows of all tabs relate.
+//!
+//! Every tab only adds rows under a name of its own, and deletes a row only together with adding
+//! a snapshot that contains it. So the rows of a room together always hold everything that any
+//! tab ever wrote there, no matter how tabs interleave, and a load reads them all.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use coweave_core::client::{Meta, Record, StoredCopy, Write};
+use coweave_core::error::{Code, Error};
+
+/// Snapshots lie before all records.
+const SNAPSHOT_ORDER: u64 = 0;
+
+/// The name of a row within its room.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RowKey {
+    /// 0 for a snapshot; a record is above all records that its writer had loaded or written.
+    pub(crate) order: u64,
+    /// Which opened room of which tab wrote it.
+    pub(crate) writer: String,
+}
+
+/// A record or snapshot as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) key: RowKey,
+    pub(crate) update: Bytes,
+}
+
+/// One step of a transaction on the device's store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// Add a row.
+    Put(Row),
+    /// Delete a row, when it is still there.
+    Delete(RowKey),
+    /// Mark a row as not known to be durable on the relay.
+    MarkPending(RowKey),
+    /// Take the mark away.
+    ClearPending(RowKey),
+    /// Say where the rows stand in the relay's log; there is one such place per lineage.
+    PutMeta(Meta),
+}
+
+/// All that the device has of a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rows {
+    /// By key.
+    pub(crate) rows: Vec<Row>,
+    pub(crate) pending: Vec<RowKey>,
+    pub(crate) metas: Vec<Meta>,
+}
+
+/// Which row is which record of this session.
+#[derive(Debug)]
+pub(crate) struct DeviceLog {
+    writer: String,
+    order_base: u64,
+    /// Rows that this session knows to exist, by the index of the record.
+    records: BTreeMap<u64, (RowKey, IsPending)>,
+    snapshots: Vec<RowKey>,
+    folds: u64,
+}
+
+type IsPending = bool;
+
+impl DeviceLog {
+    /// Takes what the device has; `writer` is a name that nobody else uses.
+    ///
+    /// # Errors
+    /// `device.unavailable` when the rows belong to two histories, which must not be mixed.
+    pub(crate) fn open(writer: String, stored: Rows) -> Result<(Self, StoredCopy), Error> {
+        if stored.metas.len() > 1 {
+            let text = "this device holds two histories of the room, which cannot be merged";
+            return Err(Error::new(Code::DeviceUnavailable, text));
+        }
+        let order_base = stored.rows.iter().map(|row| row.key.order).max().unwrap_or(0);
+        let mut log =
+            Self { writer, order_base, records: BTreeMap::new(), snapshots: Vec::new(), folds: 0 };
+        let meta = stored.metas.first().copied();
+        let mut copy = StoredCopy { meta, snapshot: None, records: Vec::new() };
+        for (index, row) in (1..).zip(stored.rows) {
+            if row.key.order == SNAPSHOT_ORDER {
+                log.snapshots.push(row.key.clone());
+                if copy.snapshot.is_none() {
+                    copy.snapshot = Some(row.update);
+                    continue;
+                }
+            }
+            let is_pending = stored.pending.contains(&row.key);
+            copy.records.push(Record { index, is_pending, update: row.update });
+            log.records.insert(index, (row.key, is_pending));
+        }
+        Ok((log, copy))
+    }
+
+    /// The steps of one write.
+    pub(crate) fn operations(&mut self, writes: &[Write]) -> Vec<Operation> {
+        let mut operations = Vec::new();
+        for write in writes {
+            match write {
+                Write::Append(record) => self.append(record, &mut operations),
+                Write::Settle { indexes } => self.settle(indexes, &mut operations),
+                Write::SetMeta(meta) => operations.push(Operation::PutMeta(*meta)),
+                Write::Fold { through, snapshot } => {
+                    self.fold(*through, snapshot, &mut operations);
+                }
+                // A newer core may want more; this shell is always built with its own.
+                _ => {}
+            }
+        }
+        operations
+    }
+
+    fn append(&mut self, record: &Record, operations: &mut Vec<Operation>) {
+        let order = self.order_base + record.index;
+        let key = RowKey { order, writer: self.writer.clone() };
+        operations.push(Operation::Put(Row { key: key.clone(), update: record.update.clone() }));
+        if record.is_pending {
+            operations.push(Operation::MarkPending(key.clone()));
+        }
+        self.records.insert(record.index, (key, record.is_pending));
+    }
+
+    fn settle(&mut self, indexes: &[u64], operations: &mut Vec<Operation>) {
+        for index in indexes {
+            if let Some((key, is_pending)) = self.records.get_mut(index) {
+                *is_pending = false;
+                operations.push(Operation::ClearPending(key.clone()));
+            }
+        }
+    }
+
+    fn fold(&mut self, through: u64, snapshot: &Bytes, operations: &mut Vec<Operation>) {
+        self.folds += 1;
+        let writer = format!("{}.{}", self.writer, self.folds);
+        let key = RowKey { order: SNAPSHOT_ORDER, writer };
+        operations.push(Operation::Put(Row { key: key.clone(), update: snapshot.clone() }));
+        let older = std::mem::replace(&mut self.snapshots, vec![key]);
+        operations.extend(older.into_iter().map(Operation::Delete));
+        self.records.retain(|index, (key, is_pending)| {
+            let stays = *index > through || *is_pending;
+            if !stays && key.order != SNAPSHOT_ORDER {
+                operations.push(Operation::Delete(key.clone()));
+            }
+            stays
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use coweave_core::ids::{Epoch, Lineage, Sequence};
+
+    use super::*;
+
+    /// The device's store in memory.
+    #[derive(Default)]
+    struct Store {
+        rows: BTreeMap<RowKey, Bytes>,
+        pending: BTreeSet<RowKey>,
+        metas: BTreeMap<[u8; 16], Meta>,
+    }
+
+    impl Store {
+        fn open(&self, writer: &str) -> (DeviceLog, StoredCopy) {
+            let rows = self.rows.iter();
+            let rows = Rows {
+                rows: rows.map(|(key, u)| Row { key: key.clone(), update: u.clone() }).collect(),
+                pending: self.pending.iter().cloned().collect(),
+                metas: self.metas.values().copied().collect(),
+            };
+            DeviceLog::open(writer.to_owned(), rows).unwrap()
+        }
+
+        fn write(&mut self, log: &mut DeviceLog, writes: &[Write]) {
+            for operation in log.operations(writes) {
+                match operation {
+                    Operation::Put(row) => drop(self.rows.insert(row.key, row.update)),
+                    Operation::Delete(key) => drop(self.rows.remove(&key)),
+                    Operation::MarkPending(key) => drop(self.pending.insert(key)),
+                    Operation::ClearPending(key) => drop(self.pending.remove(&key)),
+                    Operation::PutMeta(meta) => drop(self.metas.insert(meta.lineage.0, meta)),
+                }
+            }
+        }
+
+        /// What a load brings, as words in order; a pending one has a `*`.
+        fn content(&self) -> String {
+            let (_, copy) = self.open("reader");
+            let word = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+            let snapshot = copy.snapshot.iter().map(|s| format!("[{}]", word(s)));
+            let records = copy.records.iter().map(|record| {
+                format!("{}{}", word(&record.update), if record.is_pending { "*" } else { "" })
+            });
+            snapshot.chain(records).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    fn append(index: u64, update: &'static str, is_pending: bool) -> Write {
+        Write::Append(Record { index, is_pending, update: Bytes::from_static(update.as_bytes()) })
+    }
+
+    fn fold(through: u64, snapshot: &'static str) -> Write {
+        Write::Fold { through, snapshot: Bytes::from_static(snapshot.as_bytes()) }
+    }
+
+    fn meta(lineage: u8) -> Meta {
+        Meta { lineage: Lineage([lineage; 16]), epoch: Epoch(1), sequence: Sequence(7) }
+    }
+
+    #[test]
+    fn a_later_session_finds_what_was_written_in_order() {
+        let mut store = Store::default();
+        let (mut log, copy) = store.open("a");
+        assert_eq!(copy, StoredCopy::default());
+        store.write(&mut log, &[append(1, "one", false), append(2, "two", true)]);
+        let (mut log, copy) = store.open("b");
+        assert_eq!(copy.records.len(), 2);
+        store.write(&mut log, &[append(3, "three", true), Write::SetMeta(meta(1))]);
+        assert_eq!(store.content(), "one two* three*");
+        assert_eq!(store.open("c").1.meta, Some(meta(1)));
+    }
+
+    #[test]
+    fn edits_of_a_dead_session_are_pending_until_another_one_settles_them() {
+        let mut store = Store::default();
+        let (mut dead, _) = store.open("a");
+        store.write(&mut dead, &[append(1, "one", true), append(2, "two", true)]);
+        let (mut log, _) = store.open("b");
+        store.write(&mut log, &[Write::Settle { indexes: vec![1] }]);
+        assert_eq!(store.content(), "one two*");
+    }
+
+    #[test]
+    fn a_fold_keeps_pending_records_and_replaces_older_snapshots() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        store.write(
+            &mut log,
+            &[append(1, "one", false), append(2, "two", true), fold(2, "one two")],
+        );
+        assert_eq!(store.content(), "[one two] two*");
+        let (mut log, _) = store.open("b");
+        store.write(&mut log, &[Write::Settle { indexes: vec![2] }, append(3, "three", false)]);
+        store.write(&mut log, &[fold(3, "one two three")]);
+        assert_eq!(store.content(), "[one two three]");
+    }
+
+    #[test]
+    fn two_tabs_never_delete_what_only_the_other_one_has() {
+        let mut store = Store::default();
+        let (mut first, _) = store.open("a");
+        store.write(&mut first, &[append(1, "one", false)]);
+        let (mut second, _) = store.open("b");
+        store.write(&mut second, &[append(2, "b-two", true)]);
+        store.write(&mut first, &[append(2, "a-two", false), fold(2, "one a-two")]);
+        assert_eq!(store.content(), "[one a-two] b-two*");
+        store.write(&mut second, &[append(3, "b-three", false), fold(3, "one b-two b-three")]);
+        assert_eq!(store.content(), "[one a-two] one b-two b-three b-two*");
+        store.write(&mut first, &[append(3, "a-three", true)]);
+        // The next session knows both snapshots, and can put one in their place.
+        let (mut third, copy) = store.open("c");
+        let indexes: Vec<u64> = copy.records.iter().map(|record| record.index).collect();
+        store.write(&mut third, &[Write::Settle { indexes }, fold(9, "all")]);
+        assert_eq!(store.content(), "[all]");
+    }
+
+    #[test]
+    fn two_histories_are_refused() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        store.write(&mut log, &[Write::SetMeta(meta(1)), Write::SetMeta(meta(2))]);
+        let metas = store.metas.values().copied().collect();
+        let error = DeviceLog::open("b".to_owned(), Rows { metas, ..Rows::default() });
+        assert_eq!(error.unwrap_err().code, Code::DeviceUnavailable);
+    }
+}

@@ -1,0 +1,153 @@
+//! What the npm package sees of a room, as it is written in JSON.
+
+use coweave_core::client::{Room, RoomState, Saved, Storage, Tier};
+use coweave_core::doc::replica::{Delta, TextChange};
+use coweave_core::error::Error;
+use coweave_core::ids::EditNumber;
+use coweave_core::time::Time;
+use coweave_core::wire::awareness::AwarenessEntry;
+use serde::Serialize;
+
+use crate::error::ErrorView;
+
+/// The present state of a room; times are those of the steady clock.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoomView {
+    status: StatusView,
+    saved: SavedView,
+    storage: StorageView,
+    is_loaded: bool,
+    is_synced: bool,
+    last: u64,
+    durable: u64,
+}
+
+impl RoomView {
+    pub(crate) fn new(room: &Room) -> Self {
+        Self {
+            status: StatusView::new(room.state()),
+            saved: SavedView::new(&room.saved()),
+            storage: StorageView::new(room.storage()),
+            is_loaded: room.is_loaded(),
+            is_synced: room.is_synced(),
+            last: room.last_number().0,
+            durable: room.durable().0,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum StatusView {
+    Opening,
+    Connecting,
+    Live,
+    Offline { retry_at: Option<u64> },
+    Stopped { error: ErrorView },
+}
+
+impl StatusView {
+    fn new(state: &RoomState) -> Self {
+        match state {
+            RoomState::Opening => Self::Opening,
+            RoomState::Connecting => Self::Connecting,
+            RoomState::Live => Self::Live,
+            RoomState::Offline { retry_at } => {
+                Self::Offline { retry_at: retry_at.map(Time::as_ms) }
+            }
+            RoomState::Stopped { error } => Self::Stopped { error: error.into() },
+            _ => Self::Connecting,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SavedView {
+    tier: &'static str,
+    pending: u64,
+}
+
+impl SavedView {
+    fn new(saved: &Saved) -> Self {
+        let tier = match saved.tier {
+            Tier::Memory => "memory",
+            Tier::Device => "device",
+            Tier::Accepted => "accepted",
+            Tier::Durable => "durable",
+        };
+        Self { tier, pending: saved.pending }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+enum StorageView {
+    Device,
+    Memory,
+    Lost { error: ErrorView },
+}
+
+impl StorageView {
+    fn new(storage: &Storage) -> Self {
+        match storage {
+            Storage::Device => Self::Device,
+            Storage::Memory => Self::Memory,
+            Storage::Lost { error } => Self::Lost { error: error.into() },
+            _ => Self::Memory,
+        }
+    }
+}
+
+/// One change of an observed text.
+#[derive(Debug, Serialize)]
+pub(crate) struct ChangeView {
+    text: String,
+    delta: Vec<DeltaView>,
+    local: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+enum DeltaView {
+    Insert(String),
+    Delete(u32),
+    Retain(u32),
+}
+
+impl From<TextChange> for ChangeView {
+    fn from(change: TextChange) -> Self {
+        let delta = change.delta.into_iter().map(|step| match step {
+            Delta::Insert(content) => DeltaView::Insert(content),
+            Delta::Delete(length) => DeltaView::Delete(length),
+            Delta::Retain(length) => DeltaView::Retain(length),
+        });
+        Self { text: change.text, delta: delta.collect(), local: change.is_local }
+    }
+}
+
+/// What one peer shows, as JSON text, or `null` when it is gone.
+#[derive(Debug, Serialize)]
+pub(crate) struct PeerView {
+    id: u64,
+    state: Option<String>,
+}
+
+impl From<AwarenessEntry> for PeerView {
+    fn from(entry: AwarenessEntry) -> Self {
+        Self { id: entry.client.get(), state: entry.state }
+    }
+}
+
+/// An own edit that was refused.
+#[derive(Debug, Serialize)]
+pub(crate) struct RefusedView {
+    number: u64,
+    error: ErrorView,
+}
+
+impl RefusedView {
+    pub(crate) fn new(number: EditNumber, error: &Error) -> Self {
+        Self { number: number.0, error: error.into() }
+    }
+}

@@ -1,0 +1,681 @@
+//! The machine of a session: one socket, its rooms, and the rules of coming back.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::backoff::Backoff;
+use super::room::{Room, RoomState, Storage};
+use super::{Event, Input, Output, RoomKey, StoredCopy};
+use crate::doc::known::Known;
+use crate::error::{Code, Error};
+use crate::ids::{Channel, EditNumber, SessionKey};
+use crate::limits::Limits;
+use crate::random::Random;
+use crate::time::{Time, earliest};
+use crate::wire::awareness;
+use crate::wire::v1::{EditKind, Hello, Join, Joined, Message, VERSION, Welcome, read_frame};
+
+/// A socket that does not open within this time is given up.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+/// A hint makes a connection attempt older than this start anew.
+const CONNECT_STALE: Duration = Duration::from_secs(2);
+/// An answer that does not come within this time means that the socket is dead.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// The slowest line that is not taken for a dead one.
+const UPLOAD_BYTES_PER_SECOND: u64 = 16 << 10;
+/// After this silence the socket is asked for a sign of life.
+const PING_AFTER: Duration = Duration::from_secs(20);
+/// Presence is sent at most this often.
+const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
+/// Small messages are gathered into frames of about this size.
+const GATHER_BYTES: usize = 64 << 10;
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Random; never shown to other clients.
+    pub session: SessionKey,
+    /// Name and version of the software, for the relay's log.
+    pub agent: String,
+    /// The limits that updates of others are checked against.
+    pub limits: Limits,
+    /// Whether rooms are kept on the device.
+    pub has_device_store: bool,
+}
+
+/// One browser session. See [`crate::client`].
+#[derive(Debug)]
+pub struct Client {
+    settings: Settings,
+    random: Random,
+    rooms: BTreeMap<RoomKey, Room>,
+    last_key: u64,
+    channels: BTreeMap<Channel, RoomKey>,
+    last_channel: u32,
+    socket: Socket,
+    backoff: Backoff,
+    welcome: Option<Welcome>,
+    heard_at: Time,
+    /// Something was sent that has to be answered before this.
+    answer_by: Option<Time>,
+    last_ping: u64,
+    frame: Vec<u8>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum Socket {
+    /// There is no room.
+    Unneeded,
+    /// The next attempt is made at this time.
+    Waiting { at: Time },
+    /// A socket was asked for.
+    Connecting { since: Time },
+    /// Hello was sent.
+    Greeting { since: Time },
+    /// The relay has welcomed us.
+    Open,
+    /// Trying again would not help.
+    Stopped { error: Error },
+}
+
+impl Client {
+    /// A session without rooms. It connects when the first room is opened.
+    #[must_use]
+    pub const fn new(settings: Settings, seed: u64, now: Time) -> Self {
+        Self {
+            settings,
+            random: Random::from_seed(seed),
+            rooms: BTreeMap::new(),
+            last_key: 0,
+            channels: BTreeMap::new(),
+            last_channel: 0,
+            socket: Socket::Unneeded,
+            backoff: Backoff::new(),
+            welcome: None,
+            heard_at: now,
+            answer_by: None,
+            last_ping: 0,
+            frame: Vec::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// A key for [`Input::Open`], never given twice.
+    pub const fn next_key(&mut self) -> RoomKey {
+        self.last_key += 1;
+        RoomKey(self.last_key)
+    }
+
+    /// A room of this session.
+    #[must_use]
+    pub fn room(&self, key: RoomKey) -> Option<&Room> {
+        self.rooms.get(&key)
+    }
+
+    /// A room of this session, for edits; hand in [`Input::Tick`] afterwards.
+    pub fn room_mut(&mut self, key: RoomKey) -> Option<&mut Room> {
+        self.rooms.get_mut(&key)
+    }
+
+    /// Takes an input; call [`Self::poll`] until idle afterwards.
+    pub fn handle(&mut self, input: Input, now: Time) {
+        match input {
+            Input::Open { key, name, client } => self.open(Room::new(
+                key,
+                name,
+                client,
+                if self.settings.has_device_store { Storage::Device } else { Storage::Memory },
+            ), now),
+            Input::Close { key } => self.close(key, now),
+            Input::Loaded { key, copy } => self.loaded(key, copy, now),
+            Input::Written { key, ticket } => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.written(ticket);
+                }
+            }
+            Input::WriteFailed { key, error } => self.lose_storage(key, error),
+            Input::SetPresence { key, state } => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.is_presence_due |= room.presence != state;
+                    room.presence = state;
+                }
+            }
+            Input::SocketOpened { token } => self.socket_opened(token, now),
+            Input::SocketFrame(frame) => self.socket_frame(&frame, now),
+            Input::SocketClosed { error } => {
+                if self.is_connected() || matches!(self.socket, Socket::Connecting { .. }) {
+                    let lost = || Error::new(Code::ConnectionLost, "the connection was lost");
+                    self.lose_connection(&error.unwrap_or_else(lost), now);
+                }
+            }
+            Input::Probe => self.probe(now),
+            Input::Tick => {}
+        }
+        self.refresh_states();
+    }
+
+    /// What to do next; call until it answers [`Output::Idle`].
+    pub fn poll(&mut self, now: Time) -> Output {
+        if self.outputs.is_empty() {
+            self.run_timers(now);
+            self.settle(now);
+            self.flush();
+            self.refresh_states();
+        }
+        self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake(now) })
+    }
+
+    const fn is_connected(&self) -> bool {
+        matches!(self.socket, Socket::Greeting { .. } | Socket::Open)
+    }
+
+    // ---- rooms --------------------------------------------------------------------------------
+
+    fn open(&mut self, room: Room, now: Time) {
+        let (key, name) = (room.key, room.name.clone());
+        let has_store = room.storage == Storage::Device;
+        self.rooms.insert(key, room);
+        if has_store {
+            self.outputs.push_back(Output::Load { key, name });
+        } else {
+            self.loaded(key, Ok(StoredCopy::default()), now);
+        }
+        if matches!(self.socket, Socket::Unneeded) {
+            self.connect(now);
+        }
+    }
+
+    fn loaded(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>, now: Time) {
+        let limits = self.settings.limits.clone();
+        let Some(room) = self.rooms.get_mut(&key).filter(|room| !room.is_loaded) else { return };
+        let result = copy.and_then(|copy| room.load(copy, &limits));
+        room.is_loaded = true;
+        self.tell(key, Event::Loaded);
+        self.tell(key, Event::DocumentChanged);
+        if let Err(error) = result {
+            self.lose_storage(key, error);
+        }
+        self.join(key, now);
+    }
+
+    fn lose_storage(&mut self, key: RoomKey, error: Error) {
+        if let Some(room) = self.rooms.get_mut(&key)
+            && room.storage == Storage::Device
+        {
+            room.lose_storage(error.clone());
+            self.tell(key, Event::StorageLost(error));
+        }
+    }
+
+    fn close(&mut self, key: RoomKey, now: Time) {
+        self.settle(now);
+        let Some(mut room) = self.rooms.remove(&key) else { return };
+        self.outputs.extend(room.last_write());
+        if let Some(channel) = room.channel {
+            self.channels.remove(&channel);
+            self.send(channel, &Message::Leave);
+        }
+        self.flush();
+        if self.rooms.is_empty() {
+            if !matches!(self.socket, Socket::Unneeded | Socket::Waiting { .. }) {
+                self.outputs.push_back(Output::Disconnect);
+            }
+            self.forget_connection();
+            self.socket = Socket::Unneeded;
+        }
+    }
+
+    fn tell(&mut self, key: RoomKey, event: Event) {
+        self.outputs.push_back(Output::Event { key, event });
+    }
+
+    /// Asks the relay for a room, when both sides are ready.
+    fn join(&mut self, key: RoomKey, now: Time) {
+        if !matches!(self.socket, Socket::Open) {
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        if !room.is_loaded || room.channel.is_some() || room.stopped.is_some() {
+            return;
+        }
+        self.last_channel += 1;
+        let channel = Channel(self.last_channel);
+        let (epoch, sequence) = room.position();
+        let join = Join {
+            room: room.name.as_str().to_owned(),
+            client: room.replica.client(),
+            lineage: room.meta.map(|meta| meta.lineage),
+            epoch,
+            sequence,
+            state_vector: room.replica.known().encode().into(),
+        };
+        room.channel = Some(channel);
+        room.rejoin_at = None;
+        self.channels.insert(channel, key);
+        self.send(channel, &Message::Join(join));
+        self.expect_answer(0, now);
+    }
+
+    /// Leaves the membership behind; what is pending stays pending.
+    fn end_membership(&mut self, key: RoomKey) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let event = room.end_membership();
+        if let Some(channel) = room.channel.take() {
+            self.channels.remove(&channel);
+        }
+        if let Some(event) = event {
+            self.tell(key, event);
+        }
+    }
+
+    /// Joins anew after a while.
+    fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
+        self.end_membership(key);
+        if let Some(room) = self.rooms.get_mut(&key) {
+            let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
+            room.rejoin_at = Some(now + wait);
+        }
+    }
+
+    fn stop_room(&mut self, key: RoomKey, error: Error) {
+        self.end_membership(key);
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.stopped = Some(error);
+        }
+    }
+
+    /// Takes what edits were made, sends them, and gives the device what it has to keep.
+    fn settle(&mut self, now: Time) {
+        let keys: Vec<_> = self.rooms.keys().copied().collect();
+        for key in keys {
+            let Some(room) = self.rooms.get_mut(&key) else { continue };
+            let edit = if room.is_loaded { room.take_edits() } else { None };
+            if let Some((number, update)) = edit {
+                self.tell(key, Event::DocumentChanged);
+                self.send_edit(key, number, EditKind::Live, update, now);
+            }
+            self.send_presence(key, now);
+            let Some(room) = self.rooms.get_mut(&key) else { continue };
+            self.outputs.extend(room.next_write());
+            if room.update_saved() {
+                self.tell(key, Event::SavedChanged);
+            }
+        }
+    }
+
+    fn send_edit(
+        &mut self,
+        key: RoomKey,
+        number: EditNumber,
+        kind: EditKind,
+        update: Bytes,
+        now: Time,
+    ) {
+        let Some(room) = self.rooms.get(&key).filter(|room| room.may_send) else { return };
+        let Some(channel) = room.channel else { return };
+        let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.update_bytes_max);
+        if update.len() as u64 > most {
+            let text = format!("an edit is larger than the {most} bytes that the relay takes");
+            let error = Error::new(Code::UpdateTooLarge, text);
+            self.tell(key, Event::Refused { number, error: error.clone() });
+            self.send(channel, &Message::Leave);
+            return self.stop_room(key, error);
+        }
+        let bytes = update.len();
+        self.send(channel, &Message::Edit { number, kind, update });
+        self.expect_answer(bytes, now);
+    }
+
+    fn send_presence(&mut self, key: RoomKey, now: Time) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let Some(channel) = room.channel.filter(|_| room.may_send && room.is_presence_due) else {
+            return;
+        };
+        if room.presence_sent_at.is_some_and(|at| now < at + PRESENCE_INTERVAL) {
+            return;
+        }
+        room.presence_sent_at = Some(now);
+        room.is_presence_due = false;
+        let message = Message::SetPresence(room.presence.clone());
+        self.send(channel, &message);
+    }
+
+    // ---- the connection -----------------------------------------------------------------------
+
+    fn connect(&mut self, now: Time) {
+        self.socket = Socket::Connecting { since: now };
+        self.outputs.push_back(Output::Connect);
+    }
+
+    fn send(&mut self, channel: Channel, message: &Message) {
+        message.write(channel, &mut self.frame);
+        if self.frame.len() >= GATHER_BYTES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.frame.is_empty() {
+            let frame = std::mem::take(&mut self.frame).into();
+            self.outputs.push_back(Output::Frame(frame));
+        }
+    }
+
+    /// Notes that the relay has to be heard from, given the time that the upload may take.
+    fn expect_answer(&mut self, upload_bytes: usize, now: Time) {
+        let upload = Duration::from_millis(upload_bytes as u64 * 1_000 / UPLOAD_BYTES_PER_SECOND);
+        let by = self.answer_by.map_or(now + ANSWER_LIMIT, |by| by) + upload;
+        self.answer_by = Some(by);
+    }
+
+    fn ping(&mut self, now: Time) {
+        self.last_ping += 1;
+        self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
+        self.expect_answer(0, now);
+    }
+
+    fn probe(&mut self, now: Time) {
+        match self.socket {
+            Socket::Waiting { .. } => self.connect(now),
+            Socket::Connecting { since } if now.since(since) >= CONNECT_STALE => {
+                self.outputs.push_back(Output::Disconnect);
+                self.connect(now);
+            }
+            Socket::Open if self.answer_by.is_none() => self.ping(now),
+            _ => {}
+        }
+    }
+
+    fn forget_connection(&mut self) {
+        self.frame.clear();
+        self.answer_by = None;
+        self.welcome = None;
+        self.channels.clear();
+        let keys: Vec<_> = self.rooms.keys().copied().collect();
+        for key in keys {
+            self.end_membership(key);
+            if let Some(room) = self.rooms.get_mut(&key) {
+                room.rejoin_at = None;
+            }
+        }
+    }
+
+    /// Gives the socket up and plans the next attempt.
+    fn lose_connection(&mut self, error: &Error, now: Time) {
+        self.outputs.push_back(Output::Disconnect);
+        self.forget_connection();
+        let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
+        self.socket = Socket::Waiting { at: now + wait };
+    }
+
+    fn stop(&mut self, error: Error) {
+        self.outputs.push_back(Output::Disconnect);
+        self.forget_connection();
+        self.socket = Socket::Stopped { error };
+    }
+
+    fn socket_opened(&mut self, token: String, now: Time) {
+        if !matches!(self.socket, Socket::Connecting { .. }) {
+            return;
+        }
+        self.socket = Socket::Greeting { since: now };
+        self.heard_at = now;
+        let hello = Hello {
+            version: VERSION,
+            capabilities: 0,
+            session: self.settings.session,
+            token,
+            agent: self.settings.agent.clone(),
+        };
+        self.send(Channel::CONNECTION, &Message::Hello(hello));
+    }
+
+    fn socket_frame(&mut self, frame: &Bytes, now: Time) {
+        if !self.is_connected() {
+            return;
+        }
+        self.heard_at = now;
+        self.answer_by = None;
+        let result = match read_frame(frame) {
+            Ok(messages) => messages.into_iter().try_for_each(|(channel, message)| {
+                self.receive(channel, message, now)
+            }),
+            Err(error) => {
+                let text = format!("the relay's frame cannot be read: {error}");
+                Err(Error::new(Code::FrameMalformed, text))
+            }
+        };
+        // Whatever the relay did wrong, its next version or the next connection may do right.
+        if let Err(error) = result {
+            self.lose_connection(&error, now);
+        }
+    }
+
+    fn receive(&mut self, channel: Channel, message: Message, now: Time) -> Result<(), Error> {
+        match message {
+            // A message of this frame may have ended the connection.
+            _ if !self.is_connected() => Ok(()),
+            Message::Ping(number) => {
+                self.send(Channel::CONNECTION, &Message::Pong(number));
+                Ok(())
+            }
+            Message::Pong(_) => Ok(()),
+            Message::Error(error) if channel == Channel::CONNECTION => {
+                if error.code.is_retryable() {
+                    self.lose_connection(&error, now);
+                } else {
+                    self.stop(error);
+                }
+                Ok(())
+            }
+            Message::Welcome(welcome) if matches!(self.socket, Socket::Greeting { .. }) => {
+                self.socket = Socket::Open;
+                self.welcome = Some(welcome);
+                let keys: Vec<_> = self.rooms.keys().copied().collect();
+                keys.into_iter().for_each(|key| self.join(key, now));
+                Ok(())
+            }
+            message => match self.channels.get(&channel) {
+                Some(key) => self.receive_in_room(*key, channel, message, now),
+                // For a room that was left while the message was on its way.
+                None if channel != Channel::CONNECTION => Ok(()),
+                None => Err(Error::new(Code::FrameUnexpected, "the relay spoke out of turn")),
+            },
+        }
+    }
+
+    fn receive_in_room(
+        &mut self,
+        key: RoomKey,
+        channel: Channel,
+        message: Message,
+        now: Time,
+    ) -> Result<(), Error> {
+        let limits = &self.settings.limits;
+        let Some(room) = self.rooms.get_mut(&key) else { return Ok(()) };
+        match message {
+            Message::Joined(joined) => self.joined(key, channel, joined, now)?,
+            Message::Sync(piece) => match room.sync_piece(&piece, limits) {
+                Ok(false) => {}
+                Ok(true) => self.synced(key),
+                Err(error) => self.distrust(key, channel, error, now),
+            },
+            Message::Update { sequence, update } => match room.receive(update, limits) {
+                Ok(is_news) => {
+                    room.reach(sequence);
+                    if is_news {
+                        self.tell(key, Event::DocumentChanged);
+                    }
+                }
+                Err(error) => self.distrust(key, channel, error, now),
+            },
+            Message::Ack { accepted, durable, sequence } => {
+                room.acknowledge(accepted, durable);
+                if room.sync.is_none() {
+                    room.reach(sequence);
+                }
+            }
+            Message::Refused { number, error } => {
+                self.tell(key, Event::Refused { number, error: error.clone() });
+                if number != EditNumber(0) {
+                    self.send(channel, &Message::Leave);
+                    self.end_or_stop(key, error, now);
+                }
+            }
+            Message::Presence(bytes) => {
+                let entries = awareness::read(&bytes, limits)?;
+                if let Some(event) = room.receive_presence(entries) {
+                    self.tell(key, event);
+                }
+            }
+            Message::Error(error) => self.end_or_stop(key, error, now),
+            Message::Durability { degraded } => {
+                room.degraded = degraded;
+                self.tell(key, Event::SavedChanged);
+            }
+            _ => return Err(Error::new(Code::FrameUnexpected, "a client's message came back")),
+        }
+        Ok(())
+    }
+
+    fn end_or_stop(&mut self, key: RoomKey, error: Error, now: Time) {
+        if error.code.is_retryable() {
+            self.rejoin_later(key, &error, now);
+        } else {
+            self.stop_room(key, error);
+        }
+    }
+
+    /// An update from the relay did not pass the guard. One that needs others means that this copy
+    /// is not where it believes to be: it takes everything anew.
+    fn distrust(&mut self, key: RoomKey, channel: Channel, error: Error, now: Time) {
+        self.send(channel, &Message::Leave);
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.forget_position();
+        }
+        self.end_or_stop(key, error, now);
+    }
+
+    fn joined(
+        &mut self,
+        key: RoomKey,
+        channel: Channel,
+        joined: Joined,
+        now: Time,
+    ) -> Result<(), Error> {
+        let limits = &self.settings.limits;
+        let Some(room) = self.rooms.get_mut(&key) else { return Ok(()) };
+        if room.meta.is_some_and(|meta| meta.lineage != joined.lineage) {
+            let text = "the stored room has another history than this copy; nothing was merged";
+            let error = Error::new(Code::RoomLineageMismatch, text);
+            self.send(channel, &Message::Leave);
+            self.stop_room(key, error);
+            return Ok(());
+        }
+        let theirs = Known::decode(&joined.state_vector, limits.state_vector_clients_max)
+            .map_err(|error| {
+                let text = format!("the relay's state vector cannot be read: {error}");
+                Error::new(Code::FrameMalformed, text)
+            })?;
+        room.may_send = true;
+        room.is_presence_due = room.presence.is_some();
+        let edits = room.edits_for(&theirs, joined.epoch, limits);
+        let is_synced = joined.sync_bytes == 0;
+        if is_synced {
+            room.set_meta(&joined);
+        } else {
+            room.begin_sync(joined);
+        }
+        for (number, kind, update) in edits {
+            self.send_edit(key, number, kind, update, now);
+        }
+        if is_synced {
+            self.synced(key);
+        }
+        Ok(())
+    }
+
+    fn synced(&mut self, key: RoomKey) {
+        self.backoff.reset();
+        if let Some(room) = self.rooms.get_mut(&key) {
+            room.is_synced = true;
+            room.backoff.reset();
+        }
+        self.tell(key, Event::DocumentChanged);
+        self.tell(key, Event::Synced);
+    }
+
+    // ---- time ---------------------------------------------------------------------------------
+
+    fn run_timers(&mut self, now: Time) {
+        match self.socket {
+            Socket::Waiting { at } if now >= at => self.connect(now),
+            Socket::Connecting { since } if now.since(since) >= CONNECT_LIMIT => {
+                self.lose_connection(&no_answer("the relay does not answer"), now);
+            }
+            Socket::Greeting { since } if now.since(since) >= ANSWER_LIMIT => {
+                self.lose_connection(&no_answer("the relay does not greet"), now);
+            }
+            Socket::Open if self.answer_by.is_some_and(|by| now >= by) => {
+                self.lose_connection(&no_answer("the relay fell silent"), now);
+            }
+            Socket::Open if self.answer_by.is_none() && now >= self.ping_at() => self.ping(now),
+            _ => {}
+        }
+        if matches!(self.socket, Socket::Open) {
+            let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
+            let due: Vec<_> =
+                self.rooms.values().filter(|room| is_due(room)).map(|room| room.key).collect();
+            due.into_iter().for_each(|key| self.join(key, now));
+        }
+    }
+
+    fn ping_at(&self) -> Time {
+        let idle = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.idle_timeout_ms / 3);
+        self.heard_at + PING_AFTER.min(Duration::from_millis(idle.max(1_000)))
+    }
+
+    fn wake(&self, now: Time) -> Option<Time> {
+        let socket = match &self.socket {
+            Socket::Unneeded | Socket::Stopped { .. } => None,
+            Socket::Waiting { at } => Some(*at),
+            Socket::Connecting { since } => Some(*since + CONNECT_LIMIT),
+            Socket::Greeting { since } => Some(*since + ANSWER_LIMIT),
+            Socket::Open => Some(self.answer_by.unwrap_or_else(|| self.ping_at())),
+        };
+        self.rooms.values().fold(socket, |wake, room| {
+            let presence = (room.may_send && room.is_presence_due)
+                .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
+            earliest(wake, earliest(presence, room.rejoin_at))
+        })
+    }
+
+    /// Derives what the app sees of each room from what is, in one place.
+    fn refresh_states(&mut self) {
+        for room in self.rooms.values_mut() {
+            let state = match (&room.stopped, &self.socket) {
+                (Some(error), _) => RoomState::Stopped { error: error.clone() },
+                (None, _) if !room.is_loaded => RoomState::Opening,
+                (None, Socket::Stopped { error }) => RoomState::Stopped { error: error.clone() },
+                (None, Socket::Waiting { at }) => RoomState::Offline { retry_at: Some(*at) },
+                (None, Socket::Open) if room.rejoin_at.is_some() => {
+                    RoomState::Offline { retry_at: room.rejoin_at }
+                }
+                (None, Socket::Open) if room.may_send && room.sync.is_none() => RoomState::Live,
+                (None, _) => RoomState::Connecting,
+            };
+            if room.state != state {
+                room.state = state;
+                let (key, event) = (room.key, Event::StateChanged);
+                self.outputs.push_back(Output::Event { key, event });
+            }
+        }
+    }
+}
+
+fn no_answer(text: &str) -> Error {
+    Error::new(Code::ConnectionLost, text)
+}

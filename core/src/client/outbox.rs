@@ -1,0 +1,158 @@
+//! What a room still has to bring to the relay, and how far each edit has come.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::doc::guard::{self, Mode};
+use crate::doc::known::Known;
+use crate::doc::splice;
+use crate::ids::EditNumber;
+use crate::limits::Limits;
+use crate::wire::v1::EditKind;
+
+/// At most this many edits are merged into one.
+const MERGE_MAX: usize = 500;
+
+/// Own edits that are not known to be durable on the relay, in order.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    entries: VecDeque<Entry>,
+    last: EditNumber,
+    device: EditNumber,
+    accepted: EditNumber,
+    durable: EditNumber,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: EditNumber,
+    /// The record on the device.
+    index: u64,
+    kind: EditKind,
+    update: Bytes,
+}
+
+impl Outbox {
+    /// Adds an edit and numbers it. What an earlier session left behind was written under another
+    /// client id, which is a difference to the relay and no live edit.
+    pub(super) fn push(&mut self, index: u64, kind: EditKind, update: Bytes) -> EditNumber {
+        self.last = EditNumber(self.last.0 + 1);
+        self.entries.push_back(Entry { number: self.last, index, kind, update });
+        self.last
+    }
+
+    pub(super) const fn last(&self) -> EditNumber {
+        self.last
+    }
+
+    pub(super) const fn device(&self) -> EditNumber {
+        self.device
+    }
+
+    pub(super) const fn accepted(&self) -> EditNumber {
+        self.accepted
+    }
+
+    pub(super) const fn durable(&self) -> EditNumber {
+        self.durable
+    }
+
+    pub(super) fn set_device(&mut self, through: EditNumber) {
+        self.device = self.device.max(through);
+    }
+
+    /// What was accepted but not durable may be gone with the relay's memory.
+    pub(super) fn lose_acceptance(&mut self) {
+        self.accepted = self.durable;
+    }
+
+    /// Moves the relay's watermarks, which never pass what was sent. The answer is the records of
+    /// the edits that became durable.
+    pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) -> Vec<u64> {
+        self.accepted = self.accepted.max(accepted.min(self.last));
+        self.durable = self.durable.max(durable.min(self.last));
+        let mut indexes = Vec::new();
+        while self.entries.front().is_some_and(|entry| entry.number <= self.durable) {
+            indexes.extend(self.entries.pop_front().map(|entry| entry.index));
+        }
+        indexes
+    }
+
+    /// The pending edits as few updates, when they are all that a relay with this state vector
+    /// lacks of a copy; `None` when it lacks more and needs the whole difference.
+    pub(super) fn batches(
+        &self,
+        theirs: &Known,
+        ours: &Known,
+        limits: &Limits,
+    ) -> Option<Vec<(EditNumber, EditKind, Bytes)>> {
+        let mut reached = theirs.clone();
+        for entry in &self.entries {
+            let summary =
+                guard::check(&entry.update, &reached, Mode::State, &|_| false, limits).ok()?;
+            reached.advance(&summary);
+        }
+        reached.covers(ours).then(|| self.merged(limits))
+    }
+
+    fn merged(&self, limits: &Limits) -> Vec<(EditNumber, EditKind, Bytes)> {
+        let mut batches: Vec<Batch> = Vec::new();
+        for entry in &self.entries {
+            let bytes = entry.update.len();
+            match batches.last_mut() {
+                Some(batch) if batch.takes(entry.kind, bytes, limits) => batch.push(entry),
+                _ => {
+                    let mut batch = Batch::new(entry.kind);
+                    batch.push(entry);
+                    batches.push(batch);
+                }
+            }
+        }
+        batches.into_iter().flat_map(Batch::finish).collect()
+    }
+}
+
+/// Edits that become one.
+#[derive(Debug)]
+struct Batch {
+    kind: EditKind,
+    number: EditNumber,
+    bytes: usize,
+    updates: Vec<Bytes>,
+}
+
+impl Batch {
+    const fn new(kind: EditKind) -> Self {
+        Self { kind, number: EditNumber(0), bytes: 0, updates: Vec::new() }
+    }
+
+    fn takes(&self, kind: EditKind, bytes: usize, limits: &Limits) -> bool {
+        kind == self.kind
+            && self.updates.len() < MERGE_MAX
+            && self.bytes + bytes <= limits.update_bytes_max / 2
+    }
+
+    fn push(&mut self, entry: &Entry) {
+        self.number = entry.number;
+        self.bytes += entry.update.len();
+        self.updates.push(entry.update.clone());
+    }
+
+    fn finish(self) -> Vec<(EditNumber, EditKind, Bytes)> {
+        let (number, kind) = (self.number, self.kind);
+        match splice::merge(&self.updates) {
+            Ok(merged) if self.updates.len() > 1 => vec![(number, kind, merged.into())],
+            // One by one they say the same; only the last one may carry the number.
+            _ => {
+                let last = self.updates.len().saturating_sub(1);
+                let numbered = self.updates.into_iter().enumerate();
+                numbered
+                    .map(|(at, update)| {
+                        (if at == last { number } else { EditNumber(0) }, kind, update)
+                    })
+                    .collect()
+            }
+        }
+    }
+}

@@ -1,0 +1,537 @@
+//! One room of a session: the replica, the outbox, what the device has, and where the relay is.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+
+use super::backoff::Backoff;
+use super::outbox::Outbox;
+use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
+use crate::doc::known::Known;
+use crate::doc::replica::Replica;
+use crate::error::{Code, Error};
+use crate::ids::{Channel, ClientId, EditNumber, Epoch, RoomName, Sequence};
+use crate::limits::Limits;
+use crate::time::Time;
+use crate::wire::awareness::AwarenessEntry;
+use crate::wire::primitive::{ReadError, Reader};
+use crate::wire::v1::{EditKind, Joined};
+
+/// The device's log of a room is folded into a snapshot beyond these.
+const FOLD_RECORDS_MIN: usize = 500;
+const FOLD_BYTES_MIN: usize = 256 << 10;
+
+/// How a room stands to the relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomState {
+    /// What the device has is being read.
+    Opening,
+    /// On the way to the relay, or catching up.
+    Connecting,
+    /// In step with the relay.
+    Live,
+    /// The relay cannot be reached; work goes on.
+    Offline {
+        /// When the next attempt is made.
+        retry_at: Option<Time>,
+    },
+    /// Trying again would not help.
+    Stopped {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// How far all own edits have come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tier {
+    /// At least one edit is only in memory.
+    Memory,
+    /// All are written to this device.
+    Device,
+    /// All are accepted by the relay.
+    Accepted,
+    /// All are flushed to the relay's disk.
+    Durable,
+}
+
+/// What is saved where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The best that is true of every own edit.
+    pub tier: Tier,
+    /// How many own edits are not known to be durable.
+    pub pending: u64,
+}
+
+/// Where this device keeps the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Storage {
+    /// In the device's store.
+    Device,
+    /// In memory only: the device has no store.
+    Memory,
+    /// In memory only: the device's store failed.
+    Lost {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// One room of a session. Edits go through [`Self::replica_mut`], followed by an
+/// [`Input::Tick`](super::Input::Tick).
+#[derive(Debug)]
+pub struct Room {
+    pub(super) key: RoomKey,
+    pub(super) name: RoomName,
+    pub(super) replica: Replica,
+    pub(super) state: RoomState,
+    pub(super) is_loaded: bool,
+    pub(super) is_synced: bool,
+    pub(super) storage: Storage,
+    pub(super) outbox: Outbox,
+    pub(super) meta: Option<Meta>,
+    /// Under which channel of the present connection the room was asked for.
+    pub(super) channel: Option<Channel>,
+    /// When to join again after the relay ended the membership.
+    pub(super) rejoin_at: Option<Time>,
+    /// The first sync under way.
+    pub(super) sync: Option<Sync>,
+    /// True between the relay's `Joined` and the end of the membership: edits may be sent.
+    pub(super) may_send: bool,
+    /// Why trying again would not help.
+    pub(super) stopped: Option<Error>,
+    pub(super) backoff: Backoff,
+    pub(super) degraded: Option<Error>,
+    pub(super) presence: Option<String>,
+    pub(super) is_presence_due: bool,
+    pub(super) presence_sent_at: Option<Time>,
+    pub(super) peers: BTreeMap<ClientId, String>,
+    device: Device,
+    saved: Saved,
+}
+
+/// The first sync as far as it has come.
+#[derive(Debug)]
+pub(super) struct Sync {
+    pub(super) joined: Joined,
+    received: u64,
+    /// What is not yet a complete update.
+    rest: BytesMut,
+}
+
+/// What waits to be written to the device, and what was.
+#[derive(Debug, Default)]
+struct Device {
+    next_index: u64,
+    ticket: u64,
+    is_writing: bool,
+    /// The highest own edit in the write under way.
+    writing_number: EditNumber,
+    waiting: Vec<Write>,
+    waiting_number: EditNumber,
+    is_meta_due: bool,
+    records: usize,
+    record_bytes: usize,
+    snapshot_bytes: usize,
+}
+
+impl Room {
+    pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
+        Self {
+            key,
+            name,
+            replica: Replica::new(client),
+            state: RoomState::Opening,
+            is_loaded: false,
+            is_synced: false,
+            storage,
+            outbox: Outbox::default(),
+            meta: None,
+            channel: None,
+            rejoin_at: None,
+            sync: None,
+            may_send: false,
+            stopped: None,
+            backoff: Backoff::new(),
+            degraded: None,
+            presence: None,
+            is_presence_due: false,
+            presence_sent_at: None,
+            peers: BTreeMap::new(),
+            device: Device { next_index: 1, ..Device::default() },
+            saved: Saved { tier: Tier::Durable, pending: 0 },
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub const fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    /// The document.
+    #[must_use]
+    pub const fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// The document, for edits and for reads that create a text.
+    pub const fn replica_mut(&mut self) -> &mut Replica {
+        &mut self.replica
+    }
+
+    /// How the room stands to the relay.
+    #[must_use]
+    pub const fn state(&self) -> &RoomState {
+        &self.state
+    }
+
+    /// What is saved where.
+    #[must_use]
+    pub const fn saved(&self) -> Saved {
+        self.saved
+    }
+
+    /// Where this device keeps the room.
+    #[must_use]
+    pub const fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
+    /// True when what the device had is in the document.
+    #[must_use]
+    pub const fn is_loaded(&self) -> bool {
+        self.is_loaded
+    }
+
+    /// True when the document once had everything that the relay had.
+    #[must_use]
+    pub const fn is_synced(&self) -> bool {
+        self.is_synced
+    }
+
+    /// Why the relay's acknowledgements of durability wait at the moment.
+    #[must_use]
+    pub const fn degraded(&self) -> Option<&Error> {
+        self.degraded.as_ref()
+    }
+
+    /// The number of the last own edit; it counts edits taken by the last `Tick`.
+    #[must_use]
+    pub const fn last_number(&self) -> EditNumber {
+        self.outbox.last()
+    }
+
+    /// Own edits up to here are on the relay's disk.
+    #[must_use]
+    pub const fn durable(&self) -> EditNumber {
+        self.outbox.durable()
+    }
+
+    /// What this session shows, as JSON.
+    #[must_use]
+    pub fn shown(&self) -> Option<&str> {
+        self.presence.as_deref()
+    }
+
+    /// What the others show, as JSON by client id.
+    #[must_use]
+    pub const fn peers(&self) -> &BTreeMap<ClientId, String> {
+        &self.peers
+    }
+
+    /// Brings what the device has into the document.
+    pub(super) fn load(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
+        let limits = trusting(limits);
+        let broken = |error: Error| {
+            let text = format!("this device's copy of the room is damaged: {}", error.message);
+            Error::new(Code::DeviceUnavailable, text)
+        };
+        if let Some(snapshot) = &copy.snapshot {
+            self.replica.apply(snapshot, &limits).map_err(broken)?;
+            self.device.snapshot_bytes = snapshot.len();
+        }
+        let mut left_over: Vec<&Record> = copy.records.iter().collect();
+        // Records of two tabs lie as they were written; one may need what stands behind it.
+        while !left_over.is_empty() {
+            let before = left_over.len();
+            let mut last_error = None;
+            left_over.retain(|record| match self.replica.apply(&record.update, &limits) {
+                Ok(_) => false,
+                Err(error) => {
+                    last_error = Some(error);
+                    true
+                }
+            });
+            if let (Some(error), true) = (last_error, left_over.len() == before) {
+                return Err(broken(error));
+            }
+        }
+        for record in copy.records {
+            self.device.next_index = self.device.next_index.max(record.index + 1);
+            self.device.records += 1;
+            self.device.record_bytes += record.update.len();
+            if record.is_pending {
+                let number = self.outbox.push(record.index, EditKind::Difference, record.update);
+                self.outbox.set_device(number);
+            }
+        }
+        self.meta = copy.meta;
+        Ok(())
+    }
+
+    /// Numbers the edits made since the last call; the answer is the new one to be sent.
+    pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
+        let update = self.replica.take_edits()?;
+        let index = self.record(update.clone(), true);
+        let number = self.outbox.push(index, EditKind::Live, update.clone());
+        self.device.waiting_number = number;
+        Some((number, update))
+    }
+
+    /// Applies an update of others and keeps it on the device.
+    pub(super) fn receive(&mut self, update: Bytes, limits: &Limits) -> Result<bool, Error> {
+        let summary = self.replica.apply(&update, &trusting(limits))?;
+        let is_news = summary.is_news || summary.has_deletes;
+        if is_news {
+            self.record(update, false);
+        }
+        Ok(is_news)
+    }
+
+    fn record(&mut self, update: Bytes, is_pending: bool) -> u64 {
+        let index = self.device.next_index;
+        self.device.next_index += 1;
+        if self.storage == Storage::Device {
+            self.device.records += 1;
+            self.device.record_bytes += update.len();
+            self.device.waiting.push(Write::Append(Record { index, is_pending, update }));
+        }
+        index
+    }
+
+    /// Notes where in the relay's log the document stands.
+    pub(super) fn reach(&mut self, sequence: Sequence) {
+        if let Some(meta) = &mut self.meta
+            && sequence > meta.sequence
+        {
+            meta.sequence = sequence;
+            self.device.is_meta_due = true;
+        }
+    }
+
+    pub(super) fn set_meta(&mut self, joined: &Joined) {
+        let meta =
+            Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
+        if self.meta != Some(meta) {
+            self.meta = Some(meta);
+            self.device.is_meta_due = true;
+        }
+    }
+
+    /// The place in the log that a join may start from.
+    pub(super) fn position(&self) -> (Epoch, Sequence) {
+        self.meta.map_or((Epoch(0), Sequence(0)), |meta| (meta.epoch, meta.sequence))
+    }
+
+    /// Starts taking the first sync.
+    pub(super) fn begin_sync(&mut self, joined: Joined) {
+        self.sync = Some(Sync { joined, received: 0, rest: BytesMut::new() });
+    }
+
+    /// Takes a piece of the first sync; true when it was the last.
+    pub(super) fn sync_piece(&mut self, piece: &[u8], limits: &Limits) -> Result<bool, Error> {
+        let Some(mut sync) = self.sync.take() else {
+            return Err(Error::new(Code::FrameUnexpected, "a piece of a sync that was not begun"));
+        };
+        sync.received += piece.len() as u64;
+        sync.rest.extend_from_slice(piece);
+        while let Some(update) = next_update(&mut sync.rest)? {
+            self.receive(update, limits)?;
+        }
+        let is_over = sync.received >= sync.joined.sync_bytes;
+        if !is_over {
+            self.sync = Some(sync);
+            return Ok(false);
+        }
+        if sync.received > sync.joined.sync_bytes || !sync.rest.is_empty() {
+            return Err(Error::new(Code::FrameMalformed, "the sync ends inside an update"));
+        }
+        self.set_meta(&sync.joined);
+        Ok(true)
+    }
+
+    /// The relay's word on how far own edits have come.
+    pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
+        let indexes = self.outbox.acknowledge(accepted, durable);
+        if self.storage == Storage::Device && !indexes.is_empty() {
+            self.device.waiting.push(Write::Settle { indexes });
+        }
+    }
+
+    /// Forgets where in the relay's log the document stands: the next sync brings everything.
+    pub(super) fn forget_position(&mut self) {
+        if let Some(meta) = &mut self.meta {
+            meta.sequence = Sequence(0);
+            self.device.is_meta_due = true;
+        }
+    }
+
+    /// What a relay with this state vector lacks of this copy. In another epoch it may have lost
+    /// what others deleted and only this copy still knows, which no state vector shows.
+    pub(super) fn edits_for(
+        &mut self,
+        theirs: &Known,
+        epoch: Epoch,
+        limits: &Limits,
+    ) -> Vec<(EditNumber, EditKind, Bytes)> {
+        self.take_edits();
+        let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
+        let batches = (!is_other_epoch)
+            .then(|| self.outbox.batches(theirs, self.replica.known(), limits))
+            .flatten();
+        match batches {
+            Some(batches) => batches,
+            None => {
+                let update = self.replica.difference(theirs).into();
+                vec![(self.outbox.last(), EditKind::Difference, update)]
+            }
+        }
+    }
+
+    /// Leaves the membership behind; the event says that the others are gone from sight.
+    pub(super) fn end_membership(&mut self) -> Option<Event> {
+        self.may_send = false;
+        self.sync = None;
+        self.degraded = None;
+        self.outbox.lose_acceptance();
+        self.forget_presence()
+    }
+
+    /// The next write for the device, when none is under way.
+    pub(super) fn next_write(&mut self) -> Option<Output> {
+        if self.device.is_writing { None } else { self.last_write() }
+    }
+
+    /// What waits to be written, even behind a write under way: for a room that is being closed.
+    pub(super) fn last_write(&mut self) -> Option<Output> {
+        if self.storage != Storage::Device || !self.is_loaded {
+            return None;
+        }
+        let mut writes = std::mem::take(&mut self.device.waiting);
+        if std::mem::take(&mut self.device.is_meta_due) {
+            writes.extend(self.meta.map(Write::SetMeta));
+        }
+        if writes.is_empty() {
+            return None;
+        }
+        if self.wants_fold() {
+            let snapshot = Bytes::from(self.replica.state());
+            self.device.records = 0;
+            self.device.record_bytes = 0;
+            self.device.snapshot_bytes = snapshot.len();
+            writes.push(Write::Fold { through: self.device.next_index - 1, snapshot });
+        }
+        self.device.is_writing = true;
+        self.device.ticket += 1;
+        self.device.writing_number = self.device.waiting_number;
+        let (key, name, ticket) = (self.key, self.name.clone(), self.device.ticket);
+        Some(Output::Write { key, name, ticket, writes })
+    }
+
+    /// By size, and only when nothing else waits: the snapshot holds all that the document holds.
+    fn wants_fold(&self) -> bool {
+        let is_long = self.device.records >= FOLD_RECORDS_MIN
+            || self.device.record_bytes >= FOLD_BYTES_MIN;
+        is_long && self.device.record_bytes * 2 >= self.device.snapshot_bytes
+    }
+
+    pub(super) fn written(&mut self, ticket: u64) {
+        if self.device.is_writing && ticket == self.device.ticket {
+            self.device.is_writing = false;
+            self.outbox.set_device(self.device.writing_number);
+        }
+    }
+
+    pub(super) fn lose_storage(&mut self, error: Error) {
+        self.storage = Storage::Lost { error };
+        self.device.waiting.clear();
+    }
+
+    /// Computes the tiers anew; true when they changed.
+    pub(super) fn update_saved(&mut self) -> bool {
+        let last = self.outbox.last();
+        let tier = if self.outbox.durable() == last {
+            Tier::Durable
+        } else if self.outbox.accepted() == last {
+            Tier::Accepted
+        } else if self.storage == Storage::Device && self.outbox.device() == last {
+            Tier::Device
+        } else {
+            Tier::Memory
+        };
+        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0 };
+        std::mem::replace(&mut self.saved, saved) != saved
+    }
+
+    /// Takes what others show; the answer is what changed.
+    pub(super) fn receive_presence(&mut self, entries: Vec<AwarenessEntry>) -> Option<Event> {
+        let own = self.replica.client();
+        let mut changed = Vec::new();
+        for entry in entries.into_iter().filter(|entry| entry.client != own) {
+            let before = match &entry.state {
+                Some(json) => self.peers.insert(entry.client, json.clone()),
+                None => self.peers.remove(&entry.client),
+            };
+            if before != entry.state {
+                changed.push(entry);
+            }
+        }
+        (!changed.is_empty()).then_some(Event::PresenceChanged(changed))
+    }
+
+    /// Forgets the others: without a connection nobody knows what they show.
+    pub(super) fn forget_presence(&mut self) -> Option<Event> {
+        let gone = std::mem::take(&mut self.peers);
+        let entries: Vec<_> = gone
+            .into_keys()
+            .map(|client| AwarenessEntry { client, clock: 0, state: None })
+            .collect();
+        (!entries.is_empty()).then_some(Event::PresenceChanged(entries))
+    }
+}
+
+/// Updates that the relay or this device already took must not fail at this session's limits.
+fn trusting(limits: &Limits) -> Limits {
+    Limits {
+        update_bytes_max: usize::MAX,
+        update_blocks_max: u64::MAX,
+        update_clients_max: u64::MAX,
+        ..limits.clone()
+    }
+}
+
+/// Cuts the next complete `varBytes` off a stream.
+fn next_update(stream: &mut BytesMut) -> Result<Option<Bytes>, Error> {
+    let mut reader = Reader::new(stream);
+    let length = match reader.var() {
+        Ok(length) => length,
+        Err(ReadError::End) => return Ok(None),
+        Err(error) => {
+            let text = format!("the sync cannot be read: {error}");
+            return Err(Error::new(Code::FrameMalformed, text));
+        }
+    };
+    let start = reader.position();
+    let Some(end) = usize::try_from(length).ok().and_then(|length| start.checked_add(length)) else {
+        return Err(Error::new(Code::FrameMalformed, "an update of the sync is too long"));
+    };
+    if stream.len() < end {
+        return Ok(None);
+    }
+    let mut update = stream.split_to(end);
+    Ok(Some(update.split_off(start).freeze()))
+}

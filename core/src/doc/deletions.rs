@@ -1,0 +1,93 @@
+//! What an update deletes, to see whether it deletes anything new.
+
+use std::collections::BTreeMap;
+
+use super::walk::{Block, Visit, walk};
+use crate::error::Error;
+use crate::ids::ClientId;
+
+/// Deleted ranges of clocks by client: sorted, apart from each other.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Deletions(BTreeMap<ClientId, Vec<(u64, u64)>>);
+
+impl Deletions {
+    /// The deletions of one update.
+    ///
+    /// # Errors
+    /// `update.malformed` for bytes that are no update.
+    pub fn of(update: &[u8]) -> Result<Self, Error> {
+        let mut deletions = Self::default();
+        walk(update, usize::MAX, &mut deletions)?;
+        for ranges in deletions.0.values_mut() {
+            ranges.sort_unstable();
+            ranges.dedup_by(|next, range| {
+                let touches = next.0 <= range.1;
+                if touches {
+                    range.1 = range.1.max(next.1);
+                }
+                touches
+            });
+        }
+        Ok(deletions)
+    }
+
+    /// Whether everything that `other` deletes is deleted here.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(client, ranges)| {
+            let here = self.0.get(client).map_or(&[][..], Vec::as_slice);
+            ranges.iter().all(|(start, end)| {
+                let after = here.partition_point(|range| range.0 <= *start);
+                after.checked_sub(1).and_then(|at| here.get(at)).is_some_and(|r| *end <= r.1)
+            })
+        })
+    }
+}
+
+impl<'a> Visit<'a> for Deletions {
+    fn section(&mut self, _client: ClientId, _clock: u64, _blocks: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn block(&mut self, _block: &Block<'a>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn structs_end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn deletions(&mut self, _client: ClientId) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
+        self.0.entry(client).or_default().push((start, end));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No structs; for client 1 the ranges given as (clock, length).
+    fn deleting(ranges: &[(u8, u8)]) -> Deletions {
+        let mut update = vec![0, 1, 1, u8::try_from(ranges.len()).unwrap()];
+        ranges.iter().for_each(|(clock, length)| update.extend([*clock, *length]));
+        Deletions::of(&update).unwrap()
+    }
+
+    #[test]
+    fn ranges_cover_what_lies_inside_them_even_across_a_seam() {
+        let here = deleting(&[(2, 3), (5, 2), (10, 1)]);
+        for inside in [&[(2, 5)][..], &[(3, 1)], &[(2, 1), (6, 1)], &[(10, 1)]] {
+            assert!(here.covers(&deleting(inside)), "{inside:?}");
+        }
+        for outside in [&[(1, 2)][..], &[(6, 2)], &[(9, 1)], &[(2, 9)]] {
+            assert!(!here.covers(&deleting(outside)), "{outside:?}");
+        }
+        assert!(here.covers(&Deletions::default()));
+        assert!(!Deletions::default().covers(&here));
+    }
+}

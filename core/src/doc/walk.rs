@@ -1,0 +1,510 @@
+//! One pass over the bytes of a Yjs v1 update: checks the grammar, builds nothing, and tells a
+//! visitor what it meets.
+//!
+//! The walk never recurses over input and never allocates by a declared count. Both hold for
+//! hostile bytes; whoever visits may rely on every value being inside its range.
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Code, Error};
+use crate::ids::ClientId;
+use crate::wire::primitive::{ReadError, Reader};
+
+/// No struct may end beyond this clock: yrs counts in 32 bits and takes differences with a sign.
+pub(super) const CLOCK_MAX: u64 = 1 << 31;
+
+/// The bits of a struct's first byte.
+pub(super) const HAS_ORIGIN: u8 = 0x80;
+const HAS_RIGHT_ORIGIN: u8 = 0x40;
+pub(super) const HAS_PARENT_KEY: u8 = 0x20;
+const CONTENT: u8 = 0x1f;
+
+/// A client's section is at least its three numbers and one struct of two bytes.
+const SECTION_BYTES_MIN: u64 = 5;
+const BLOCK_BYTES_MIN: u64 = 2;
+/// Client, count, and one range of two numbers.
+const DELETIONS_BYTES_MIN: u64 = 4;
+const RANGE_BYTES_MIN: u64 = 2;
+
+/// The name of one element of a client's sequence of structs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Id {
+    pub(super) client: ClientId,
+    pub(super) clock: u64,
+}
+
+/// What a struct holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nothing any more, not even a place.
+    Gc,
+    /// Nothing any more.
+    Deleted,
+    Binary,
+    Text,
+    Embed,
+    Format,
+    Type,
+    Values,
+    Document,
+}
+
+/// One struct.
+#[derive(Clone, Debug)]
+pub(super) struct Block<'a> {
+    pub(super) id: Id,
+    /// How many elements: one for most kinds, UTF-16 units for text.
+    pub(super) len: u64,
+    pub(super) kind: Kind,
+    pub(super) info: u8,
+    pub(super) origin: Option<Id>,
+    pub(super) right_origin: Option<Id>,
+    /// The parent when it is written down and no root.
+    pub(super) parent: Option<Id>,
+    /// Text that holds a character outside the basic plane.
+    pub(super) has_astral: bool,
+    /// All bytes of the struct.
+    pub(super) bytes: &'a [u8],
+    /// The bytes behind the places it refers to.
+    pub(super) content: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    pub(super) const fn end(&self) -> u64 {
+        self.id.clock.saturating_add(self.len)
+    }
+
+    /// The text of a struct that holds text.
+    pub(super) fn text(&self) -> Result<&'a str, Error> {
+        Reader::new(self.content).string().map_err(|_already_walked| self.unreadable())
+    }
+
+    #[cold]
+    pub(super) fn unreadable(&self) -> Error {
+        let (client, clock) = (self.id.client.get(), self.id.clock);
+        let text =
+            format!("the content of the struct of client {client} at clock {clock} is cut off");
+        Error::new(Code::UpdateMalformed, text)
+    }
+}
+
+/// Meets the parts of an update in the order of its bytes.
+pub(super) trait Visit<'a> {
+    /// The structs of a client begin.
+    fn section(&mut self, _client: ClientId, _clock: u64, _blocks: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// A struct; its clock is the end of the one before it.
+    fn block(&mut self, block: &Block<'a>) -> Result<(), Error>;
+
+    /// All structs were met.
+    fn structs_end(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The deletions of a client begin.
+    fn deletions(&mut self, _client: ClientId, _ranges: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// A deleted range; not empty, and behind the one before it.
+    fn deleted(&mut self, _client: ClientId, _start: u64, _end: u64) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Walks over an update.
+///
+/// # Errors
+/// `update.malformed` for bytes that are no update, or what the visitor answers.
+pub(super) fn walk<'a, V>(update: &'a [u8], depth_max: usize, visitor: &mut V) -> Result<(), Error>
+where
+    V: Visit<'a>,
+{
+    let mut walker = Walker { reader: Reader::new(update), update, depth_max };
+    walker.structs(visitor)?;
+    visitor.structs_end()?;
+    walker.delete_set(visitor)?;
+    if walker.reader.is_empty() { Ok(()) } else { Err(walker.flaw(ReadError::Trailing)) }
+}
+
+/// Reads the bytes of one struct.
+///
+/// # Errors
+/// `update.malformed` when they are none.
+pub(super) fn read_block(bytes: &[u8], id: Id) -> Result<Block<'_>, Error> {
+    Walker { reader: Reader::new(bytes), update: bytes, depth_max: usize::MAX }.block(id)
+}
+
+/// Passes over one value of a client, for those who count values.
+pub(super) fn skip_value(reader: &mut Reader<'_>) -> Result<(), ReadError> {
+    value(reader, usize::MAX)
+}
+
+struct Walker<'a> {
+    reader: Reader<'a>,
+    update: &'a [u8],
+    depth_max: usize,
+}
+
+impl<'a> Walker<'a> {
+    fn structs<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Error> {
+        let sections = self.count(SECTION_BYTES_MIN)?;
+        for _ in 0..sections {
+            let blocks = self.count(BLOCK_BYTES_MIN)?;
+            let client = self.client()?;
+            let mut clock = self.var()?;
+            if blocks == 0 {
+                return Err(self.malformed("a client without structs"));
+            }
+            visitor.section(client, clock, blocks)?;
+            for _ in 0..blocks {
+                let block = self.block(Id { client, clock })?;
+                clock = block.end();
+                if clock > CLOCK_MAX {
+                    return Err(self.malformed("a clock above 2^31"));
+                }
+                visitor.block(&block)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn delete_set<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Error> {
+        let clients = self.count(DELETIONS_BYTES_MIN)?;
+        for _ in 0..clients {
+            let client = self.client()?;
+            let ranges = self.count(RANGE_BYTES_MIN)?;
+            if ranges == 0 {
+                return Err(self.malformed("a client without deleted ranges"));
+            }
+            visitor.deletions(client, ranges)?;
+            let mut last = 0;
+            for _ in 0..ranges {
+                let start = self.var()?;
+                let len = self.var()?;
+                let end = start.saturating_add(len);
+                if len == 0 {
+                    return Err(self.malformed("an empty deleted range"));
+                }
+                if start < last {
+                    return Err(self.malformed("deleted ranges out of order"));
+                }
+                if end > CLOCK_MAX {
+                    return Err(self.malformed("a clock above 2^31"));
+                }
+                last = end;
+                visitor.deleted(client, start, end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, id: Id) -> Result<Block<'a>, Error> {
+        let start = self.reader.position();
+        let info = self.u8()?;
+        let mut block = Block {
+            id,
+            len: 1,
+            kind: Kind::Gc,
+            info,
+            origin: None,
+            right_origin: None,
+            parent: None,
+            has_astral: false,
+            bytes: &[],
+            content: &[],
+        };
+        if info & CONTENT != 0 {
+            self.places(&mut block)?;
+        } else if info != 0 {
+            return Err(self.malformed("a struct of an unknown kind"));
+        }
+        let content = self.reader.position();
+        self.content(&mut block)?;
+        if block.len == 0 {
+            return Err(self.malformed("a struct of length zero"));
+        }
+        let end = self.reader.position();
+        block.bytes = self.update.get(start..end).unwrap_or_default();
+        block.content = self.update.get(content..end).unwrap_or_default();
+        Ok(block)
+    }
+
+    fn places(&mut self, block: &mut Block<'a>) -> Result<(), Error> {
+        if block.info & HAS_ORIGIN != 0 {
+            block.origin = Some(self.id()?);
+        }
+        if block.info & HAS_RIGHT_ORIGIN != 0 {
+            block.right_origin = Some(self.id()?);
+        }
+        if block.info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
+            match self.var()? {
+                1 => drop(self.string()?),
+                0 => block.parent = Some(self.id()?),
+                _ => return Err(self.malformed("a parent of an unknown kind")),
+            }
+            if block.info & HAS_PARENT_KEY != 0 {
+                self.string()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn content(&mut self, block: &mut Block<'a>) -> Result<(), Error> {
+        block.kind = match block.info & CONTENT {
+            0 => {
+                block.len = self.var()?;
+                Kind::Gc
+            }
+            1 => {
+                block.len = self.var()?;
+                Kind::Deleted
+            }
+            2 => return Err(self.malformed("content in the JSON form of old versions of Yjs")),
+            3 => {
+                self.reader.bytes().map_err(|error| self.flaw(error))?;
+                Kind::Binary
+            }
+            4 => {
+                let text = self.string()?;
+                (block.len, block.has_astral) = utf16_len(text);
+                Kind::Text
+            }
+            5 => {
+                self.json()?;
+                Kind::Embed
+            }
+            6 => {
+                self.string()?;
+                self.json()?;
+                Kind::Format
+            }
+            7 => {
+                match self.u8()? {
+                    0 | 1 | 2 | 4 | 6 => {}
+                    3 => drop(self.string()?),
+                    // 5 is Y.XmlHook, which yrs reads differently from Yjs.
+                    _ => return Err(self.malformed("a shared type of an unknown kind")),
+                }
+                Kind::Type
+            }
+            8 => {
+                block.len = self.count(1)?;
+                for _ in 0..block.len {
+                    self.value()?;
+                }
+                Kind::Values
+            }
+            9 => {
+                self.string()?;
+                self.value()?;
+                Kind::Document
+            }
+            10 => return Err(self.malformed("a hole (Skip)")),
+            _ => return Err(self.malformed("content of an unknown kind")),
+        };
+        Ok(())
+    }
+
+    fn value(&mut self) -> Result<(), Error> {
+        value(&mut self.reader, self.depth_max).map_err(|error| match error {
+            ReadError::Range => self.malformed("a value of an unknown kind, or nested too deeply"),
+            error => self.flaw(error),
+        })
+    }
+
+    fn json(&mut self) -> Result<(), Error> {
+        let text = self.string()?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let checked = JsonDepth(self.depth_max).deserialize(&mut json).and_then(|()| json.end());
+        checked.map_err(|_no_json| self.malformed("JSON that cannot be read"))
+    }
+
+    /// A count of entries that each take at least so many bytes.
+    fn count(&mut self, entry_bytes_min: u64) -> Result<u64, Error> {
+        let count = self.var()?;
+        let left = u64::try_from(self.reader.left()).unwrap_or(u64::MAX);
+        if count > left / entry_bytes_min {
+            return Err(self.malformed("a count beyond the end of the bytes"));
+        }
+        Ok(count)
+    }
+
+    fn id(&mut self) -> Result<Id, Error> {
+        Ok(Id { client: self.client()?, clock: self.var()? })
+    }
+
+    fn client(&mut self) -> Result<ClientId, Error> {
+        let client = self.var()?;
+        ClientId::new(client).ok_or_else(|| self.flaw(ReadError::Range))
+    }
+
+    fn u8(&mut self) -> Result<u8, Error> {
+        self.reader.u8().map_err(|error| self.flaw(error))
+    }
+
+    fn var(&mut self) -> Result<u64, Error> {
+        self.reader.var().map_err(|error| self.flaw(error))
+    }
+
+    fn string(&mut self) -> Result<&'a str, Error> {
+        self.reader.string().map_err(|error| self.flaw(error))
+    }
+
+    #[cold]
+    fn flaw(&self, error: ReadError) -> Error {
+        self.malformed(&error.to_string())
+    }
+
+    #[cold]
+    fn malformed(&self, what: &str) -> Error {
+        let at = self.reader.position();
+        Error::new(
+            Code::UpdateMalformed,
+            format!("the update cannot be read: {what} (before byte {at})"),
+        )
+    }
+}
+
+/// The length of text in UTF-16 units, and whether a character takes two of them.
+fn utf16_len(text: &str) -> (u64, bool) {
+    let mut units = 0u64;
+    let mut has_astral = false;
+    for byte in text.bytes() {
+        units += u64::from(byte & 0xc0 != 0x80) + u64::from(byte >= 0xf0);
+        has_astral |= byte >= 0xf0;
+    }
+    (units, has_astral)
+}
+
+/// A container whose entries are still to be read.
+struct Open {
+    left: u64,
+    is_map: bool,
+}
+
+/// Passes over one value; the open containers stand on a stack of our own.
+fn value(reader: &mut Reader<'_>, depth_max: usize) -> Result<(), ReadError> {
+    let Some(outermost) = value_head(reader)? else { return Ok(()) };
+    let mut open = vec![outermost];
+    while let Some(top) = open.last_mut() {
+        if top.left == 0 {
+            open.pop();
+            continue;
+        }
+        top.left -= 1;
+        if top.is_map {
+            reader.string()?;
+        }
+        if let Some(inner) = value_head(reader)? {
+            open.push(inner);
+        }
+        if open.len() > depth_max {
+            return Err(ReadError::Range);
+        }
+    }
+    Ok(())
+}
+
+/// Passes over a simple value, or over the head of a container.
+fn value_head(reader: &mut Reader<'_>) -> Result<Option<Open>, ReadError> {
+    match reader.u8()? {
+        // undefined, null, false, true
+        127 | 126 | 121 | 120 => {}
+        125 => integer(reader)?,
+        // a float of 32 bits, one of 64 bits, a big integer
+        124 => drop(reader.take(4)?),
+        123 | 122 => drop(reader.take(8)?),
+        119 => drop(reader.string()?),
+        116 => drop(reader.bytes()?),
+        118 => return container(reader, true),
+        117 => return container(reader, false),
+        _ => return Err(ReadError::Range),
+    }
+    Ok(None)
+}
+
+fn container(reader: &mut Reader<'_>, is_map: bool) -> Result<Option<Open>, ReadError> {
+    let left = reader.var()?;
+    let entry_bytes_min = if is_map { 2 } else { 1 };
+    if left > u64::try_from(reader.left()).unwrap_or(u64::MAX) / entry_bytes_min {
+        return Err(ReadError::End);
+    }
+    Ok(Some(Open { left, is_map }))
+}
+
+/// An integer with its sign in the first byte. Yjs fails above 2^53, so nothing larger may pass.
+fn integer(reader: &mut Reader<'_>) -> Result<(), ReadError> {
+    let first = reader.u8()?;
+    if first & 0x80 == 0 {
+        return Ok(());
+    }
+    let rest = reader.var()?;
+    if rest == 0 || rest >= 1 << 47 { Err(ReadError::Varint) } else { Ok(()) }
+}
+
+/// Reads any JSON as strictly as yrs does, keeps nothing, and allows this much nesting.
+struct JsonDepth(usize);
+
+impl<'de> DeserializeSeed<'de> for JsonDepth {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl JsonDepth {
+    fn inner<E: serde::de::Error>(&self) -> Result<Self, E> {
+        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deeply"))
+    }
+}
+
+impl<'de> Visitor<'de> for JsonDepth {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
+        // yrs keeps integers in 64 bits with a sign.
+        i64::try_from(number).map(drop).map_err(E::custom)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let inner = self.inner::<A::Error>()?.0;
+        while entries.next_element_seed(Self(inner))?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let inner = self.inner::<A::Error>()?.0;
+        while entries.next_key_seed(Self(0))?.is_some() {
+            entries.next_value_seed(Self(inner))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! The relay's side of one y-websocket connection: one room, one message per frame.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::{Heartbeat, Input, Output, RoomRequest, close_code};
+use crate::error::{Code, Error};
+use crate::ids::{Channel, EditNumber, Epoch, RoomName, Sequence, SessionKey};
+use crate::limits::Limits;
+use crate::room::{JoinRequest, Protocol, RoomMessage};
+use crate::time::{Time, earliest};
+use crate::wire::awareness;
+use crate::wire::v1::EditKind;
+use crate::wire::y_websocket::{KEEPALIVE, Message, read_frame};
+
+/// The only channel.
+const CHANNEL: Channel = Channel(1);
+/// The update without content, and the state vector of an empty document.
+const EMPTY_UPDATE: &[u8] = &[0, 0];
+const EMPTY_STATE_VECTOR: &[u8] = &[0];
+
+#[derive(Debug)]
+pub(super) struct YWebsocketLink {
+    room: RoomName,
+    session: SessionKey,
+    limits: Limits,
+    /// The room is entered with the client's first message, which brings its state vector.
+    has_joined: bool,
+    first_frame_by: Time,
+    edits: u64,
+    heartbeat: Heartbeat,
+    outputs: VecDeque<Output>,
+    is_closed: bool,
+}
+
+impl YWebsocketLink {
+    pub(super) fn new(room: RoomName, session: SessionKey, limits: Limits, now: Time) -> Self {
+        Self {
+            room,
+            session,
+            has_joined: false,
+            first_frame_by: now + limits.hello_timeout,
+            edits: 0,
+            heartbeat: Heartbeat::new(limits.idle_timeout, now),
+            limits,
+            outputs: VecDeque::new(),
+            is_closed: false,
+        }
+    }
+
+    pub(super) fn handle(&mut self, input: Input, now: Time) {
+        if self.is_closed {
+            return;
+        }
+        match input {
+            Input::Frame(frame) => {
+                self.heartbeat.heard(now);
+                if let Err(error) = self.frame(&frame) {
+                    self.fail(&error);
+                }
+            }
+            Input::Alive => self.heartbeat.heard(now),
+            Input::TextFrame => {
+                self.fail(&Error::new(Code::FrameUnexpected, "text frames are not used here"));
+            }
+            Input::OversizedFrame => {
+                let text = format!("a frame has at most {} bytes", self.limits.frame_bytes_max);
+                self.fail(&Error::new(Code::FrameTooLarge, text));
+            }
+            Input::Room { message, .. } => self.room(message),
+            // The client comes back by itself and both sides exchange state vectors.
+            Input::TooSlow => self.close(Code::ConnectionTooSlow),
+            Input::Drain { .. } => self.close(Code::RelayDraining),
+        }
+    }
+
+    pub(super) fn poll(&mut self, now: Time) -> Output {
+        if !self.is_closed {
+            if !self.has_joined && now >= self.first_frame_by {
+                self.close(Code::ConnectionHelloTimeout);
+            } else if self.heartbeat.is_over(now) {
+                self.close(Code::ConnectionIdle);
+            } else if self.heartbeat.wants_ping(now) {
+                self.outputs.push_back(Output::Ping);
+            }
+        }
+        self.outputs.pop_front().unwrap_or_else(|| {
+            let first_frame_by = (!self.has_joined).then_some(self.first_frame_by);
+            let wake = earliest(first_frame_by, Some(self.heartbeat.wake()));
+            Output::Idle { wake: wake.filter(|_| !self.is_closed) }
+        })
+    }
+
+    fn send(&mut self, message: &Message) {
+        self.outputs.push_back(Output::Frame(message.to_frame().into()));
+    }
+
+    /// The protocol has one message for bad news: clients print its text.
+    fn deny(&mut self, error: &Error) {
+        self.send(&Message::Denied(error.to_string()));
+    }
+
+    fn fail(&mut self, error: &Error) {
+        self.deny(error);
+        self.close(error.code);
+    }
+
+    fn close(&mut self, code: Code) {
+        self.outputs.push_back(Output::Close { code: close_code(code), reason: code.as_str() });
+        self.is_closed = true;
+    }
+
+    fn frame(&mut self, frame: &Bytes) -> Result<(), Error> {
+        let message = read_frame(frame).map_err(|error| {
+            Error::new(Code::FrameMalformed, format!("the frame cannot be read: {error}"))
+        })?;
+        let Some(message) = message else { return Ok(()) };
+        if !self.has_joined {
+            self.has_joined = true;
+            if let Message::SyncStep1(state_vector) = message {
+                self.join(state_vector);
+                return Ok(());
+            }
+            self.join(Bytes::from_static(EMPTY_STATE_VECTOR));
+        }
+        match message {
+            Message::SyncStep1(state_vector) => self.request(RoomRequest::Query { state_vector }),
+            Message::SyncStep2(update) => self.edit(EditKind::Difference, update),
+            Message::Update(update) => self.edit(EditKind::Live, update),
+            Message::Awareness(bytes) => match awareness::read(&bytes, &self.limits) {
+                Ok(entries) => self.request(RoomRequest::Awareness(entries)),
+                Err(error) => self.deny(&error),
+            },
+            // Every state was sent on joining and every change since; the rest is the relay's word.
+            Message::QueryAwareness | Message::Denied(_) => {}
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, request: RoomRequest) {
+        self.outputs.push_back(Output::Room { channel: CHANNEL, request });
+    }
+
+    fn join(&mut self, state_vector: Bytes) {
+        let request = Box::new(JoinRequest {
+            session: self.session,
+            client: None,
+            lineage: None,
+            epoch: Epoch(0),
+            sequence: Sequence(0),
+            state_vector,
+            protocol: Protocol::YWebsocket,
+        });
+        self.request(RoomRequest::Join { room: self.room.clone(), request });
+    }
+
+    fn edit(&mut self, kind: EditKind, update: Bytes) {
+        if update.as_ref() != EMPTY_UPDATE {
+            self.edits += 1;
+            self.request(RoomRequest::Edit { number: EditNumber(self.edits), kind, update });
+        }
+    }
+
+    fn room(&mut self, message: RoomMessage) {
+        match message {
+            RoomMessage::Joined { joined, updates } => {
+                self.send(&Message::SyncStep1(joined.state_vector));
+                self.difference(updates);
+            }
+            RoomMessage::Difference { updates } => self.difference(updates),
+            RoomMessage::Update { update, .. } => self.send(&Message::Update(update)),
+            RoomMessage::AskDifference { state_vector } => {
+                self.send(&Message::SyncStep1(state_vector));
+            }
+            RoomMessage::Refused { error, .. } => self.deny(&error),
+            RoomMessage::Presence { entries } if entries.is_empty() => {
+                self.outputs.push_back(Output::Frame(Bytes::from_static(&KEEPALIVE)));
+            }
+            RoomMessage::Presence { entries } => {
+                self.send(&Message::Awareness(awareness::write(&entries).into()));
+            }
+            RoomMessage::End { error } => self.fail(&error),
+            // The protocol cannot say these.
+            RoomMessage::Ack { .. } | RoomMessage::Durability { .. } => {}
+        }
+    }
+
+    /// The first step 2 makes the client believe that it has everything, so it comes last.
+    fn difference(&mut self, mut updates: Vec<Bytes>) {
+        let last = updates.pop().unwrap_or(Bytes::from_static(EMPTY_UPDATE));
+        for update in updates {
+            self.send(&Message::Update(update));
+        }
+        self.send(&Message::SyncStep2(last));
+    }
+}

@@ -1,0 +1,235 @@
+//! Presence of one room on the relay: who shows what, owned by connections, stamped by the room.
+
+use std::collections::BTreeMap;
+
+use crate::ids::{ClientId, MemberId};
+use crate::time::Time;
+use crate::wire::awareness::AwarenessEntry;
+
+/// Clocks of the room start here; clients of y-protocols count their own from 0. So a clock tells
+/// a client's own word from a mere echo of ours, which y-websocket clients send back.
+const ROOM_CLOCK_MIN: u64 = 1 << 28;
+/// The wire has 32 bits.
+const CLOCK_MAX: u64 = u32::MAX as u64;
+/// Clocks of clients that left, kept so that the same id does not start behind its own past.
+const DEPARTED_MAX: usize = 10_000;
+
+/// What became of a state that a member sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Old news, an echo, or a word about somebody else.
+    Ignored,
+    /// To be told to the others; the state is new.
+    Changed(AwarenessEntry),
+    /// To be told to members whose protocol forgets what is not renewed; the state is the same.
+    Renewed(AwarenessEntry),
+}
+
+/// The presence states of a room.
+#[derive(Debug, Default)]
+pub struct Presence {
+    present: BTreeMap<ClientId, State>,
+    departed: BTreeMap<ClientId, u64>,
+}
+
+#[derive(Debug)]
+struct State {
+    owner: MemberId,
+    json: String,
+    /// The room's clock, which everybody sees.
+    clock: u64,
+    /// The owner's own clock, when its protocol has one.
+    owner_clock: Option<u64>,
+}
+
+impl Presence {
+    /// Sets or clears a state for a member whose id is known.
+    pub fn set(
+        &mut self,
+        owner: MemberId,
+        client: ClientId,
+        json: Option<String>,
+        now: Time,
+    ) -> Option<AwarenessEntry> {
+        let Some(json) = json else {
+            let is_own = self.present.get(&client).is_some_and(|state| state.owner == owner);
+            return is_own.then(|| self.remove(client, now)).flatten();
+        };
+        let clock = self.stamp(client, now);
+        self.departed.remove(&client);
+        let state = State { owner, json: json.clone(), clock, owner_clock: None };
+        self.present.insert(client, state);
+        Some(AwarenessEntry { client, clock, state: Some(json) })
+    }
+
+    /// Takes one entry of an awareness update. `may_take_over` says whether the owner of a state
+    /// that belongs to another member may be replaced (a reconnected outside client).
+    pub fn apply(
+        &mut self,
+        sender: MemberId,
+        entry: &AwarenessEntry,
+        may_take_over: bool,
+        now: Time,
+    ) -> Outcome {
+        if entry.clock >= ROOM_CLOCK_MIN {
+            return Outcome::Ignored;
+        }
+        if let Some(held) = self.present.get(&entry.client) {
+            let is_own = held.owner == sender;
+            let is_news = held.owner_clock.is_none_or(|clock| {
+                entry.clock > clock || (entry.clock == clock && (entry.state.is_none() || !is_own))
+            });
+            if !is_news || (!is_own && (!may_take_over || entry.state.is_none())) {
+                return Outcome::Ignored;
+            }
+        }
+        let Some(json) = entry.state.clone() else {
+            return self.remove(entry.client, now).map_or(Outcome::Ignored, Outcome::Changed);
+        };
+        let is_same = self.present.get(&entry.client).is_some_and(|held| held.json == json);
+        let Some(told) = self.set(sender, entry.client, Some(json), now) else {
+            return Outcome::Ignored;
+        };
+        if let Some(state) = self.present.get_mut(&entry.client) {
+            state.owner_clock = Some(entry.clock);
+        }
+        if is_same { Outcome::Renewed(told) } else { Outcome::Changed(told) }
+    }
+
+    /// Removes everything that a member showed.
+    pub fn leave(&mut self, member: MemberId, now: Time) -> Vec<AwarenessEntry> {
+        let owned: Vec<_> =
+            self.present.iter().filter(|(_, s)| s.owner == member).map(|(c, _)| *c).collect();
+        owned.into_iter().filter_map(|client| self.remove(client, now)).collect()
+    }
+
+    /// All states.
+    pub fn all(&self) -> impl Iterator<Item = AwarenessEntry> {
+        self.present.iter().map(|(client, state)| AwarenessEntry {
+            client: *client,
+            clock: state.clock,
+            state: Some(state.json.clone()),
+        })
+    }
+
+    /// Stamps the states whose owners do not renew them by themselves, and returns them.
+    pub fn renew(&mut self, now: Time) -> Vec<AwarenessEntry> {
+        let still: Vec<_> = self
+            .present
+            .iter()
+            .filter(|(_, state)| state.owner_clock.is_none())
+            .map(|(client, _)| *client)
+            .collect();
+        still
+            .into_iter()
+            .filter_map(|client| {
+                let clock = self.stamp(client, now);
+                let state = self.present.get_mut(&client)?;
+                state.clock = clock;
+                Some(AwarenessEntry { client, clock, state: Some(state.json.clone()) })
+            })
+            .collect()
+    }
+
+    /// How many states a member shows.
+    #[must_use]
+    pub fn count_of(&self, member: MemberId) -> usize {
+        self.present.values().filter(|state| state.owner == member).count()
+    }
+
+    /// Who shows a state under this id.
+    #[must_use]
+    pub fn owner_of(&self, client: ClientId) -> Option<MemberId> {
+        self.present.get(&client).map(|state| state.owner)
+    }
+
+    fn remove(&mut self, client: ClientId, now: Time) -> Option<AwarenessEntry> {
+        if !self.present.contains_key(&client) {
+            return None;
+        }
+        let clock = self.stamp(client, now);
+        self.present.remove(&client);
+        self.departed.insert(client, clock);
+        if self.departed.len() > DEPARTED_MAX {
+            self.departed.pop_first();
+        }
+        Some(AwarenessEntry { client, clock, state: None })
+    }
+
+    /// A clock above all that was ever told about this client, also by an earlier process: tenths
+    /// of a second, unless somebody is faster than that.
+    fn stamp(&self, client: ClientId, now: Time) -> u64 {
+        let told = self
+            .present
+            .get(&client)
+            .map(|state| state.clock)
+            .or_else(|| self.departed.get(&client).copied());
+        let by_time = ROOM_CLOCK_MIN.saturating_add(now.as_ms() / 100);
+        told.map_or(by_time, |clock| by_time.max(clock + 1)).min(CLOCK_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANA: ClientId = ClientId::from_u32(1);
+    const FIRST: MemberId = MemberId(1);
+    const SECOND: MemberId = MemberId(2);
+    const NOW: Time = Time::from_ms(1_000);
+
+    fn word(clock: u64, state: Option<&str>) -> AwarenessEntry {
+        AwarenessEntry { client: ANA, clock, state: state.map(str::to_owned) }
+    }
+
+    fn told(outcome: Outcome) -> Option<AwarenessEntry> {
+        match outcome {
+            Outcome::Changed(entry) | Outcome::Renewed(entry) => Some(entry),
+            Outcome::Ignored => None,
+        }
+    }
+
+    #[test]
+    fn clocks_of_the_room_only_rise_whatever_the_client_says() {
+        let mut presence = Presence::default();
+        let first = told(presence.apply(FIRST, &word(1, Some("{}")), true, NOW)).unwrap();
+        let second = told(presence.apply(FIRST, &word(2, Some("1")), true, NOW)).unwrap();
+        let gone = presence.leave(FIRST, NOW).remove(0);
+        let back = told(presence.apply(SECOND, &word(2, Some("1")), true, NOW)).unwrap();
+        let clocks = [first.clock, second.clock, gone.clock, back.clock];
+        assert!(clocks.is_sorted_by(|a, b| a < b), "{clocks:?}");
+        assert_eq!(gone.state, None);
+    }
+
+    #[test]
+    fn an_echo_brings_nobody_back() {
+        let mut presence = Presence::default();
+        let entry = told(presence.apply(FIRST, &word(1, Some("{}")), true, NOW)).unwrap();
+        assert_eq!(presence.apply(SECOND, &entry, true, NOW), Outcome::Ignored);
+        presence.leave(FIRST, NOW);
+        assert_eq!(presence.apply(SECOND, &entry, true, NOW), Outcome::Ignored);
+        assert_eq!(presence.all().count(), 0);
+    }
+
+    #[test]
+    fn others_can_neither_remove_nor_freeze_a_state() {
+        let mut presence = Presence::default();
+        presence.set(FIRST, ANA, Some("{}".to_owned()), NOW);
+        for clock in [0, 5, u64::from(u32::MAX)] {
+            assert_eq!(presence.apply(SECOND, &word(clock, None), true, NOW), Outcome::Ignored);
+            let other = word(clock, Some("2"));
+            assert_eq!(presence.apply(SECOND, &other, false, NOW), Outcome::Ignored);
+        }
+        assert_eq!(presence.set(SECOND, ANA, None, NOW), None);
+        assert_eq!(presence.owner_of(ANA), Some(FIRST));
+    }
+
+    #[test]
+    fn a_reconnected_outside_client_takes_over_and_survives_its_dead_connection() {
+        let mut presence = Presence::default();
+        presence.apply(FIRST, &word(7, Some("{}")), true, NOW);
+        assert!(told(presence.apply(SECOND, &word(7, Some("{}")), true, NOW)).is_some());
+        assert!(presence.leave(FIRST, NOW).is_empty());
+        assert_eq!(presence.all().count(), 1);
+    }
+}

@@ -1,0 +1,134 @@
+//! Hostile updates by the thousand: the guard never panics, and what it lets pass is applied without
+//! a panic, waits for nothing, and means the same merged or cut.
+
+use coweave_core::doc::guard::{Mode, check};
+use coweave_core::doc::known::Known;
+use coweave_core::doc::replica::{Assoc, Replica};
+use coweave_core::doc::splice;
+use coweave_core::error::Error;
+use coweave_core::ids::ClientId;
+use coweave_core::limits::Limits;
+use coweave_core::random::Random;
+use yrs::Doc;
+
+use crate::documents::{Alphabet, apply, is_waiting, known, loaded, state, view};
+use crate::inputs::{CLASSES, Class, Seeds};
+use crate::setting;
+
+/// How the inputs of a class fared.
+#[derive(Debug, Default)]
+struct Tally {
+    cases: u64,
+    passed_live: u64,
+    passed_state: u64,
+    /// Let pass by the guard, refused by yrs: a parent that is no type.
+    refused_by_yrs: u64,
+    /// Made a document that depends on the order in which structs are integrated: neighbors that
+    /// no editor names together. Then the only measure for a merge is another merge.
+    contradictory: u64,
+}
+
+/// The document after a merge by yrs of updates that do not overlap (it loses structs when they
+/// do); where it panics or loses structs even so, it is no measure.
+fn merged_by_yrs(base: &[u8], difference: &[u8], all: &Known) -> Option<Doc> {
+    let merge = || yrs::merge_updates_v1([base, difference]);
+    let merged = std::panic::catch_unwind(merge).ok()?.ok()?;
+    loaded(&[merged]).ok().filter(|doc| !is_waiting(doc) && known(doc) == *all)
+}
+
+fn run(seeds: &Seeds, class: Class, alphabet: Alphabet, cases: u64, first: u64) -> Tally {
+    let limits = Limits::default();
+    let mut tally = Tally { cases, ..Tally::default() };
+    for seed in first..first + cases {
+        let mut random = Random::from_seed(seed);
+        let input = seeds.input(class, &mut random);
+        let nobody = |_: ClientId| false;
+        let others = |client: ClientId| client.get() < 3;
+        let live = check(&input, &seeds.known, Mode::Live, &others, &limits);
+        let passed = check(&input, &seeds.known, Mode::State, &nobody, &limits);
+        tally.passed_live += u64::from(live.is_ok());
+        assert!(live.is_err() || passed.is_ok(), "{class:?} {seed}: only live passes");
+        let Ok(summary) = passed else { continue };
+        tally.passed_state += 1;
+        let at = format!("{class:?} {seed}: {input:02x?}");
+        let mut all = seeds.known.clone();
+        all.advance(&summary);
+        use_replica(seeds, &input, &all, &mut random)
+            .unwrap_or_else(|error| panic!("{error}: {at}"));
+
+        let one_by_one = loaded(&[&seeds.base]).unwrap();
+        if apply(&one_by_one, &input).is_err() {
+            tally.refused_by_yrs += 1;
+            continue;
+        }
+        assert!(!is_waiting(&one_by_one), "something waits: {at}");
+        assert_eq!(known(&one_by_one), all, "{at}");
+        let with_values = alphabet == Alphabet::Basic;
+        let merged = splice::merge(&[&seeds.base, &input]).unwrap();
+        check(&merged, &Known::new(), Mode::State, &nobody, &limits).expect(&at);
+        assert_eq!(splice::state_vector(&merged).unwrap(), all, "{at}");
+        let difference = splice::difference(&input, &seeds.known).unwrap();
+        check(&difference, &seeds.known, Mode::State, &nobody, &limits).expect(&at);
+        let on_top = loaded(&[&seeds.base, &difference]).unwrap();
+        assert!(!is_waiting(&on_top), "a difference waits: {at}");
+        if with_values {
+            let seen = view(&one_by_one, true);
+            let seen_merged = view(&loaded(&[&merged]).expect(&at), true);
+            let is_contradictory = seen_merged != seen;
+            tally.contradictory += u64::from(is_contradictory);
+            assert!(view(&on_top, true) == seen || is_contradictory, "difference: {at}");
+            if let Some(by_yrs) = merged_by_yrs(&seeds.base, &difference, &all) {
+                assert_eq!(seen_merged, view(&by_yrs, true), "merged: {at}");
+            }
+            let again = state(&one_by_one);
+            check(&again, &Known::new(), Mode::State, &nobody, &limits).expect(&at);
+            assert_eq!(splice::state_vector(&again).unwrap(), all, "{at}");
+        } else {
+            view(&one_by_one, false);
+            view(&loaded(&[&merged]).expect(&at), false);
+        }
+    }
+    tally
+}
+
+/// Does what a client does with an update that its relay let pass.
+fn use_replica(seeds: &Seeds, input: &[u8], all: &Known, random: &mut Random) -> Result<(), Error> {
+    let limits = Limits::default();
+    let mut replica = Replica::new(ClientId::from_u32(77));
+    replica.observe_text("plain");
+    replica.apply(&seeds.base, &limits)?;
+    replica.apply(input, &limits)?;
+    assert_eq!(replica.known(), all);
+    let state = replica.state();
+    check(&state, &Known::new(), Mode::State, &|_| false, &limits)?;
+    assert_eq!(splice::state_vector(&state)?, *all);
+    Replica::new(ClientId::from_u32(78)).apply(&state, &limits)?;
+    for text in ["plain", "text", "xml"] {
+        let len = replica.text_length(text);
+        drop(replica.text_string(text));
+        let index = random.below(u64::from(len) + 2) as u32;
+        let position = replica.position(text, index, Assoc::After);
+        position.map(|position| replica.resolve(&position)).ok();
+        replica.text_insert(text, index, "🙂").ok();
+        replica.text_delete(text, index, random.below(9) as u32).ok();
+    }
+    drop((replica.take_changes(), replica.take_edits()));
+    drop(replica.difference(&seeds.known));
+    Ok(())
+}
+
+#[test]
+fn no_hostile_update_does_harm() {
+    let cases = setting("COWEAVE_FUZZ_CASES", 10_000);
+    let first = setting("COWEAVE_FUZZ_SEED", 1);
+    for alphabet in [Alphabet::Basic, Alphabet::Astral] {
+        let seeds = Seeds::new(alphabet);
+        for class in CLASSES {
+            let tally = run(&seeds, class, alphabet, cases, first);
+            println!("{class:?}: {tally:?}");
+            // The inputs must reach what lies behind the guard.
+            let is_rich = !matches!(class, Class::Random | Class::Truncated);
+            assert!(!is_rich || tally.passed_state * 1_000 > tally.cases, "{class:?}: {tally:?}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The guard and the splice against hostile and honest updates.
+//!
+//! `COWEAVE_FUZZ_CASES` and `COWEAVE_FUZZ_HISTORIES` set how many cases the random tests run, and
+//! `COWEAVE_FUZZ_SEED` where they begin; a failure names the seed that repeats it.
+
+mod bombs;
+mod bytes;
+mod corpus;
+mod documents;
+mod fuzz;
+mod histories;
+mod inputs;
+
+/// A number from the environment of the test run.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var_os(name)
+        .and_then(|value| value.into_string().ok())
+        .map_or(default, |value| value.parse().expect("a number"))
+}

@@ -1,0 +1,226 @@
+//! The replica: edits, groups, changes and positions.
+
+use coweave_core::doc::guard::{Mode, check};
+use coweave_core::doc::known::Known;
+use coweave_core::doc::replica::{Assoc, Delta, Replica, TextChange};
+use coweave_core::doc::splice;
+use coweave_core::error::Code;
+use coweave_core::ids::ClientId;
+use coweave_core::limits::Limits;
+
+fn replica(client: u32) -> Replica {
+    Replica::new(ClientId::from_u32(client))
+}
+
+fn change(delta: &[Delta], is_local: bool) -> TextChange {
+    TextChange { text: "t".to_owned(), delta: delta.to_vec(), is_local }
+}
+
+#[test]
+fn edits_leave_as_one_update_and_arrive() {
+    let (mut a, mut b) = (replica(1), replica(2));
+    a.text_insert("t", 0, "hello").unwrap();
+    a.text_insert("t", 5, " world").unwrap();
+    a.text_delete("t", 0, 1).unwrap();
+    a.text_insert("t", 0, "J").unwrap();
+    let update = a.take_edits().unwrap();
+    assert_eq!(a.take_edits(), None);
+    let summary = b.apply(&update, &Limits::default()).unwrap();
+    assert!(summary.is_news && summary.has_deletes && !summary.has_astral);
+    assert_eq!(b.text_string("t"), "Jello world");
+    assert_eq!(b.text_length("t"), 11);
+    assert_eq!(a.known(), b.known());
+    assert_eq!(a.known().next(ClientId::from_u32(1)), 12);
+    assert_eq!(splice::state_vector(&a.state()).unwrap(), *a.known());
+    assert_eq!(b.difference(a.known())[0], 0);
+}
+
+#[test]
+fn a_group_keeps_edits_and_changes_until_it_is_closed() {
+    let mut a = replica(1);
+    a.observe_text("t");
+    a.begin();
+    a.text_insert("t", 0, "ab").unwrap();
+    a.begin();
+    a.text_insert("t", 1, "x").unwrap();
+    a.commit();
+    assert_eq!(a.text_string("t"), "axb");
+    assert_eq!(a.take_edits(), None);
+    assert!(a.take_changes().is_empty());
+    a.commit();
+    assert!(a.take_edits().is_some());
+    let expected = [
+        change(&[Delta::Insert("ab".to_owned())], true),
+        change(&[Delta::Retain(1), Delta::Insert("x".to_owned())], true),
+    ];
+    assert_eq!(a.take_changes(), expected);
+}
+
+#[test]
+fn what_others_change_is_told_while_a_text_is_observed() {
+    let (mut a, mut b) = (replica(1), replica(2));
+    b.observe_text("t");
+    b.observe_text("t");
+    a.text_insert("t", 0, "abc").unwrap();
+    b.apply(&a.take_edits().unwrap(), &Limits::default()).unwrap();
+    a.text_delete("t", 1, 1).unwrap();
+    b.apply(&a.take_edits().unwrap(), &Limits::default()).unwrap();
+    let expected = [
+        change(&[Delta::Insert("abc".to_owned())], false),
+        change(&[Delta::Retain(1), Delta::Delete(1)], false),
+    ];
+    assert_eq!(b.take_changes(), expected);
+    b.unobserve_text("t");
+    b.text_insert("t", 0, "x").unwrap();
+    assert_eq!(b.take_changes().len(), 1);
+    b.unobserve_text("t");
+    b.text_insert("t", 0, "x").unwrap();
+    assert!(b.take_changes().is_empty());
+}
+
+#[test]
+fn wrong_indexes_are_errors() {
+    let mut a = replica(1);
+    let code = |result: Result<(), coweave_core::error::Error>| result.unwrap_err().code;
+    assert_eq!(code(a.text_insert("t", 1, "x")), Code::ApiOutOfRange);
+    a.text_insert("t", 0, "a🙂b").unwrap();
+    assert_eq!(a.text_length("t"), 4);
+    assert_eq!(code(a.text_insert("t", 2, "x")), Code::ApiSplitSurrogate);
+    assert_eq!(code(a.text_delete("t", 0, 2)), Code::ApiSplitSurrogate);
+    assert_eq!(code(a.text_delete("t", 2, 1)), Code::ApiSplitSurrogate);
+    assert_eq!(code(a.text_delete("t", 1, 4)), Code::ApiOutOfRange);
+    assert_eq!(code(a.text_delete("t", 1, u32::MAX)), Code::ApiOutOfRange);
+    a.text_delete("t", 1, 2).unwrap();
+    assert_eq!(a.text_string("t"), "ab");
+}
+
+#[test]
+fn a_position_is_written_as_yjs_writes_it_and_stays_with_its_character() {
+    let mut a = replica(7);
+    let empty = r#"{"type":null,"tname":"t","item":null,"assoc":0}"#;
+    assert_eq!(a.position("t", 0, Assoc::After).unwrap(), empty);
+    a.text_insert("t", 0, "abc").unwrap();
+    let inside = a.position("t", 1, Assoc::After).unwrap();
+    assert_eq!(inside, r#"{"type":null,"tname":"t","item":{"client":7,"clock":1},"assoc":0}"#);
+    let left = a.position("t", 3, Assoc::Before).unwrap();
+    assert_eq!(left, r#"{"type":null,"tname":"t","item":{"client":7,"clock":2},"assoc":-1}"#);
+    assert_eq!(a.position("t", 3, Assoc::After).unwrap(), empty);
+    let start = a.position("t", 0, Assoc::Before).unwrap();
+    assert_eq!(start, r#"{"type":null,"tname":"t","item":null,"assoc":-1}"#);
+    assert_eq!(a.position("t", 4, Assoc::After).unwrap_err().code, Code::ApiOutOfRange);
+
+    a.text_insert("t", 0, "xx").unwrap();
+    let index = |json: &str| a.resolve(json).map(|position| position.index);
+    assert_eq!(index(&inside), Some(3));
+    assert_eq!(index(&left), Some(5));
+    assert_eq!(index(empty), Some(5));
+    assert_eq!(index(&start), Some(0));
+    assert_eq!(index(r#"{"item":{"client":7,"clock":1}}"#), Some(3));
+    assert_eq!(index(r#"{"item":{"client":7,"clock":99},"assoc":0}"#), None);
+    assert_eq!(index(r#"{"assoc":0}"#), None);
+    assert_eq!(index("[]"), None);
+    assert_eq!(index(r#"{"tname":"other","assoc":5,"more":1}"#), Some(0));
+}
+
+#[test]
+fn an_update_before_its_dependencies_is_refused_and_changes_nothing() {
+    let (mut a, mut b) = (replica(1), replica(2));
+    a.text_insert("t", 0, "a").unwrap();
+    let first = a.take_edits().unwrap();
+    a.text_insert("t", 1, "b").unwrap();
+    let second = a.take_edits().unwrap();
+    let error = b.apply(&second, &Limits::default()).unwrap_err();
+    assert_eq!(error.code, Code::UpdateMissingDependencies);
+    b.apply(&first, &Limits::default()).unwrap();
+    b.apply(&second, &Limits::default()).unwrap();
+    assert_eq!(b.text_string("t"), "ab");
+    let live = check(&second, &Known::new(), Mode::Live, &|_| false, &Limits::default());
+    assert_eq!(live.unwrap_err().code, Code::UpdateMissingDependencies);
+}
+
+/// Client 9 writes "a🙂b" (clocks 0 to 3) into the text "t".
+fn with_emoji() -> Replica {
+    let mut replica = replica(1);
+    replica.observe_text("t");
+    let mut update = vec![1, 1, 9, 0, 4, 1, 1, b't', 6];
+    update.extend_from_slice("a🙂b".as_bytes());
+    update.push(0);
+    replica.apply(&update, &Limits::default()).unwrap();
+    replica.take_changes();
+    replica
+}
+
+/// Checks that the text reads so, and that state and changes agree with it.
+fn assert_reads(replica: &mut Replica, text: &str, delta: &[Vec<Delta>]) {
+    assert_eq!(replica.text_string("t"), text);
+    let deltas: Vec<_> = replica.take_changes().into_iter().map(|change| change.delta).collect();
+    assert_eq!(deltas, delta);
+    let state = replica.state();
+    assert_eq!(splice::state_vector(&state).unwrap(), *replica.known());
+    let mut late = self::replica(2);
+    late.apply(&state, &Limits::default()).unwrap();
+    assert_eq!(late.text_string("t"), text);
+}
+
+#[test]
+fn half_a_character_that_others_delete_leaves_a_replacement_character() {
+    let broken = vec![Delta::Retain(1), Delta::Delete(2), Delta::Insert("\u{fffd}\u{fffd}".into())];
+    for (clock, rest) in [(1, 1), (2, 2)] {
+        let mut replica = with_emoji();
+        replica.apply(&[0, 1, 9, 1, clock, 1], &Limits::default()).unwrap();
+        let gone = vec![Delta::Retain(rest), Delta::Delete(1)];
+        assert_reads(&mut replica, "a\u{fffd}b", &[broken.clone(), gone]);
+        replica.text_insert("t", 1, "🙂").unwrap();
+        assert_eq!(replica.text_string("t"), "a🙂\u{fffd}b");
+    }
+}
+
+#[test]
+fn text_that_others_type_between_the_halves_of_a_character_splits_it() {
+    let broken = vec![Delta::Retain(1), Delta::Delete(2), Delta::Insert("\u{fffd}\u{fffd}".into())];
+    let typed = vec![Delta::Retain(2), Delta::Insert("x".into())];
+    let mut replica = with_emoji();
+    replica.apply(&[1, 1, 8, 0, 0xc4, 9, 1, 9, 2, 1, b'x', 0], &Limits::default()).unwrap();
+    assert_reads(&mut replica, "a\u{fffd}x\u{fffd}b", &[broken, typed]);
+
+    // The same in one update, and one's own emoji.
+    let mut update = vec![2, 1, 9, 0, 4, 1, 1, b't', 4];
+    update.extend_from_slice("🙂".as_bytes());
+    update.extend_from_slice(&[1, 8, 0, 0xc4, 9, 0, 9, 1, 1, b'x', 0]);
+    let mut replica = self::replica(1);
+    replica.apply(&update, &Limits::default()).unwrap();
+    assert_reads(&mut replica, "\u{fffd}x\u{fffd}", &[]);
+    let mut replica = self::replica(1);
+    replica.text_insert("t", 0, "👩‍👧").unwrap();
+    replica.apply(&[0, 1, 1, 1, 4, 1], &Limits::default()).unwrap();
+    assert_reads(&mut replica, "👩\u{200d}\u{fffd}", &[]);
+}
+
+#[test]
+fn what_stands_under_something_that_is_no_type_is_dropped() {
+    let mut replica = with_emoji();
+    // Client 8: "y" under the text struct of client 9, then "z" behind it, then "!" in the text.
+    let update = [1, 3, 8, 0, 4, 0, 9, 0, 1, b'y', 0x84, 8, 0, 1, b'z', 0x84, 9, 3, 1, b'!', 0];
+    replica.apply(&update, &Limits::default()).unwrap();
+    let typed = vec![Delta::Retain(4), Delta::Insert("!".into())];
+    assert_reads(&mut replica, "a🙂b!", &[typed]);
+    assert_eq!(replica.known().next(ClientId::from_u32(8)), 3);
+}
+
+#[test]
+fn embedded_objects_count_as_one_character() {
+    let mut replica = replica(1);
+    replica.observe_text("t");
+    // "a", an object, a string that is embedded, and "b".
+    let mut update = vec![1, 4, 9, 0, 4, 1, 1, b't', 1, b'a', 0x85, 9, 0, 2];
+    update.extend_from_slice(b"{}");
+    update.extend_from_slice(&[0x85, 9, 1, 4]);
+    update.extend_from_slice(b"\"cd\"");
+    update.extend_from_slice(&[0x84, 9, 2, 1, b'b', 0]);
+    replica.apply(&update, &Limits::default()).unwrap();
+    let all = "a\u{fffc}\u{fffc}b";
+    assert_eq!(replica.text_length("t"), 4);
+    assert_reads(&mut replica, all, &[vec![Delta::Insert(all.to_owned())]]);
+    replica.text_delete("t", 1, 2).unwrap();
+    assert_reads(&mut replica, "ab", &[vec![Delta::Retain(1), Delta::Delete(2)]]);
+}

@@ -1,0 +1,120 @@
+// The one error class, its codes, and the way of errors out of the wasm module.
+
+/** Every code: those of the core, in its order, then those that only this package knows. */
+export const errorCodes = [
+  'frame.malformed',
+  'frame.too_large',
+  'frame.unexpected',
+  'protocol.unsupported',
+  'connection.hello_timeout',
+  'connection.idle',
+  'connection.too_slow',
+  'connection.lost',
+  'token.failed',
+  'room.invalid_name',
+  'room.too_many',
+  'room.full',
+  'room.not_joined',
+  'room.lineage_mismatch',
+  'room.unavailable',
+  'update.malformed',
+  'update.too_large',
+  'update.missing_dependencies',
+  'update.foreign_client',
+  'presence.malformed',
+  'presence.too_large',
+  'presence.too_many',
+  'presence.foreign_client',
+  'relay.draining',
+  'relay.degraded',
+  'relay.internal',
+  'device.unavailable',
+  'api.wrong_type',
+  'api.disposed',
+  'api.out_of_range',
+  'api.split_surrogate',
+  'api.invalid_url',
+  'client.internal',
+  'unknown',
+  'api.not_ready',
+  'client.load_failed',
+] as const
+
+/** What went wrong; stable for ever. */
+export type ErrorCode = (typeof errorCodes)[number]
+
+/**
+ * Who has to act: `peer` and `incompatible` are for whoever runs the two sides, `app` for the
+ * author of the app, `relay` for whoever runs the relay, `environment` for nobody (network, device).
+ */
+export type Fault = 'peer' | 'incompatible' | 'app' | 'relay' | 'environment'
+
+/** The content of an error. */
+export interface ErrorDetails {
+  readonly code: ErrorCode
+  readonly message: string
+  readonly fault: Fault
+  readonly retryable: boolean
+  readonly retryAfter?: number
+}
+
+/** Every error that this package throws, rejects with, or hands to a listener. */
+export class CoweaveError extends Error {
+  /** What went wrong; stable for ever. */
+  readonly code: ErrorCode
+  /** Who has to act. */
+  readonly fault: Fault
+  /** Whether the same thing may succeed when tried again later. */
+  readonly retryable: boolean
+  /** How long to wait before that, in milliseconds, when the other side said so. */
+  readonly retryAfter: number | undefined
+
+  constructor(details: ErrorDetails, options?: { readonly cause?: unknown }) {
+    super(details.message, options)
+    this.name = 'CoweaveError'
+    this.code = details.code
+    this.fault = details.fault
+    this.retryable = details.retryable
+    this.retryAfter = details.retryAfter
+  }
+}
+
+/** An error for the author of the app. */
+export function apiError(
+  code: 'api.wrong_type' | 'api.disposed' | 'api.out_of_range' | 'api.split_surrogate'
+    | 'api.invalid_url' | 'api.not_ready' | 'room.invalid_name',
+  message: string,
+): CoweaveError {
+  return new CoweaveError({ code, message, fault: 'app', retryable: false })
+}
+
+/** The error for a wasm module that cannot be loaded. */
+export function loadError(cause: unknown): CoweaveError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const message = `the wasm module cannot be loaded: ${reason}`
+  return new CoweaveError(
+    { code: 'client.load_failed', message, fault: 'environment', retryable: true },
+    { cause },
+  )
+}
+
+/** Calls the wasm module, and turns what it throws into a `CoweaveError`. */
+export function guarded<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (thrown) {
+    throw toError(thrown)
+  }
+}
+
+/** The module throws JSON text; anything else is a bug in it. */
+function toError(thrown: unknown): CoweaveError {
+  if (thrown instanceof CoweaveError) return thrown
+  if (typeof thrown === 'string') return new CoweaveError(JSON.parse(thrown) as ErrorDetails)
+  const reason = thrown instanceof Error ? thrown.message : String(thrown)
+  const message = `a bug in coweave: ${reason}; reload to go on`
+  return new CoweaveError(
+    { code: 'client.internal', message, fault: 'app', retryable: false },
+    { cause: thrown },
+  )
+}

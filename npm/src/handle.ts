@@ -1,0 +1,44 @@
+// What one caller of `client.room` holds: a share in the room, and what hangs on it.
+
+import { Cleanup, type Disposer } from './disposer.js'
+import { type RoomSession, disposedError } from './room-session.js'
+
+/** A share in a room. */
+export class Handle {
+  readonly session: RoomSession
+  readonly #release: () => void
+  readonly #owned = new Set<Disposer>()
+  #isDisposed = false
+
+  constructor(session: RoomSession, release: () => void) {
+    this.session = session
+    this.#release = release
+  }
+
+  get isDisposed(): boolean {
+    return this.#isDisposed
+  }
+
+  /** The room, as long as the handle is not disposed. */
+  use(): RoomSession {
+    if (this.#isDisposed) throw disposedError()
+    return this.session
+  }
+
+  /** Ends a subscription with the handle, when it does not end before. */
+  own(subscription: Disposer): Disposer {
+    const owned = new Cleanup(() => {
+      this.#owned.delete(owned)
+      subscription.dispose()
+    })
+    this.#owned.add(owned)
+    return owned
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return
+    this.#isDisposed = true
+    for (const owned of [...this.#owned]) owned.dispose()
+    this.#release()
+  }
+}

@@ -1,0 +1,25 @@
+// The entry for Node: the wasm module is read from disk, and the WebSocket is that of `ws`.
+
+import { readFile } from 'node:fs/promises'
+import { WebSocket } from 'ws'
+import { Client, type ConnectOptions } from './client.js'
+import { type Ready, createReady } from './loader.js'
+
+export * from './index.js'
+
+/** Updates are small and hardly shrink; compression would cost memory for each connection. */
+class NodeWebSocket extends WebSocket {
+  constructor(url: string, protocol: string) {
+    super(url, protocol, { perMessageDeflate: false })
+  }
+}
+
+/** Loads the wasm module ahead of time; `connect` does it by itself. */
+export const ready: Ready = /* @__PURE__ */ createReady(async () =>
+  new Uint8Array(await readFile(new URL('../wasm/coweave_bg.wasm', import.meta.url))),
+)
+
+/** A client for a relay; it connects when its first room is opened. */
+export function connect(url: string, options: ConnectOptions = {}): Client {
+  return new Client({ ready, webSocket: NodeWebSocket }, url, options)
+}

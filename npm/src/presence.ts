@@ -1,0 +1,44 @@
+// What the peers of a room show each other.
+
+import { checkFunction, checkPresence } from './argument.js'
+import type { Disposer } from './disposer.js'
+import type { Handle } from './handle.js'
+
+/** Somebody else in the room. */
+export interface Peer<S extends object> {
+  /** Differs between all connections, also those of one person. */
+  readonly id: number
+  /** What they show; the type is a promise of the app, others may run another version of it. */
+  readonly state: S
+}
+
+/** What the peers of a room show: who, where, doing what. Nothing of it is kept. */
+export class Presence<S extends object> {
+  readonly #handle: Handle
+
+  /** @internal */
+  constructor(handle: Handle) {
+    this.#handle = handle
+  }
+
+  /** The others, without those that show nothing. */
+  get peers(): readonly Peer<S>[] {
+    return this.#handle.session.peers as readonly Peer<S>[]
+  }
+
+  /** Shows a JSON object to the others, or nothing any more. Shared by all handles of the room. */
+  set(state: S | null): void {
+    const json = checkPresence(state)
+    this.#handle.use().setPresence(json)
+  }
+
+  /** Calls a function soon and then after changes, at most once per animation frame. */
+  subscribe(listener: (peers: readonly Peer<S>[]) => void): Disposer {
+    checkFunction(listener, 'the listener')
+    const session = this.#handle.use()
+    session.requestPeers()
+    return this.#handle.own(session.peerListeners.add(() => {
+      listener(this.peers)
+    }))
+  }
+}

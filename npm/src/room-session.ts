@@ -1,0 +1,391 @@
+// One room as all its handles share it.
+
+import { Deferred } from './deferred.js'
+import { Cleanup, type Disposer } from './disposer.js'
+import { CoweaveError, apiError, guarded } from './error.js'
+import { FrameSchedule } from './frame.js'
+import { Listeners } from './listeners.js'
+import type { Receiver, Session } from './session.js'
+import type { TextChange } from './text.js'
+import type { Batch, ChangeView, PeerView, RoomView, SavedTier } from './view.js'
+import type { WasmRoom, WasmText } from './wasm.js'
+
+/** How a room stands to the relay. */
+export type RoomStatus =
+  /** What this device has is being read. */
+  | { readonly state: 'opening' }
+  /** On the way to the relay, or catching up. */
+  | { readonly state: 'connecting' }
+  /** In step with the relay. */
+  | { readonly state: 'live' }
+  /** The relay cannot be reached; work goes on. `retryAt` is a time as of `Date.now()`. */
+  | { readonly state: 'offline'; readonly retryAt: number | null }
+  /** Trying again would not help. */
+  | { readonly state: 'stopped'; readonly error: CoweaveError }
+  /** This handle was disposed. */
+  | { readonly state: 'disposed' }
+
+/** What is true of every own edit, and how many are not known to be durable on the relay. */
+export interface Saved {
+  readonly tier: SavedTier
+  readonly pending: number
+}
+
+/** Where this device keeps the room. */
+export type RoomStorage =
+  /** In IndexedDB. */
+  | { readonly kind: 'device' }
+  /** In memory only: there is no IndexedDB, or the app does not want it. */
+  | { readonly kind: 'memory' }
+  /** In memory only: IndexedDB failed. */
+  | { readonly kind: 'lost'; readonly error: CoweaveError }
+
+/** An own edit that the relay refused. It stays in this document and on this device. */
+export interface RefusedEdit {
+  readonly error: CoweaveError
+}
+
+/** What `room.on` can listen to. */
+export interface RoomEvents {
+  readonly status: RoomStatus
+  readonly saved: Saved
+  readonly loaded: undefined
+  readonly synced: undefined
+  readonly refused: RefusedEdit
+  readonly 'storage-lost': CoweaveError
+}
+
+/** The listeners to each event. */
+export type RoomListeners = { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> }
+
+const unopened: RoomView = {
+  status: { state: 'opening' },
+  saved: { tier: 'durable', pending: 0 },
+  storage: { kind: 'memory' },
+  isLoaded: false,
+  isSynced: false,
+  last: 0,
+  durable: 0,
+}
+
+/** A text of the room, once for all that use it. */
+interface SharedText {
+  readonly wasm: WasmText
+  readonly listeners: Listeners<TextChange>
+}
+
+interface Flush {
+  readonly target: number
+  readonly done: Deferred<undefined>
+}
+
+export class RoomSession implements Receiver {
+  readonly name: string
+  readonly listeners: RoomListeners = {
+    status: new Listeners(),
+    saved: new Listeners(),
+    loaded: new Listeners(),
+    synced: new Listeners(),
+    refused: new Listeners(),
+    'storage-lost': new Listeners(),
+  }
+  readonly loaded: Deferred<undefined> = new Deferred()
+  readonly synced: Deferred<undefined> = new Deferred()
+  status: RoomStatus = { state: 'opening' }
+  storage: RoomStorage = { kind: 'memory' }
+  /** What others show, by their ids. */
+  peers: readonly { readonly id: number; readonly state: object }[] = []
+  readonly peerListeners: Listeners<undefined> = new Listeners()
+
+  readonly #session: Session
+  #wasm: WasmRoom | undefined
+  #view: RoomView = unopened
+  readonly #texts = new Map<string, SharedText>()
+  #flushes: Flush[] = []
+  #presence: string | null = null
+  readonly #peerFrame: FrameSchedule
+  #depth = 0
+  #isEdited = false
+  #isClosed = false
+
+  constructor(session: Session, name: string) {
+    this.name = name
+    this.#session = session
+    this.#peerFrame = new FrameSchedule(() => {
+      this.peerListeners.notify(undefined)
+    })
+    session.started.then(
+      () => {
+        this.#open()
+      },
+      (error: unknown) => {
+        this.#failNow(error as CoweaveError)
+      },
+    )
+  }
+
+  #open(): void {
+    if (this.#isClosed) return
+    try {
+      this.#wasm = this.#session.open(this.name, this)
+    } catch (error) {
+      this.#failNow(error as CoweaveError)
+      return
+    }
+    if (this.#presence !== null) this.#wasm.setPresence(this.#presence)
+  }
+
+  /** Where all own edits are; looks first at those that the module has not seen yet. */
+  get saved(): Saved {
+    if (this.#isEdited && this.#depth === 0) {
+      this.#isEdited = false
+      this.#session.settle()
+    }
+    return this.#view.saved
+  }
+
+  // ---- the document ---------------------------------------------------------------------------
+
+  /** The module's room, for uses of the document. */
+  #document(): WasmRoom {
+    const wasm = this.#wasm
+    if (this.#isClosed) throw disposedError()
+    if (this.#view.isLoaded && wasm !== undefined) return wasm
+    if (this.status.state === 'stopped') throw this.status.error
+    throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first')
+  }
+
+  /** Uses a text. */
+  text<T>(name: string, use: (text: WasmText) => T): T {
+    const { wasm } = this.#sharedText(name)
+    return guarded(() => use(wasm))
+  }
+
+  /** Changes a text; the change leaves when the present code of the app is done. */
+  edit(name: string, edit: (text: WasmText) => void): void {
+    this.text(name, edit)
+    this.#isEdited = true
+    this.#session.schedule()
+  }
+
+  subscribe(name: string, listener: (change: TextChange) => void): Disposer {
+    const { wasm, listeners } = this.#sharedText(name)
+    if (listeners.isEmpty) {
+      guarded(() => {
+        wasm.observe()
+      })
+    }
+    const subscription = listeners.add(listener)
+    return new Cleanup(() => {
+      subscription.dispose()
+      if (!listeners.isEmpty || this.#isClosed) return
+      guarded(() => {
+        wasm.unobserve()
+      })
+    })
+  }
+
+  #sharedText(name: string): SharedText {
+    const room = this.#document()
+    let text = this.#texts.get(name)
+    if (text === undefined) {
+      text = { wasm: guarded(() => room.text(name)), listeners: new Listeners() }
+      this.#texts.set(name, text)
+    }
+    return text
+  }
+
+  /** Calls a function whose edits leave as one. */
+  transact<T>(change: () => T): T {
+    const room = this.#document()
+    guarded(() => {
+      room.begin()
+    })
+    this.#depth += 1
+    try {
+      return change()
+    } finally {
+      this.#depth -= 1
+      // The function may have disposed the room; its edits so far went out then.
+      if (!this.#isClosed) {
+        guarded(() => {
+          room.commit()
+        })
+        this.#session.schedule()
+      }
+    }
+  }
+
+  // ---- presence -------------------------------------------------------------------------------
+
+  setPresence(json: string | null): void {
+    if (this.#isClosed) throw disposedError()
+    this.#presence = json
+    this.#wasm?.setPresence(json ?? undefined)
+  }
+
+  requestPeers(): void {
+    this.#peerFrame.request()
+  }
+
+  // ---- durability -----------------------------------------------------------------------------
+
+  async flush(): Promise<undefined> {
+    await this.loaded.promise
+    this.#session.settle()
+    const target = this.#view.last
+    if (this.#view.durable >= target) return undefined
+    if (this.status.state === 'stopped') throw this.status.error
+    if (this.#isClosed) throw disposedError()
+    const done = new Deferred<undefined>()
+    this.#flushes.push({ target, done })
+    return done.promise
+  }
+
+  // ---- news from the module -------------------------------------------------------------------
+
+  receive(batch: Batch): readonly (() => void)[] {
+    const news: (() => void)[] = []
+    for (const { error } of batch.refused) {
+      const refused = { error: new CoweaveError(error) }
+      news.push(() => {
+        this.listeners.refused.notify(refused)
+      })
+    }
+    if (batch.storageLost !== undefined) {
+      const error = new CoweaveError(batch.storageLost)
+      news.push(() => {
+        this.listeners['storage-lost'].notify(error)
+      })
+    }
+    for (const change of batch.changes) news.push(this.#changed(change))
+    if (batch.peers.length > 0) this.#takePeers(batch.peers)
+    if (batch.view !== undefined) this.#takeView(batch.view, news)
+    return news
+  }
+
+  #changed({ text, delta, local }: ChangeView): () => void {
+    const change: TextChange = { delta, local }
+    return () => {
+      this.#texts.get(text)?.listeners.notify(change)
+    }
+  }
+
+  #takeView(view: RoomView, news: (() => void)[]): void {
+    const before = this.#view
+    this.#view = view
+    if (isOther(before.storage, view.storage)) this.storage = toStorage(view.storage)
+    if (isOther(before.status, view.status)) {
+      this.status = toStatus(view.status)
+      news.push(() => {
+        this.listeners.status.notify(this.status)
+      })
+    }
+    if (isOther(before.saved, view.saved)) {
+      news.push(() => {
+        this.listeners.saved.notify(view.saved)
+      })
+    }
+    if (!before.isLoaded && view.isLoaded) {
+      this.loaded.resolve(undefined)
+      news.push(() => {
+        this.listeners.loaded.notify(undefined)
+      })
+    }
+    if (!before.isSynced && view.isSynced) {
+      this.synced.resolve(undefined)
+      news.push(() => {
+        this.listeners.synced.notify(undefined)
+      })
+    }
+    this.#flushes = this.#flushes.filter(({ target, done }) => {
+      if (target <= view.durable) done.resolve(undefined)
+      return target > view.durable
+    })
+    if (this.status.state === 'stopped') this.#reject(this.status.error)
+  }
+
+  #takePeers(changed: readonly PeerView[]): void {
+    const ids = new Set(changed.map(({ id }) => id))
+    const peers = this.peers.filter(({ id }) => !ids.has(id))
+    for (const { id, state } of changed) {
+      const shown = parseShown(state)
+      if (shown !== null) peers.push({ id, state: shown })
+    }
+    this.peers = peers
+    this.#peerFrame.request()
+  }
+
+  fail(error: CoweaveError): readonly (() => void)[] {
+    this.status = { state: 'stopped', error }
+    this.#reject(error)
+    this.loaded.reject(error)
+    return [() => {
+      this.listeners.status.notify(this.status)
+    }]
+  }
+
+  #failNow(error: CoweaveError): void {
+    for (const tell of this.fail(error)) tell()
+  }
+
+  #reject(error: CoweaveError): void {
+    this.synced.reject(error)
+    for (const { done } of this.#flushes) done.reject(error)
+    this.#flushes = []
+  }
+
+  /** Leaves the room; what was edited so far goes out before. */
+  close(): void {
+    if (this.#isClosed) return
+    const wasm = this.#wasm
+    for (; this.#depth > 0 && wasm !== undefined; this.#depth -= 1) wasm.commit()
+    this.#isClosed = true
+    this.#wasm = undefined
+    this.#peerFrame.cancel()
+    for (const text of this.#texts.values()) text.wasm.free()
+    if (wasm !== undefined) this.#session.close(wasm)
+    const error = disposedError()
+    this.loaded.reject(error)
+    this.#reject(error)
+  }
+}
+
+export function disposedError(): CoweaveError {
+  return apiError('api.disposed', 'the room was disposed')
+}
+
+function toStatus(status: RoomView['status']): RoomStatus {
+  switch (status.state) {
+    case 'offline': {
+      const { retryAt } = status
+      return { state: 'offline', retryAt: retryAt && Math.round(performance.timeOrigin + retryAt) }
+    }
+    case 'stopped':
+      return { state: 'stopped', error: new CoweaveError(status.error) }
+    default:
+      return status
+  }
+}
+
+function toStorage(storage: RoomView['storage']): RoomStorage {
+  return storage.kind === 'lost'
+    ? { kind: 'lost', error: new CoweaveError(storage.error) }
+    : storage
+}
+
+/** Other software may show something that is no object; it means nothing here. */
+function parseShown(json: string | null): object | null {
+  if (json === null) return null
+  try {
+    const shown: unknown = JSON.parse(json)
+    return typeof shown === 'object' ? shown : null
+  } catch {
+    return null
+  }
+}
+
+/** Views are small and come from JSON, always with the same order of keys. */
+function isOther(before: object, after: object): boolean {
+  return JSON.stringify(before) !== JSON.stringify(after)
+}

@@ -1,0 +1,89 @@
+// A room as an app holds it.
+
+import { checkFunction, wrongType } from './argument.js'
+import { type Disposer, makeDisposable } from './disposer.js'
+import { Doc } from './doc.js'
+import { Handle } from './handle.js'
+import { Presence } from './presence.js'
+import type {
+  RoomEvents,
+  RoomListeners,
+  RoomSession,
+  RoomStatus,
+  RoomStorage,
+  Saved,
+} from './room-session.js'
+
+const disposed: RoomStatus = { state: 'disposed' }
+
+/** A share in a room; whoever asks for the same room of the same client shares the session. */
+export class Room<S extends object = Record<string, unknown>> implements Disposer {
+  /** The document. */
+  readonly doc: Doc
+  /** What the peers show each other. */
+  readonly presence: Presence<S>
+  readonly #handle: Handle
+
+  static {
+    makeDisposable(this.prototype)
+  }
+
+  /** @internal */
+  constructor(session: RoomSession, release: () => void) {
+    this.#handle = new Handle(session, release)
+    this.doc = new Doc(this.#handle)
+    this.presence = new Presence(this.#handle)
+  }
+
+  get name(): string {
+    return this.#handle.session.name
+  }
+
+  /** When what this device has is in the document. Offline, too; rejects when disposed before. */
+  get loaded(): Promise<void> {
+    return this.#handle.session.loaded.promise
+  }
+
+  /** When the document first has everything that the relay has; rejects when the room stops. */
+  get synced(): Promise<void> {
+    return this.#handle.session.synced.promise
+  }
+
+  /** How the room stands to the relay; the same object as long as nothing changes. */
+  get status(): RoomStatus {
+    return this.#handle.isDisposed ? disposed : this.#handle.session.status
+  }
+
+  /** How safe the own edits are; the same object as long as nothing changes. */
+  get saved(): Saved {
+    return this.#handle.session.saved
+  }
+
+  /** Where this device keeps the room; settled when `loaded`. */
+  get storage(): RoomStorage {
+    return this.#handle.session.storage
+  }
+
+  /**
+   * When everything edited so far is on the relay's disk. Waits as long as that takes; rejects
+   * when the room stops or is disposed.
+   */
+  async flush(): Promise<void> {
+    await this.#handle.use().flush()
+  }
+
+  /** Calls a function when something happens. */
+  on<E extends keyof RoomEvents>(event: E, listener: (value: RoomEvents[E]) => void): Disposer {
+    checkFunction(listener, 'the listener')
+    const listeners: RoomListeners = this.#handle.use().listeners
+    if (!Object.hasOwn(listeners, event)) {
+      throw wrongType('the event', `one of ${Object.keys(listeners).join(', ')}`, event)
+    }
+    return this.#handle.own(listeners[event].add(listener))
+  }
+
+  /** Gives the share back; the room is left when nobody has one. Edits so far are sent before. */
+  dispose(): void {
+    this.#handle.dispose()
+  }
+}

@@ -1,0 +1,47 @@
+// What the wasm module tells of its rooms, in JSON.
+
+import type { ErrorDetails } from './error.js'
+import type { Delta } from './text.js'
+
+/** The state of a room; times count from `performance.timeOrigin`. */
+export interface RoomView {
+  readonly status:
+    | { readonly state: 'opening' | 'connecting' | 'live' }
+    | { readonly state: 'offline'; readonly retryAt: number | null }
+    | { readonly state: 'stopped'; readonly error: ErrorDetails }
+  readonly saved: { readonly tier: SavedTier; readonly pending: number }
+  readonly storage:
+    | { readonly kind: 'device' | 'memory' }
+    | { readonly kind: 'lost'; readonly error: ErrorDetails }
+  readonly isLoaded: boolean
+  readonly isSynced: boolean
+  /** The number of the last own edit. */
+  readonly last: number
+  /** Own edits up to here are on the relay's disk. */
+  readonly durable: number
+}
+
+/** How safe all own edits are. */
+export type SavedTier = 'memory' | 'device' | 'accepted' | 'durable'
+
+/** The news of one room. */
+export interface Batch {
+  readonly room: number
+  readonly view?: RoomView
+  readonly changes: readonly ChangeView[]
+  readonly peers: readonly PeerView[]
+  readonly refused: readonly { readonly number: number; readonly error: ErrorDetails }[]
+  readonly storageLost?: ErrorDetails
+}
+
+export interface ChangeView {
+  readonly text: string
+  readonly delta: readonly Delta[]
+  readonly local: boolean
+}
+
+/** What a peer shows, as JSON text; `null` when it is gone. */
+export interface PeerView {
+  readonly id: number
+  readonly state: string | null
+}

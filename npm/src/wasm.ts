@@ -1,0 +1,54 @@
+// The only file that knows the generated module. Its classes are described here once more, so that
+// the package's own types do not depend on generated ones; the compiler compares the two.
+
+import initializeModule, { Client } from '../wasm/coweave.js'
+
+/** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
+export interface WasmClient {
+  openRoom(name: string): WasmRoom
+  /** Sends what was edited since the last call, and takes the news of all rooms as JSON. */
+  drain(): string
+  dispose(): void
+  free(): void
+}
+
+/** An opened room. */
+export interface WasmRoom {
+  /** The name of the room in the news. */
+  readonly key: number
+  setPresence(json?: string): void
+  begin(): void
+  commit(): void
+  text(name: string): WasmText
+  close(): void
+  free(): void
+}
+
+/** A text of a room. */
+export interface WasmText {
+  insert(index: number, content: string): void
+  delete(index: number, length: number): void
+  content(): string
+  length(): number
+  observe(): void
+  unobserve(): void
+  /** JSON of a position. */
+  position(index: number, before: boolean): string
+  /** An index for the JSON of a position. */
+  resolve(position: string): number | undefined
+  free(): void
+}
+
+/** Makes a session. */
+export const WasmClient: new (
+  url: string,
+  makeSocket: (url: string, protocol: string) => object,
+  token: (() => Promise<string>) | undefined,
+  onDevice: boolean,
+  notify: () => void,
+) => WasmClient = Client
+
+/** Instantiates the module from an address or its bytes. */
+export const initialize: (source: {
+  readonly module_or_path: string | URL | BufferSource
+}) => Promise<unknown> = initializeModule

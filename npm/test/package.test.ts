@@ -1,0 +1,114 @@
+// The package as users get it: packed, unpacked into an app, and used there.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { chromium } from 'playwright-core'
+import { build, createServer, preview } from 'vite'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const BROWSER = process.env['COWEAVE_CHROMIUM'] ?? '/usr/bin/chromium'
+
+const main = `
+import { type Client, type CoweaveError, type Delta, type Room, connect } from 'coweave'
+
+interface Shown { readonly name: string }
+const client: Client = connect('ws://127.0.0.1:9')
+const room: Room<Shown> = client.room<Shown>('room')
+room.on('refused', ({ error }: { readonly error: CoweaveError }) => console.log(error.code))
+await room.loaded
+const body = room.doc.text('body')
+body.subscribe(change => {
+  const delta: readonly Delta[] = change.delta
+  for (const step of delta) if ('insert' in step) document.title = step.insert
+})
+room.presence.subscribe(peers => peers.map(({ state }) => state.name.length))
+body.insert(0, room.storage.kind)
+// Each of these must be an error for the compiler.
+// @ts-expect-error
+body.insert('0', 'x')
+// @ts-expect-error
+room.presence.set({ nme: 'Ana' })
+// @ts-expect-error
+room.status.retryAt
+`
+
+/** An app with the packed package and nothing else of ours. */
+async function app(t: TestContext): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'coweave-app-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root })
+  const archive = (await readdir(folder)).find(name => name.endsWith('.tgz'))
+  assert.ok(archive !== undefined)
+  await mkdir(join(folder, 'node_modules/coweave'), { recursive: true })
+  const into = ['-C', join(folder, 'node_modules/coweave'), '--strip-components', '1']
+  await run('tar', ['-xzf', join(folder, archive), ...into])
+  await symlink(join(root, 'node_modules/ws'), join(folder, 'node_modules/ws'))
+  await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+  await writeFile(join(folder, 'main.ts'), main)
+  const page = '<!doctype html><script type="module" src="/main.ts"></script>'
+  await writeFile(join(folder, 'index.html'), page)
+  return folder
+}
+
+test('both entries work in Node, and end when they are disposed', async t => {
+  const folder = await app(t)
+  for (const entry of ['coweave', 'coweave/inline']) {
+    const code = `
+      import { connect, ready } from '${entry}'
+      import { WebSocket } from 'ws'
+      await Promise.all([ready(), ready()])
+      const client = connect('ws://127.0.0.1:9', { webSocket: WebSocket })
+      const room = client.room('room')
+      await room.loaded
+      room.doc.text('body').insert(0, '${entry}')
+      console.log(String(room.doc.text('body')))
+      client.dispose()`
+    await writeFile(join(folder, 'main.js'), code)
+    const { stdout } = await run('node', ['main.js'], { cwd: folder, timeout: 20_000 })
+    assert.equal(stdout.trim(), entry)
+  }
+})
+
+test('the types compile in a strict app, with no option but its own', async t => {
+  const folder = await app(t)
+  const options = ['--noEmit', '--strict', '--target', 'es2022', '--lib', 'es2022,dom']
+  const resolution = ['--module', 'esnext', '--moduleResolution', 'bundler', '--types', '']
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const found = await run('node', [compiler, ...options, ...resolution, 'main.ts'], { cwd: folder })
+    .catch((error: unknown) => error as { readonly stdout: string })
+  assert.equal(found.stdout, '')
+})
+
+test('a Vite app needs no plugin, in development and built', {
+  skip: !existsSync(BROWSER) && `there is no browser at ${BROWSER}: NOT TESTED`,
+}, async t => {
+  const folder = await app(t)
+  const browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox'] })
+  t.after(() => browser.close())
+  const visit = async (address: string | undefined): Promise<void> => {
+    assert.ok(address !== undefined)
+    const page = await browser.newPage()
+    await page.goto(address)
+    await page.waitForFunction(() => document.title === 'device')
+    await page.close()
+  }
+  const common = { root: folder, configFile: false, logLevel: 'error' } as const
+  const server = await createServer({ ...common, server: { host: '127.0.0.1', port: 0 } })
+  await server.listen()
+  await visit(server.resolvedUrls?.local[0])
+  await server.close()
+  await build(common)
+  const files = await readdir(join(folder, 'dist/assets'))
+  assert.equal(files.filter(name => name.endsWith('.wasm')).length, 1, files.join(' '))
+  const built = await preview({ ...common, preview: { host: '127.0.0.1', port: 0 } })
+  await visit(built.resolvedUrls?.local[0])
+  await built.close()
+})

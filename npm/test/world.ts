@@ -1,0 +1,114 @@
+// What the tests share: clients that end with their test, a relay of their own, and waiting.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Client, type ConnectOptions, type Room, connect } from 'coweave'
+
+/** Nobody listens here. */
+export const NOWHERE = 'ws://127.0.0.1:9'
+
+/** The relay to test against; without it the tests that need one are skipped. */
+export const RELAY: string | undefined = process.env['COWEAVE_RELAY']
+export const needsRelay: { readonly skip: string | false } = {
+  skip: RELAY === undefined && 'COWEAVE_RELAY does not name a relay binary: NOT TESTED',
+}
+
+export function client(t: TestContext, url: string, options?: ConnectOptions): Client {
+  const made = connect(url, options)
+  t.after(() => {
+    made.dispose()
+  })
+  return made
+}
+
+/** A loaded room of a client of its own. */
+export async function open(t: TestContext, url: string = NOWHERE, name = 'room'): Promise<Room> {
+  const room = client(t, url).room(name)
+  await room.loaded
+  return room
+}
+
+/** Waits until something is true. */
+export async function until(what: string, is: () => boolean): Promise<void> {
+  const end = Date.now() + 10_000
+  while (!is()) {
+    if (Date.now() > end) throw new Error(`not within 10 s: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}
+
+/** Lets microtasks run. */
+export function turn(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  await new Promise(resolve => server.close(resolve))
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+/** A relay of its own for a test. */
+export class Relay {
+  readonly url: string
+  readonly #port: number
+  readonly #folder: string
+  #process: ChildProcess | undefined
+
+  private constructor(port: number, folder: string) {
+    this.url = `ws://127.0.0.1:${String(port)}`
+    this.#port = port
+    this.#folder = folder
+  }
+
+  static async start(t: TestContext): Promise<Relay> {
+    const folder = await mkdtemp(join(tmpdir(), 'coweave-'))
+    const relay = new Relay(await freePort(), folder)
+    t.after(async () => {
+      await relay.stop()
+      await rm(folder, { recursive: true, force: true })
+    })
+    await relay.start()
+    return relay
+  }
+
+  async start(): Promise<void> {
+    if (RELAY === undefined) throw new Error('COWEAVE_RELAY is not set')
+    const env = {
+      PATH: process.env['PATH'],
+      COWEAVE_LISTEN: `127.0.0.1:${String(this.#port)}`,
+      COWEAVE_DATA_DIR: this.#folder,
+    }
+    this.#process = spawn(RELAY, [], { env, stdio: 'inherit' })
+    const probe = async (): Promise<boolean> => {
+      try {
+        await fetch(this.url.replace('ws', 'http'))
+        return true
+      } catch {
+        return false
+      }
+    }
+    const end = Date.now() + 20_000
+    while (!(await probe())) {
+      if (Date.now() > end) throw new Error('the relay does not answer')
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+  }
+
+  /** Stops it at once, as a crash would. */
+  async stop(): Promise<void> {
+    const process = this.#process
+    this.#process = undefined
+    if (process === undefined) return
+    const ended = new Promise(resolve => process.once('exit', resolve))
+    process.kill('SIGKILL')
+    await ended
+  }
+}

@@ -1,0 +1,252 @@
+//! One WebSocket on tokio: feeds the link machine of the core, and carries out what it wants done.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use coweave_core::error::{Code, Error};
+use coweave_core::ids::{Channel, MemberId, RoomName};
+use coweave_core::link::{Input, Link, Output, RoomRequest};
+use coweave_core::room::{self, JoinRequest, RoomMessage};
+use coweave_core::time::Time;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+
+use crate::hub::Hub;
+use crate::outbox::{Deliveries, Delivery, Outbox, outbox};
+use crate::room_task::Command;
+use crate::socket::{Event, Socket};
+
+/// How long a connection that ends may take to read its last messages.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// Messages from rooms that are handed to the machine in one go.
+const TURN_MESSAGES_MAX: usize = 256;
+/// When clients of a relay that shuts down are to come back: spread, so that they do not come all
+/// at the same moment.
+const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(socket: Socket, link: Link, hub: Arc<Hub>, drain: CancellationToken) {
+    let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
+    let connection = Connection {
+        hub,
+        link,
+        outbox,
+        memberships: BTreeMap::new(),
+        to_rooms: VecDeque::new(),
+        is_closing: false,
+    };
+    connection.run(socket, deliveries, drain).await;
+}
+
+/// A connection's place in a room.
+struct Membership {
+    member: MemberId,
+    commands: mpsc::Sender<Command>,
+}
+
+struct Connection {
+    hub: Arc<Hub>,
+    link: Link,
+    outbox: Outbox,
+    memberships: BTreeMap<Channel, Membership>,
+    /// Commands for rooms that are behind; nothing more is read until they are taken.
+    to_rooms: VecDeque<(mpsc::Sender<Command>, Command)>,
+    is_closing: bool,
+}
+
+impl Connection {
+    async fn run(
+        mut self,
+        mut socket: Socket,
+        mut deliveries: Deliveries,
+        drain: CancellationToken,
+    ) {
+        let mut is_draining = false;
+        let mut is_readable = true;
+        loop {
+            let wake = self.carry_out(&mut socket);
+            if self.is_closing {
+                break;
+            }
+            let may_read = self.to_rooms.is_empty() && !socket.is_behind();
+            let is_flushed = socket.is_flushed();
+            let input = tokio::select! {
+                () = self.outbox.overflow() => Input::TooSlow,
+                () = drain.cancelled(), if !is_draining => {
+                    is_draining = true;
+                    Input::Drain { retry_after_ms: random_in(COME_BACK_MS) }
+                }
+                event = socket.next(may_read) => match event {
+                    Event::Binary(frame) => Input::Frame(frame),
+                    Event::Text => Input::TextFrame,
+                    Event::Alive => Input::Alive,
+                    Event::Oversized => {
+                        is_readable = false;
+                        Input::OversizedFrame
+                    }
+                    Event::Flushed => continue,
+                    Event::Ended => return,
+                },
+                Some(delivery) = deliveries.next(), if is_flushed => {
+                    self.deliver(delivery);
+                    for _ in 1..TURN_MESSAGES_MAX {
+                        let Some(delivery) = deliveries.try_next() else { break };
+                        self.deliver(delivery);
+                    }
+                    continue;
+                }
+                () = hand_over(&mut self.to_rooms) => continue,
+                () = self.hub.clock.sleep_until(wake) => continue,
+            };
+            self.link.handle(input, self.hub.clock.now());
+        }
+        // The rooms need not wait for the peer to read its last messages.
+        drop(self);
+        let _peer_does_not_read =
+            tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket, is_readable)).await;
+    }
+
+    /// Does everything that the machine wants done now, and says when it wants to be asked again.
+    fn carry_out(&mut self, socket: &mut Socket) -> Option<Time> {
+        loop {
+            match self.link.poll(self.hub.clock.now()) {
+                Output::Frame(frame) => socket.send(frame),
+                Output::Ping => socket.ping(),
+                Output::Room { channel, request } => self.request(channel, request),
+                Output::Close { code, reason } => {
+                    socket.close(code, reason);
+                    self.is_closing = true;
+                    return None;
+                }
+                Output::Idle { wake } => return wake,
+                other => tracing::error!(?other, "a bug: the link wants what this relay cannot do"),
+            }
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery) {
+        let Delivery { channel, member, message } = delivery;
+        // What was on its way to an earlier membership is not meant for this one.
+        if self.memberships.get(&channel).is_none_or(|membership| membership.member != member) {
+            return;
+        }
+        let message = Arc::unwrap_or_clone(message);
+        if matches!(message, RoomMessage::End { .. }) {
+            self.memberships.remove(&channel);
+        }
+        self.link.handle(Input::Room { channel, message }, self.hub.clock.now());
+    }
+
+    fn request(&mut self, channel: Channel, request: RoomRequest) {
+        if let RoomRequest::Join { room, request } = request {
+            return self.join(channel, &room, request);
+        }
+        // Without a membership the room ended while this was on its way, and the peer knows.
+        let Some(Membership { member, commands }) = self.memberships.get(&channel) else { return };
+        let member = *member;
+        let input = match request {
+            RoomRequest::Edit { number, kind, update } => {
+                room::Input::Edit { member, number, kind, update }
+            }
+            RoomRequest::SetPresence(state) => room::Input::SetPresence { member, state },
+            RoomRequest::Awareness(entries) => room::Input::Awareness { member, entries },
+            RoomRequest::Query { state_vector } => room::Input::Query { member, state_vector },
+            RoomRequest::Leave => room::Input::Leave { member },
+            other => {
+                return tracing::error!(?other, "a bug: the link wants what this relay cannot do");
+            }
+        };
+        let commands = commands.clone();
+        if matches!(input, room::Input::Leave { .. }) {
+            self.memberships.remove(&channel);
+        }
+        self.send(commands, Command::Input(input));
+    }
+
+    fn join(&mut self, channel: Channel, room: &RoomName, request: Box<JoinRequest>) {
+        let (member, commands) = (self.hub.next_member(), self.hub.room(room));
+        let outbox = self.outbox.clone();
+        let command = Command::Join { member, request, outbox, channel };
+        self.memberships.insert(channel, Membership { member, commands: commands.clone() });
+        self.send(commands, command);
+    }
+
+    /// Sends a command to a room, or queues it: their order is that of the connection.
+    fn send(&mut self, commands: mpsc::Sender<Command>, command: Command) {
+        self.to_rooms.push_back((commands, command));
+        while let Some((commands, command)) = self.to_rooms.pop_front() {
+            match commands.try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(command)) => {
+                    return self.to_rooms.push_front((commands, command));
+                }
+                Err(TrySendError::Closed(command)) => refuse(command),
+            }
+        }
+    }
+}
+
+/// However a connection ends, its rooms get what it has sent, and then hear that it is gone.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        for (_, Membership { member, commands }) in std::mem::take(&mut self.memberships) {
+            self.send(commands, Command::Input(room::Input::Leave { member }));
+        }
+        let mut rest = std::mem::take(&mut self.to_rooms);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !rest.is_empty()
+        {
+            runtime.spawn(async move {
+                while !rest.is_empty() {
+                    hand_over(&mut rest).await;
+                }
+            });
+        }
+    }
+}
+
+/// Waits until the next room takes its command; for ever when there is none. Cancelling this
+/// loses nothing.
+async fn hand_over(to_rooms: &mut VecDeque<(mpsc::Sender<Command>, Command)>) {
+    let Some((commands, _)) = to_rooms.front() else { return std::future::pending().await };
+    let permit = commands.clone().reserve_owned().await;
+    if let Some((_, command)) = to_rooms.pop_front() {
+        match permit {
+            Ok(permit) => {
+                permit.send(command);
+            }
+            Err(_room_is_gone) => refuse(command),
+        }
+    }
+}
+
+/// Answers a command to a room that has just ended. Only a join needs one: members have heard it.
+fn refuse(command: Command) {
+    if let Command::Join { member, outbox, channel, .. } = command {
+        let text = "the room was just closed; try again";
+        let message = RoomMessage::End { error: Error::new(Code::RoomUnavailable, text) };
+        outbox.send(Delivery { channel, member, message: Arc::new(message) });
+    }
+}
+
+/// Writes what is left, and waits for the peer to take it: closing a socket with unread bytes in
+/// it would make the peer's system throw the last messages away.
+async fn linger(socket: &mut Socket, is_readable: bool) {
+    while !socket.is_flushed() {
+        if matches!(socket.next(false).await, Event::Ended) {
+            return;
+        }
+    }
+    if !is_readable {
+        return std::future::pending().await;
+    }
+    while !matches!(socket.next(true).await, Event::Ended | Event::Oversized) {}
+}
+
+/// A random number; the least one when the system gives none.
+fn random_in(range: std::ops::Range<u64>) -> u64 {
+    let random = getrandom::u64().unwrap_or(0);
+    range.start + random % (range.end - range.start)
+}

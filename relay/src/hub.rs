@@ -1,0 +1,121 @@
+//! The rooms that are in memory: each is one task, found by its name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use coweave_core::ids::{MemberId, RoomName};
+use coweave_core::limits::Limits;
+use coweave_core::room::Input;
+use dashmap::DashMap;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::log_writer::LogWriter;
+use crate::room_task::{self, Command};
+use crate::store::Store;
+
+/// Commands that wait for a room; a connection whose room is behind stops reading.
+const COMMANDS_MAX: usize = 128;
+
+/// All rooms, and what they share.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    rooms: DashMap<RoomName, Entry>,
+    next_incarnation: AtomicU64,
+    next_member: AtomicU64,
+    tasks: TaskTracker,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) writer: LogWriter,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+}
+
+/// A room in memory.
+#[derive(Debug)]
+struct Entry {
+    /// Tells a room from an earlier one of the same name.
+    incarnation: u64,
+    /// The room's task ends when its last sender is gone; this one is cloned under the lock of
+    /// the map only.
+    commands: mpsc::Sender<Command>,
+}
+
+impl Hub {
+    pub(crate) fn new(store: Arc<dyn Store>, limits: Limits) -> Self {
+        Self {
+            rooms: DashMap::new(),
+            next_incarnation: AtomicU64::new(0),
+            next_member: AtomicU64::new(1),
+            tasks: TaskTracker::new(),
+            writer: LogWriter::start(Arc::clone(&store)),
+            store,
+            limits,
+            clock: Clock::start(),
+        }
+    }
+
+    pub(crate) fn next_member(&self) -> MemberId {
+        MemberId(self.next_member.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The way to a room; its task is started when it is not in memory. Loading is its first work,
+    /// so however many ask at the same time, it is loaded once.
+    pub(crate) fn room(self: &Arc<Self>, name: &RoomName) -> mpsc::Sender<Command> {
+        // Most often it is there: look before taking the lock for writing.
+        if let Some(entry) = self.rooms.get(name).filter(|entry| !entry.commands.is_closed()) {
+            return entry.commands.clone();
+        }
+        let mut entry = self.rooms.entry(name.clone()).or_insert_with(|| self.start(name));
+        if entry.commands.is_closed() {
+            *entry = self.start(name);
+        }
+        entry.commands.clone()
+    }
+
+    fn start(self: &Arc<Self>, name: &RoomName) -> Entry {
+        let incarnation = self.next_incarnation.fetch_add(1, Ordering::Relaxed);
+        let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let task = room_task::run(Arc::clone(self), name.clone(), incarnation, receiver);
+        self.tasks.spawn(task);
+        Entry { incarnation, commands }
+    }
+
+    /// Takes a room out of the map if nobody else holds a way to it. Ways are given out under the
+    /// same lock, so nobody can get one in between: after `true`, no command comes any more.
+    pub(crate) fn retire(
+        &self,
+        name: &RoomName,
+        incarnation: u64,
+        commands: &mpsc::Receiver<Command>,
+    ) -> bool {
+        let removed = self.rooms.remove_if(name, |_, entry| {
+            entry.incarnation == incarnation
+                && entry.commands.strong_count() == 1
+                && commands.is_empty()
+        });
+        removed.is_some()
+    }
+
+    /// Takes a room out of the map whose task is over.
+    pub(crate) fn forget(&self, name: &RoomName, incarnation: u64) {
+        self.rooms.remove_if(name, |_, entry| entry.incarnation == incarnation);
+    }
+
+    /// Lets nobody enter any room that is in memory.
+    pub(crate) async fn drain(&self) {
+        let rooms: Vec<_> = self.rooms.iter().map(|entry| entry.commands.clone()).collect();
+        for room in rooms {
+            let _room_is_gone = room.send(Command::Input(Input::Drain)).await;
+        }
+    }
+
+    /// Ends all rooms after the commands that wait for them, and returns when everything is on
+    /// disk. To be called after the connections are gone.
+    pub(crate) async fn close(&self) {
+        self.rooms.clear();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.writer.flush().await;
+    }
+}

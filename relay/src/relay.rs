@@ -1,0 +1,152 @@
+//! A running relay, from listening to the last flush.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::config::Config;
+use crate::http::{self, Site};
+use crate::hub::Hub;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{OpenError, Store};
+
+/// Why a relay could not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Somebody else listens there.
+    #[error(
+        "the address {0} is in use by another process; stop that one first, or choose another --listen"
+    )]
+    AddressInUse(SocketAddr),
+    /// The system does not let the relay listen there.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+}
+
+/// How a shutdown ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// All connections are closed and everything is on disk.
+    Clean,
+    /// The time was up; what was acknowledged as durable is on disk.
+    TimedOut,
+}
+
+/// A running relay. When it is dropped without [`Relay::shutdown`], it stops without waiting.
+#[derive(Debug)]
+pub struct Relay {
+    local_addr: SocketAddr,
+    drain_limit: Duration,
+    hub: Arc<Hub>,
+    connections: TaskTracker,
+    drain: CancellationToken,
+    server: AbortOnDropHandle<()>,
+    _drain_when_dropped: DropGuard,
+}
+
+impl Relay {
+    /// Starts a relay with its embedded store.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        // The address comes first: a second start by mistake must not leave a folder behind.
+        let listener = bind(config.listen).await?;
+        let store = SqliteStore::open(&config.data_dir).await?;
+        Self::serve(listener, config, Arc::new(store))
+    }
+
+    /// Starts a relay on any store.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(config: Config, store: Arc<dyn Store>) -> Result<Self, StartError> {
+        Self::serve(bind(config.listen).await?, config, store)
+    }
+
+    fn serve(
+        listener: TcpListener,
+        config: Config,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, StartError> {
+        let address = config.listen;
+        let local_addr =
+            listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+        let listener = listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection keeps its delay");
+            }
+        });
+
+        let hub = Arc::new(Hub::new(store, config.limits));
+        let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
+        let router = http::router(Site {
+            hub: Arc::clone(&hub),
+            static_dir: config.static_dir.map(Into::into),
+            drain: drain.clone(),
+            connections: connections.clone(),
+        });
+        let stop_accepting = drain.clone().cancelled_owned();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(stop_accepting);
+        let server = tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the relay accepts no connections any more");
+            }
+        });
+        Ok(Self {
+            local_addr,
+            drain_limit: config.drain_limit,
+            hub,
+            connections,
+            _drain_when_dropped: drain.clone().drop_guard(),
+            drain,
+            server: AbortOnDropHandle::new(server),
+        })
+    }
+
+    /// Where it listens, with the real port.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops accepting, sends every client away with the time to come back, and brings everything
+    /// to disk, within the limit of the configuration.
+    pub async fn shutdown(self) -> Drained {
+        let drained = tokio::time::timeout(self.drain_limit, self.drain()).await;
+        if drained.is_ok() { Drained::Clean } else { Drained::TimedOut }
+    }
+
+    async fn drain(&self) {
+        self.drain.cancel();
+        self.hub.drain().await;
+        self.connections.close();
+        self.connections.wait().await;
+        self.hub.close().await;
+        self.hub.store.close().await;
+        // Requests that are still being answered are short; they end with the server.
+        self.server.abort();
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
+        _ => StartError::Listen { address, source },
+    })
+}

@@ -1,0 +1,279 @@
+//! One room on tokio: feeds the machine of the core, and carries out what it wants done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use coweave_core::error::{Code, Error};
+use coweave_core::ids::{Channel, Lineage, MemberId, RoomName, Sequence};
+use coweave_core::room::{Input, JoinRequest, Output, Room, RoomMessage};
+use coweave_core::time::Time;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::hub::Hub;
+use crate::log_writer::Receipt;
+use crate::outbox::{Delivery, Outbox};
+use crate::store::{LogLine, RoomId};
+
+/// Commands that are handled in one go, so that their acknowledgements become one.
+const COMMANDS_PER_TURN: usize = 64;
+/// When a room may go but somebody is just asking for it, look again after this time.
+const RETIRE_AGAIN: Duration = Duration::from_secs(1);
+
+/// What connections want of a room.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A connection enters.
+    Join {
+        member: MemberId,
+        request: Box<JoinRequest>,
+        /// Where to send what the room has to say, and under which channel.
+        outbox: Outbox,
+        channel: Channel,
+    },
+    /// Anything else.
+    Input(Input),
+}
+
+/// Whether a room goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Wait(Option<Time>),
+    Retire,
+}
+
+/// Loads a room and serves it until nobody needs it any more.
+pub(crate) async fn run(
+    hub: Arc<Hub>,
+    name: RoomName,
+    incarnation: u64,
+    commands: mpsc::Receiver<Command>,
+) {
+    let mut residence = Residence::new(hub, name, incarnation, commands);
+    match open(&residence.hub, &residence.name).await {
+        Err(error) => residence.farewell = error,
+        Ok((id, room)) => {
+            let (receipt_sender, receipts) = mpsc::unbounded_channel();
+            let compaction = None;
+            let mut task = RoomTask { residence, id, room, receipt_sender, receipts, compaction };
+            task.serve().await;
+            if let Some(compaction) = task.compaction.take() {
+                let _its_answer_is_for_nobody = compaction.await;
+            }
+        }
+    }
+}
+
+/// Loads a room. Errors are for the members; the log has the reason.
+async fn open(hub: &Hub, name: &RoomName) -> Result<(RoomId, Room), Error> {
+    let unavailable = || {
+        let text = "the relay cannot load this room at the moment";
+        Error::new(Code::RoomUnavailable, text)
+    };
+    let mut lineage = [0; 16];
+    if let Err(error) = getrandom::fill(&mut lineage) {
+        tracing::error!(%error, "the system gives no random numbers");
+        return Err(unavailable());
+    }
+    let opened = hub.store.open_or_create(name, Lineage(lineage)).await.map_err(|error| {
+        tracing::error!(room = %name, %error, "a room cannot be loaded");
+        unavailable()
+    })?;
+    let room = Room::open(opened.stored, hub.limits.clone(), hub.clock.now()).map_err(|error| {
+        tracing::error!(room = %name, %error, "a stored room cannot be read");
+        unavailable()
+    })?;
+    tracing::debug!(room = %name, "room loaded");
+    Ok((opened.id, room))
+}
+
+struct RoomTask {
+    residence: Residence,
+    id: RoomId,
+    room: Room,
+    receipt_sender: mpsc::UnboundedSender<Receipt>,
+    receipts: mpsc::UnboundedReceiver<Receipt>,
+    /// The machine wants one at a time.
+    compaction: Option<JoinHandle<Input>>,
+}
+
+impl RoomTask {
+    async fn serve(&mut self) {
+        let mut turn_commands = Vec::with_capacity(COMMANDS_PER_TURN);
+        loop {
+            let wake = match self.carry_out() {
+                Turn::Wait(wake) => wake,
+                Turn::Retire if self.residence.retire() => return,
+                Turn::Retire => Some(self.now() + RETIRE_AGAIN),
+            };
+            tokio::select! {
+                receipt = self.receipts.recv() => match receipt {
+                    Some(Receipt::Durable(through)) => self.handle(Input::Durable { through }),
+                    Some(Receipt::Failed(error)) => self.handle(Input::StoreFailed { error }),
+                    Some(Receipt::Refused) | None => return,
+                },
+                count = self.residence.commands.recv_many(&mut turn_commands, COMMANDS_PER_TURN) => {
+                    if count == 0 {
+                        return;
+                    }
+                    for command in turn_commands.drain(..) {
+                        self.command(command);
+                    }
+                }
+                input = compacted(&mut self.compaction) => {
+                    self.compaction = None;
+                    self.handle(input);
+                }
+                () = self.residence.hub.clock.sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        self.residence.hub.clock.now()
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.now();
+        self.room.handle(input, now);
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Join { member, request, outbox, channel } => {
+                // What the room has said so far is for the members that it had then.
+                self.carry_out();
+                self.residence.members.insert(member, Seat { outbox, channel });
+                self.handle(Input::Join { member, request });
+                self.carry_out();
+            }
+            Command::Input(Input::Leave { member }) => {
+                self.carry_out();
+                self.residence.members.remove(&member);
+                self.handle(Input::Leave { member });
+            }
+            Command::Input(input) => self.handle(input),
+        }
+    }
+
+    /// Does everything that the machine wants done now.
+    fn carry_out(&mut self) -> Turn {
+        loop {
+            let now = self.now();
+            match self.room.poll(now) {
+                Output::Send { to, message } => self.residence.send(to, message),
+                Output::Broadcast { except, message } => {
+                    self.residence.broadcast(except, &Arc::new(message));
+                }
+                Output::Append { sequence, update } => {
+                    let line = LogLine { room: self.id, sequence, update };
+                    self.residence.hub.writer.append(line, &self.receipt_sender);
+                }
+                Output::Compact { through, snapshot } => self.compact(through, snapshot),
+                Output::Unload => return Turn::Retire,
+                Output::Idle { wake } => return Turn::Wait(wake),
+                other => tracing::error!(?other, "a bug: the room wants what this relay cannot do"),
+            }
+        }
+    }
+
+    fn compact(&mut self, through: Sequence, snapshot: Bytes) {
+        let hub = Arc::clone(&self.residence.hub);
+        let (id, name) = (self.id, self.residence.name.clone());
+        self.compaction = Some(tokio::spawn(async move {
+            match hub.store.replace_snapshot(id, through, snapshot.clone()).await {
+                Ok(()) => Input::Compacted { through, snapshot },
+                Err(error) => {
+                    tracing::warn!(room = %name, %error, "a snapshot was not stored; the log stays");
+                    Input::CompactFailed
+                }
+            }
+        }));
+    }
+}
+
+async fn compacted(compaction: &mut Option<JoinHandle<Input>>) -> Input {
+    match compaction {
+        Some(task) => task.await.unwrap_or(Input::CompactFailed),
+        None => std::future::pending().await,
+    }
+}
+
+/// The room's place in the hub, its members and who wants to become one. When it is dropped,
+/// however that comes (a panic included), the room can be loaded anew and all of them know.
+struct Residence {
+    hub: Arc<Hub>,
+    name: RoomName,
+    incarnation: u64,
+    commands: mpsc::Receiver<Command>,
+    members: HashMap<MemberId, Seat>,
+    /// What those hear that are still here at the end.
+    farewell: Error,
+}
+
+struct Seat {
+    outbox: Outbox,
+    channel: Channel,
+}
+
+impl Seat {
+    fn send(&self, member: MemberId, message: Arc<RoomMessage>) {
+        self.outbox.send(Delivery { channel: self.channel, member, message });
+    }
+}
+
+impl Residence {
+    fn new(
+        hub: Arc<Hub>,
+        name: RoomName,
+        incarnation: u64,
+        commands: mpsc::Receiver<Command>,
+    ) -> Self {
+        let text = "the room had to be closed; it is loaded anew when you come back";
+        let farewell = Error::new(Code::RelayInternal, text);
+        Self { hub, name, incarnation, commands, members: HashMap::new(), farewell }
+    }
+
+    fn send(&mut self, to: MemberId, message: RoomMessage) {
+        let is_over = matches!(message, RoomMessage::End { .. });
+        if let Some(seat) = self.members.get(&to) {
+            seat.send(to, Arc::new(message));
+        }
+        if is_over {
+            self.members.remove(&to);
+        }
+    }
+
+    fn broadcast(&self, except: Option<MemberId>, message: &Arc<RoomMessage>) {
+        for (member, seat) in self.members.iter().filter(|(member, _)| Some(**member) != except) {
+            seat.send(*member, Arc::clone(message));
+        }
+    }
+
+    fn retire(&self) -> bool {
+        let is_gone = self.hub.retire(&self.name, self.incarnation, &self.commands);
+        if is_gone {
+            tracing::debug!(room = %self.name, "room unloaded");
+        }
+        is_gone
+    }
+}
+
+impl Drop for Residence {
+    fn drop(&mut self) {
+        // Whoever asks for the room after this starts it anew.
+        self.hub.forget(&self.name, self.incarnation);
+        self.commands.close();
+        while let Ok(command) = self.commands.try_recv() {
+            if let Command::Join { member, outbox, channel, .. } = command {
+                self.members.insert(member, Seat { outbox, channel });
+            }
+        }
+        if !self.members.is_empty() {
+            tracing::warn!(room = %self.name, error = %self.farewell, "a room ended with members in it");
+            self.broadcast(None, &Arc::new(RoomMessage::End { error: self.farewell.clone() }));
+        }
+    }
+}

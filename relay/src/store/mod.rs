@@ -1,0 +1,128 @@
+//! Where rooms are kept: a trait about opaque bytes, sequences and watermarks, and its
+//! implementations. `contract` holds what each of them has to fulfil.
+
+#[cfg(test)]
+mod contract;
+pub mod memory;
+pub mod sqlite;
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use coweave_core::ids::{Lineage, RoomName, Sequence};
+use coweave_core::room::StoredRoom;
+use futures_util::future::BoxFuture;
+use thiserror::Error;
+
+/// A room as its store numbers it; has no meaning for another store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RoomId(pub i64);
+
+/// A room that was loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedRoom {
+    /// Its number, for writing.
+    pub id: RoomId,
+    /// All that is known of it.
+    pub stored: StoredRoom,
+}
+
+/// One line for the log of a room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// The room.
+    pub room: RoomId,
+    /// The place in its log.
+    pub sequence: Sequence,
+    /// The update.
+    pub update: Bytes,
+}
+
+/// A store of rooms. One relay owns it; calls for different rooms may overlap.
+pub trait Store: std::fmt::Debug + Send + Sync + 'static {
+    /// Loads a room. A room that does not exist is created with this lineage and is on disk
+    /// before the answer, because the lineage is told to clients and must never change.
+    fn open_or_create<'a>(
+        &'a self,
+        name: &'a RoomName,
+        lineage: Lineage,
+    ) -> BoxFuture<'a, Result<OpenedRoom, StoreError>>;
+
+    /// Appends lines, all of them or none, and returns after they are flushed to disk. The lines
+    /// of a room come in order and without a gap. A line that is there already with the same
+    /// bytes is skipped, so that a batch whose outcome is not known can be handed in again.
+    fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Replaces the snapshot of a room and drops its log up to `through`, both or neither, and
+    /// returns after the flush.
+    fn replace_snapshot(
+        &self,
+        room: RoomId,
+        through: Sequence,
+        snapshot: Bytes,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Ends all work in an orderly way; later calls fail.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Why a store could not be opened: each a sentence for the person who starts the relay.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The folder cannot be made, or nothing can be written in it.
+    #[error("the data folder {} cannot be used: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Another process has the store.
+    #[error("the store {} is in use by another process; stop that one first, or choose another --data-dir", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds something else.
+    #[error("the file {} is no Coweave store ({detail}); it was left as it is", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        detail: &'static str,
+    },
+    /// A newer relay wrote the file.
+    #[error("the store {} has schema version {found}, but this relay knows only versions up to {known}; use a newer relay", path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version this code reads.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("the store {} cannot be opened: {detail}", path.display())]
+    Failed {
+        /// The file.
+        path: PathBuf,
+        /// What the database says.
+        detail: String,
+    },
+}
+
+/// Why a call to a store failed. Nothing was changed then.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The lines are not the next ones of their room, or the snapshot does not fit its log.
+    #[error("refused, because the order of a room would break: {0}")]
+    OutOfOrder(String),
+    /// What is stored of a room contradicts itself.
+    #[error("the stored room is damaged: {0}")]
+    Damaged(String),
+    /// The database or the disk below it fails; trying again may help.
+    #[error("the store fails: {0}")]
+    Failed(String),
+}

@@ -1,0 +1,192 @@
+//! Bytes from a peer that nobody should send: a typed answer, nobody else is harmed, nothing of it
+//! is stored.
+
+use coweave_core::error::Code;
+use coweave_core::ids::{Channel, EditNumber};
+use coweave_core::limits::Limits;
+use coweave_core::wire::v1::{EditKind, Message, read_frame};
+use coweave_core::wire::y_websocket;
+use tokio_tungstenite::tungstenite::Message as Frame;
+
+use crate::setup::{Heard, Socket, TestRelay};
+use crate::v1_client::V1Client;
+use crate::y_websocket_client::YClient;
+
+/// Updates that kill or mislead a document that integrates them unseen.
+const UPDATES: &[&str] = &[
+    "",
+    "00",
+    "0100010900",
+    "010103f3064403050af09f9982c3a9e697a57801fde7bd85b6a1dad8c80103d80680808080088e02061902",
+    "010201ffffffffffffff0f0201056172726179000561727261790a0900",
+    "2894",
+    "80808008",
+    "ffffffffffffffffff01",
+    "0101630000fffffffff00f00",
+    "000101010080808080 10",
+];
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits: Vec<_> = hex.chars().filter(|c| !c.is_whitespace()).collect();
+    digits
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap())
+        .collect()
+}
+
+/// A room with a member and a text, which both have to be the same afterwards.
+struct Witness {
+    relay: TestRelay,
+    member: V1Client,
+}
+
+impl Witness {
+    async fn start(limits: Limits) -> Self {
+        let relay = TestRelay::start_with(limits).await;
+        let mut member = V1Client::join(relay.address(), 1, "notes").await;
+        let number = member.write("unharmed").await;
+        member.wait_for_durable(number).await;
+        Self { relay, member }
+    }
+
+    async fn assert_unharmed(mut self) {
+        let number = self.member.write("!").await;
+        self.member.wait_for_durable(number).await;
+        drop(self.member);
+        let relay = self.relay.restart().await;
+        let fresh = V1Client::join(relay.address(), 3, "notes").await;
+        assert_eq!(fresh.text(), "unharmed!");
+        assert_eq!(fresh.replica.known().len(), 1);
+    }
+}
+
+/// What ends a `coweave.v1` connection: the code of the error message, then the close code.
+async fn end_of(client: &mut V1Client) -> (Code, u16) {
+    let code = client.wait_for_error().await.code;
+    match client.socket.next().await {
+        Heard::Close { code: close, reason } => {
+            assert_eq!(reason, code.as_str());
+            (code, close)
+        }
+        other => panic!("instead of a close frame there was {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn malformed_frames_end_the_connection_with_a_reason() {
+    let witness = Witness::start(Limits::default()).await;
+    for frame in [&[][..], &[0xff; 40], &[7, 1, 200], &[1, 0, 1, 1], &[0x80, 0]] {
+        let mut client = V1Client::connect(witness.relay.address(), 2).await;
+        client.socket.send(frame.to_vec()).await;
+        assert_eq!(end_of(&mut client).await, (Code::FrameMalformed, 4400), "{frame:?}");
+    }
+    witness.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_message_of_an_unknown_type_is_skipped() {
+    let witness = Witness::start(Limits::default()).await;
+    let mut client = V1Client::connect(witness.relay.address(), 2).await;
+    client.socket.send(vec![99, 1, 3, 1, 2, 3]).await;
+    client.send(Channel::CONNECTION, &Message::Ping(5)).await;
+    assert_eq!(client.next().await, (Channel::CONNECTION, Message::Pong(5)));
+    witness.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn text_frames_and_messages_before_hello_are_refused() {
+    let witness = Witness::start(Limits::default()).await;
+    let mut client = V1Client::connect(witness.relay.address(), 2).await;
+    client.socket.try_send(Frame::text("hello")).await;
+    assert_eq!(end_of(&mut client).await.0, Code::FrameUnexpected);
+    let mut client = V1Client::open(witness.relay.address(), 2).await;
+    client.ask_to_enter(Channel(1), "notes", None).await;
+    assert_eq!(end_of(&mut client).await.0, Code::FrameUnexpected);
+    witness.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn an_oversized_frame_is_told_before_the_connection_ends() {
+    let limits = Limits { frame_bytes_max: 100_000, update_bytes_max: 99_000, ..Limits::default() };
+    let witness = Witness::start(limits).await;
+    let mut client = V1Client::connect(witness.relay.address(), 2).await;
+    client.socket.try_send(Frame::binary(vec![0; 100_001])).await;
+    assert_eq!(end_of(&mut client).await, (Code::FrameTooLarge, 1009));
+    let mut outside = Socket::open(witness.relay.address(), "notes", None).await.unwrap();
+    outside.try_send(Frame::binary(vec![0; 100_001])).await;
+    let denied = outside.next().await;
+    assert!(matches!(&denied, Heard::Binary(frame) if frame.starts_with(&[2, 0])), "{denied:?}");
+    assert!(matches!(outside.next().await, Heard::Close { code: 1009, .. }));
+    witness.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn hostile_updates_are_refused_by_number() {
+    let witness = Witness::start(Limits::default()).await;
+    for hex in UPDATES {
+        for kind in [EditKind::Live, EditKind::Difference] {
+            let mut client = V1Client::join(witness.relay.address(), 2, "notes").await;
+            let edit = Message::Edit { number: EditNumber(1), kind, update: bytes_of(hex).into() };
+            client.send(Channel(1), &edit).await;
+            let error = client.wait_for_error().await;
+            assert!(error.code.as_str().starts_with("update."), "{hex} as {kind:?}: {error}");
+        }
+    }
+    witness.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn hostile_updates_of_outside_clients_harm_nobody() {
+    let witness = Witness::start(Limits::default()).await;
+    let mut outside = YClient::join(witness.relay.address(), 2, "notes").await;
+    for hex in UPDATES {
+        for frame in [
+            y_websocket::Message::Update(bytes_of(hex).into()),
+            y_websocket::Message::SyncStep2(bytes_of(hex).into()),
+        ] {
+            let mut socket = Socket::open(witness.relay.address(), "notes", None).await.unwrap();
+            socket.send(vec![0, 0, 1, 0]).await;
+            socket.send(frame.to_frame()).await;
+            socket.try_send(Frame::binary(vec![1, 4, 0xff, 0xff, 0xff, 0x0f])).await;
+            socket.try_send(Frame::binary(vec![0xff; 20])).await;
+            while matches!(socket.next().await, Heard::Binary(_)) {}
+        }
+    }
+    outside.wait_for_text("unharmed").await;
+    drop(outside);
+    witness.assert_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_stops_reading_is_dropped_and_nobody_waits_for_it() {
+    let limits = Limits { send_queue_bytes_max: 64 << 10, ..Limits::default() };
+    let relay = TestRelay::start_with(limits).await;
+    let mut slow = V1Client::join(relay.address(), 1, "notes").await;
+    let mut ann = V1Client::join(relay.address(), 2, "notes").await;
+    let mut ben = V1Client::join(relay.address(), 3, "notes").await;
+    // More than the buffers of both systems hold.
+    let page = "x".repeat(60_000);
+    for _ in 0..200 {
+        let number = ann.write(&page).await;
+        ann.wait_for_durable(number).await;
+        ben.wait(|_, message| matches!(message, Message::Update { .. }).then_some(())).await;
+    }
+    let end = loop {
+        match slow.socket.next().await {
+            Heard::Binary(frame) => {
+                let errors = read_frame(&frame).unwrap().into_iter().filter_map(|(_, m)| match m {
+                    Message::Error(error) => Some(error.code),
+                    _ => None,
+                });
+                if let Some(code) = errors.last() {
+                    break Some(code);
+                }
+            }
+            Heard::Close { .. } | Heard::Lost => break None,
+        }
+    };
+    // The last words get through only if the reader wakes up in time.
+    assert!(matches!(end, None | Some(Code::ConnectionTooSlow)), "{end:?}");
+    let again = V1Client::join(relay.address(), 4, "notes").await;
+    assert_eq!(again.text().len(), 200 * page.len());
+}

@@ -1,0 +1,466 @@
+//! The simulated people: one with our client and a device that can crash, one with an outside client.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use bytes::Bytes;
+use coweave_core::client::{
+    self, Client, Event, Meta, Output, Record, Room, RoomKey, RoomState, Settings, Storage,
+    StoredCopy, Tier, Write,
+};
+use coweave_core::doc::known::Known;
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::{Code, Error};
+use coweave_core::ids::{ClientId, RoomName, SessionKey};
+use coweave_core::limits::Limits;
+use coweave_core::random::Random;
+use coweave_core::time::Time;
+use coweave_core::wire::y_websocket::Message;
+
+use super::network::{Arrival, Network, Socket, Way};
+use super::relay::is_repeatable;
+
+pub const TEXT: &str = "body";
+
+/// What the device keeps of a room.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    meta: Option<Meta>,
+    snapshot: Option<Bytes>,
+    /// By the order of writing; the session that wrote a record knows it under its own index.
+    records: Vec<KeptRecord>,
+}
+
+#[derive(Clone, Debug)]
+struct KeptRecord {
+    session: u64,
+    record: Record,
+}
+
+/// A person with our client.
+#[derive(Debug)]
+pub struct Actor {
+    pub name: usize,
+    limits: Limits,
+    rooms: Vec<RoomName>,
+    device: BTreeMap<RoomName, Kept>,
+    /// Writes under way: when they are done, of which room.
+    writes: VecDeque<(Time, RoomKey, RoomName, u64, Vec<Write>)>,
+    session: u64,
+    pub process: Option<Process>,
+    /// What the person was told is safe: the clocks of all own edits, by tier.
+    pub told_durable: BTreeMap<RoomName, Known>,
+    told_device: BTreeMap<RoomName, Known>,
+    /// Rooms where the device's store failed: what was told is not held against the device.
+    lost_storage: Vec<RoomName>,
+    letters: u64,
+}
+
+/// The running page.
+#[derive(Debug)]
+pub struct Process {
+    client: Client,
+    pub keys: BTreeMap<RoomName, RoomKey>,
+    pub socket: Option<Socket>,
+    wake: Option<Time>,
+    /// For every edit number of a room, the own clock it reaches to.
+    clocks: BTreeMap<RoomKey, Vec<u64>>,
+}
+
+impl Actor {
+    pub fn new(name: usize, rooms: Vec<RoomName>, limits: Limits) -> Self {
+        Self {
+            name,
+            limits,
+            rooms,
+            device: BTreeMap::new(),
+            writes: VecDeque::new(),
+            session: 0,
+            process: None,
+            told_durable: BTreeMap::new(),
+            told_device: BTreeMap::new(),
+            lost_storage: Vec::new(),
+            letters: 0,
+        }
+    }
+
+    /// Opens the page.
+    pub fn start(&mut self, random: &mut Random, now: Time) {
+        self.session += 1;
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&random.next_u64().to_le_bytes());
+        let settings = Settings {
+            session: SessionKey(key),
+            agent: "simulation".to_owned(),
+            limits: self.limits.clone(),
+            has_device_store: true,
+        };
+        let mut client = Client::new(settings, random.next_u64(), now);
+        let mut keys = BTreeMap::new();
+        for name in self.rooms.clone() {
+            let key = client.next_key();
+            let id = u32::try_from(random.below(1 << 32)).expect("below 2^32");
+            let (name, client_id) = (name, ClientId::from_u32(id));
+            keys.insert(name.clone(), key);
+            client.handle(client::Input::Open { key, name, client: client_id }, now);
+        }
+        let clocks = keys.values().map(|key| (*key, Vec::new())).collect();
+        self.process = Some(Process { client, keys, socket: None, wake: Some(now), clocks });
+    }
+
+    /// The page is gone, and with it what the device had not finished writing; of the write under
+    /// way all or nothing.
+    pub fn crash(&mut self, network: &mut Network, random: &mut Random, now: Time) {
+        if let Some(process) = self.process.take()
+            && let Some(socket) = process.socket
+        {
+            network.cut(socket, now);
+        }
+        let writes = std::mem::take(&mut self.writes);
+        if random.chance(50)
+            && let Some((_, _, name, _, first)) = writes.into_iter().next()
+        {
+            self.write(&name, first);
+        }
+    }
+
+    fn write(&mut self, name: &RoomName, writes: Vec<Write>) {
+        let session = self.session;
+        let kept = self.device.entry(name.clone()).or_default();
+        for write in writes {
+            match write {
+                Write::Append(record) => kept.records.push(KeptRecord { session, record }),
+                Write::Settle { indexes } => {
+                    for kept in kept.records.iter_mut().filter(|kept| kept.session == session) {
+                        kept.record.is_pending &= !indexes.contains(&kept.record.index);
+                    }
+                }
+                Write::SetMeta(meta) => kept.meta = Some(meta),
+                Write::Fold { through, snapshot } => {
+                    kept.records.retain(|kept| {
+                        kept.session != session
+                            || kept.record.index > through
+                            || kept.record.is_pending
+                    });
+                    kept.snapshot = Some(snapshot);
+                }
+                other => panic!("unknown write {other:?}"),
+            }
+        }
+    }
+
+    fn load(&mut self, name: &RoomName) -> StoredCopy {
+        let session = self.session;
+        let kept = self.device.entry(name.clone()).or_default();
+        for (index, kept) in kept.records.iter_mut().enumerate() {
+            kept.session = session;
+            kept.record.index = index as u64 + 1;
+        }
+        StoredCopy {
+            meta: kept.meta,
+            snapshot: kept.snapshot.clone(),
+            records: kept.records.iter().map(|kept| kept.record.clone()).collect(),
+        }
+    }
+
+    /// Types or deletes something somewhere.
+    pub fn edit(&mut self, random: &mut Random) {
+        let Some(process) = &mut self.process else { return };
+        let name = &self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()];
+        let Some(room) = process.client.room_mut(process.keys[name]) else { return };
+        if !room.is_loaded() {
+            return;
+        }
+        let replica = room.replica_mut();
+        let length = u64::from(replica.text_length(TEXT));
+        if length > 0 && random.chance(25) {
+            let at = random.below(length);
+            let count = (1 + random.below(3)).min(length - at);
+            let (at, count) = (u32::try_from(at).unwrap(), u32::try_from(count).unwrap());
+            replica.text_delete(TEXT, at, count).expect("inside the text");
+        } else {
+            self.letters += 1;
+            let words = format!("{}{} ", ["a", "b", "c", "d", "e"][self.name], self.letters);
+            let at = u32::try_from(random.below(length + 1)).unwrap();
+            replica.text_insert(TEXT, at, &words).expect("inside the text");
+        }
+        process.wake = Some(Time::ZERO);
+    }
+
+    pub fn show(&mut self, random: &mut Random, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        let name = &self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()];
+        let state = random.chance(80).then(|| format!("{{\"at\":{}}}", random.below(100)));
+        let key = process.keys[name];
+        process.client.handle(client::Input::SetPresence { key, state }, now);
+        process.wake = Some(Time::ZERO);
+    }
+
+    pub fn probe(&mut self, now: Time) {
+        if let Some(process) = &mut self.process {
+            process.client.handle(client::Input::Probe, now);
+            process.wake = Some(Time::ZERO);
+        }
+    }
+
+    /// The device's store fails for one room.
+    pub fn lose_storage(&mut self, random: &mut Random, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        let name = self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()].clone();
+        let key = process.keys[&name];
+        let error = Error::new(Code::DeviceUnavailable, "the quota is used up");
+        process.client.handle(client::Input::WriteFailed { key, error }, now);
+        process.wake = Some(Time::ZERO);
+        self.writes.retain(|(_, _, room, _, _)| *room != name);
+        self.lost_storage.push(name);
+    }
+
+    pub fn receive(&mut self, arrival: Arrival, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        let input = match arrival {
+            Arrival::Opened => client::Input::SocketOpened { token: String::new() },
+            Arrival::Frame(frame) => client::Input::SocketFrame(frame),
+            Arrival::Closed => {
+                process.socket = None;
+                client::Input::SocketClosed { error: None }
+            }
+        };
+        process.client.handle(input, now);
+        process.wake = Some(Time::ZERO);
+    }
+
+    pub fn run(&mut self, network: &mut Network, random: &mut Random, repeats: bool, now: Time) {
+        while self.writes.front().is_some_and(|(at, ..)| *at <= now) {
+            let Some((_, key, name, ticket, writes)) = self.writes.pop_front() else { break };
+            self.write(&name, writes);
+            if let Some(process) = &mut self.process {
+                process.client.handle(client::Input::Written { key, ticket }, now);
+                process.wake = Some(Time::ZERO);
+            }
+        }
+        loop {
+            let Some(process) = &mut self.process else { return };
+            if process.wake.is_none_or(|at| at > now) {
+                return;
+            }
+            process.client.handle(client::Input::Tick, now);
+            loop {
+                let Some(process) = &mut self.process else { return };
+                match process.client.poll(now) {
+                    Output::Idle { wake } => {
+                        process.wake = wake;
+                        break;
+                    }
+                    output => self.perform(output, network, random, repeats, now),
+                }
+            }
+            self.note_what_was_told();
+        }
+    }
+
+    fn perform(
+        &mut self,
+        output: Output,
+        network: &mut Network,
+        random: &mut Random,
+        repeats: bool,
+        now: Time,
+    ) {
+        let Some(process) = &mut self.process else { return };
+        match output {
+            Output::Connect => process.socket = Some(network.open(random, now)),
+            Output::Frame(frame) => {
+                let socket = process.socket.expect("a frame without a socket");
+                if repeats && is_repeatable(&frame) && random.chance(30) {
+                    let again = Arrival::Frame(frame.clone());
+                    network.send(socket, Way::ToRelay, again, random, now);
+                }
+                network.send(socket, Way::ToRelay, Arrival::Frame(frame), random, now);
+            }
+            Output::Disconnect => {
+                if let Some(socket) = process.socket.take() {
+                    network.send(socket, Way::ToRelay, Arrival::Closed, random, now);
+                }
+            }
+            Output::Load { key, name } => {
+                let copy = Ok(self.load(&name));
+                let Some(process) = &mut self.process else { return };
+                process.client.handle(client::Input::Loaded { key, copy }, now);
+                self.check_device(&name, key);
+            }
+            Output::Write { key, name, ticket, writes } => {
+                let last = self.writes.back().map_or(now, |(at, ..)| *at);
+                let at = last.max(now) + Duration::from_millis(random.below(20));
+                self.writes.push_back((at, key, name, ticket, writes));
+            }
+            Output::Event { event: Event::Refused { error, .. }, .. } => {
+                assert!(error.code.is_retryable(), "an honest edit was refused: {error}");
+            }
+            Output::Event { .. } => {}
+            other => panic!("unknown output {other:?}"),
+        }
+    }
+
+    /// Everything that was shown as saved on this device has to be there again.
+    fn check_device(&mut self, name: &RoomName, key: RoomKey) {
+        if self.lost_storage.contains(name) {
+            return;
+        }
+        let room = self.process.as_ref().and_then(|p| p.client.room(key)).expect("just opened");
+        assert_eq!(room.storage(), &Storage::Device, "the device's copy was not taken");
+        let told = self.told_device.entry(name.clone()).or_default();
+        let has = room.replica().known();
+        assert!(has.covers(told), "person {}: {told:?} was on the device, {has:?} is", self.name);
+    }
+
+    fn note_what_was_told(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        for (name, key) in &process.keys {
+            let Some(room) = process.client.room(*key) else { continue };
+            let clocks = process.clocks.entry(*key).or_default();
+            let own = room.replica().known().next(room.replica().client());
+            while (clocks.len() as u64) < room.last_number().0 {
+                clocks.push(own);
+            }
+            let durable = usize::try_from(room.durable().0).unwrap();
+            if let Some(clock) = durable.checked_sub(1).and_then(|at| clocks.get(at)) {
+                let told = self.told_durable.entry(name.clone()).or_default();
+                told.reach(room.replica().client(), *clock);
+            }
+            if room.saved().tier == Tier::Device {
+                let told = self.told_device.entry(name.clone()).or_default();
+                told.reach(room.replica().client(), own);
+            }
+            if let RoomState::Stopped { error } = room.state() {
+                panic!("person {}: the room stopped: {error}", self.name);
+            }
+        }
+    }
+
+    pub fn room(&self, name: &RoomName) -> Option<&Room> {
+        let process = self.process.as_ref()?;
+        process.client.room(*process.keys.get(name)?)
+    }
+
+    pub fn text(&mut self, name: &RoomName) -> String {
+        let process = self.process.as_mut().expect("the page is open");
+        let room = process.client.room_mut(process.keys[name]).expect("the room is open");
+        room.replica_mut().text_string(TEXT)
+    }
+
+    /// True when all is in step and on the relay's disk.
+    pub fn is_settled(&self) -> bool {
+        let Some(process) = &self.process else { return false };
+        self.writes.is_empty()
+            && process.keys.values().all(|key| {
+                process.client.room(*key).is_some_and(|room| {
+                    room.state() == &RoomState::Live
+                        && room.saved().tier == Tier::Durable
+                        && room.saved().pending == 0
+                })
+            })
+    }
+
+    pub fn next_at(&self) -> Option<Time> {
+        let write = self.writes.front().map(|(at, ..)| *at);
+        let wake = self.process.as_ref().and_then(|process| process.wake);
+        coweave_core::time::earliest(write, wake)
+    }
+}
+
+/// A person with a y-websocket client: no device, no acknowledgements, state vectors on connecting.
+#[derive(Debug)]
+pub struct Outsider {
+    pub room: RoomName,
+    limits: Limits,
+    pub replica: Replica,
+    pub socket: Option<Socket>,
+    is_open: bool,
+    retry_at: Time,
+    letters: u64,
+    pub is_synced: bool,
+}
+
+impl Outsider {
+    pub fn new(room: RoomName, limits: Limits, random: &mut Random) -> Self {
+        let id = u32::try_from(random.below(1 << 32)).expect("below 2^32");
+        Self {
+            room,
+            limits,
+            replica: Replica::new(ClientId::from_u32(id)),
+            socket: None,
+            is_open: false,
+            retry_at: Time::ZERO,
+            letters: 0,
+            is_synced: false,
+        }
+    }
+
+    pub fn edit(&mut self, random: &mut Random) {
+        let length = u64::from(self.replica.text_length(TEXT));
+        let at = u32::try_from(random.below(length + 1)).unwrap();
+        self.letters += 1;
+        self.replica.text_insert(TEXT, at, &format!("y{} ", self.letters)).expect("inside");
+    }
+
+    pub fn receive(&mut self, arrival: Arrival, network: &mut Network, random: &mut Random, now: Time) {
+        match arrival {
+            Arrival::Opened => {
+                self.is_open = true;
+                let vector = self.replica.known().encode().into();
+                self.send(&Message::SyncStep1(vector), network, random, now);
+            }
+            Arrival::Closed => self.lose(now),
+            Arrival::Frame(frame) => {
+                let message = coweave_core::wire::y_websocket::read_frame(&frame);
+                match message.expect("the relay's frames can be read") {
+                    Some(Message::SyncStep1(vector)) => {
+                        let known = Known::decode(&vector, 1_000).expect("a state vector");
+                        let update = self.replica.difference(&known).into();
+                        self.send(&Message::SyncStep2(update), network, random, now);
+                    }
+                    Some(Message::SyncStep2(update)) => {
+                        self.replica.apply(&update, &self.limits).expect("an honest update");
+                        self.is_synced = true;
+                    }
+                    Some(Message::Update(update)) => {
+                        self.replica.apply(&update, &self.limits).expect("an honest update");
+                    }
+                    Some(Message::Denied(text)) => panic!("an outside client was denied: {text}"),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn send(&self, message: &Message, network: &mut Network, random: &mut Random, now: Time) {
+        if let Some(socket) = self.socket {
+            let arrival = Arrival::Frame(message.to_frame().into());
+            network.send(socket, Way::ToRelay, arrival, random, now);
+        }
+    }
+
+    /// Reconnects when it has to, and sends what was typed.
+    pub fn run(&mut self, network: &mut Network, random: &mut Random, now: Time) {
+        if self.socket.is_none() && now >= self.retry_at {
+            self.socket = Some(network.open(random, now));
+        }
+        if let Some(update) = self.replica.take_edits()
+            && self.is_open
+        {
+            self.send(&Message::Update(update), network, random, now);
+        }
+    }
+
+    /// The client's own watchdog, or the network's word.
+    pub fn lose(&mut self, now: Time) {
+        self.socket = None;
+        self.is_open = false;
+        self.is_synced = false;
+        self.retry_at = now + Duration::from_millis(500);
+    }
+
+    pub fn text(&mut self) -> String {
+        self.replica.text_string(TEXT)
+    }
+}

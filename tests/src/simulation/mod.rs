@@ -1,0 +1,39 @@
+//! The whole product in one thread and one seed: client machines, links, rooms, disks and a network
+//! that delays, repeats, swallows and cuts, with crashes of everything between any two steps.
+
+mod actor;
+mod network;
+mod relay;
+mod world;
+
+pub use world::{Report, World};
+
+/// How a run is made; all of it is drawn from the seed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    pub clients: usize,
+    pub outside_clients: usize,
+    pub rooms: usize,
+    pub steps: usize,
+    /// Percent of steps.
+    pub fault_percent: u64,
+    pub tail_bytes_max: usize,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn from_seed(seed: u64) -> Self {
+        let mut random = coweave_core::random::Random::from_seed(seed);
+        let mut between = |low: u64, high: u64| low + random.below(high - low + 1);
+        Self {
+            seed,
+            clients: usize::try_from(between(2, 4)).unwrap(),
+            outside_clients: usize::try_from(between(0, 1)).unwrap(),
+            rooms: usize::try_from(between(1, 2)).unwrap(),
+            steps: usize::try_from(between(60, 240)).unwrap(),
+            fault_percent: between(0, 25),
+            tail_bytes_max: usize::try_from(between(200, 4_000)).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! The world: draws what happens from the seed, then lets everything heal and looks at the result.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use coweave_core::doc::replica::Replica;
+use coweave_core::ids::{ClientId, RoomName};
+use coweave_core::limits::Limits;
+use coweave_core::link;
+use coweave_core::random::Random;
+use coweave_core::time::Time;
+
+use super::Plan;
+use super::actor::{Actor, Outsider, TEXT};
+use super::network::{Arrival, Network, Socket, Way};
+use super::relay::{Disk, Relay};
+
+/// What a run did, to see that the seeds reach everything.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub edits: u64,
+    pub relay_crashes: u64,
+    pub client_crashes: u64,
+    pub cuts: u64,
+    pub swallowed: u64,
+    pub disk_failures: u64,
+    pub storage_losses: u64,
+    pub letters: usize,
+}
+
+/// One simulated world.
+#[derive(Debug)]
+pub struct World {
+    plan: Plan,
+    random: Random,
+    now: Time,
+    network: Network,
+    disk: Disk,
+    relay: Option<Relay>,
+    relay_back_at: Time,
+    actors: Vec<Actor>,
+    outsiders: Vec<Outsider>,
+    limits: Limits,
+    report: Report,
+}
+
+impl World {
+    pub fn new(plan: Plan) -> Self {
+        let mut random = Random::from_seed(plan.seed ^ 0x5eed);
+        let limits = Limits {
+            tail_bytes_max: plan.tail_bytes_max,
+            room_linger: Duration::from_secs(2),
+            sync_chunk_bytes: 200,
+            ..Limits::default()
+        };
+        let rooms: Vec<_> = (0..plan.rooms)
+            .map(|room| RoomName::parse(&format!("room {room}")).expect("a valid name"))
+            .collect();
+        let mut actors: Vec<_> = (0..plan.clients)
+            .map(|name| Actor::new(name, rooms.clone(), limits.clone()))
+            .collect();
+        for actor in &mut actors {
+            actor.start(&mut random, Time::ZERO);
+        }
+        let outsiders = (0..plan.outside_clients)
+            .map(|at| Outsider::new(rooms[at % rooms.len()].clone(), limits.clone(), &mut random))
+            .collect();
+        let network = Network::new(random.below(150));
+        Self {
+            relay: Some(Relay::start(limits.clone())),
+            relay_back_at: Time::ZERO,
+            now: Time::ZERO,
+            disk: Disk::default(),
+            report: Report::default(),
+            plan,
+            random,
+            network,
+            actors,
+            outsiders,
+            limits,
+        }
+    }
+
+    /// Runs the whole plan.
+    ///
+    /// # Panics
+    /// When a promise is broken.
+    pub fn run(mut self) -> Report {
+        for _ in 0..self.plan.steps {
+            self.act();
+            if self.random.chance(self.plan.fault_percent) {
+                self.fault();
+            }
+            let until = self.now + Duration::from_millis(self.random.below(120));
+            self.advance(until, true);
+        }
+        self.heal();
+        self.check();
+        self.report
+    }
+
+    fn act(&mut self) {
+        let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
+        match self.random.below(10) {
+            0 => self.actors[at].show(&mut self.random, self.now),
+            1 => self.actors[at].probe(self.now),
+            2 => {
+                if let Some(outsider) = self.outsiders.first_mut() {
+                    outsider.edit(&mut self.random);
+                    self.report.edits += 1;
+                }
+            }
+            _ => {
+                for _ in 0..=self.random.below(3) {
+                    self.actors[at].edit(&mut self.random);
+                    self.report.edits += 1;
+                }
+            }
+        }
+    }
+
+    fn fault(&mut self) {
+        let sockets = self.network.sockets();
+        let pick = self.random.below(sockets.len().max(1) as u64);
+        let socket = sockets.get(usize::try_from(pick).unwrap()).copied();
+        let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
+        match self.random.below(12) {
+            0..4 => {
+                if let Some(socket) = socket {
+                    self.report.cuts += 1;
+                    self.network.cut(socket, self.now);
+                }
+            }
+            4..6 => {
+                if let Some(socket) = socket {
+                    self.report.swallowed += 1;
+                    let way = if self.random.chance(50) { Way::ToRelay } else { Way::ToClient };
+                    self.network.swallow(socket, way);
+                }
+            }
+            6 | 7 => self.crash_relay(),
+            8 | 9 => {
+                self.report.client_crashes += 1;
+                self.actors[at].crash(&mut self.network, &mut self.random, self.now);
+                self.actors[at].start(&mut self.random, self.now);
+            }
+            10 => {
+                self.report.disk_failures += 1;
+                let until = self.now + Duration::from_millis(self.random.below(1_500));
+                if let Some(relay) = &mut self.relay {
+                    relay.fail_disk(until);
+                }
+            }
+            _ => {
+                if self.random.chance(20) {
+                    self.report.storage_losses += 1;
+                    self.actors[at].lose_storage(&mut self.random, self.now);
+                }
+            }
+        }
+    }
+
+    fn crash_relay(&mut self) {
+        let Some(relay) = self.relay.take() else { return };
+        self.report.relay_crashes += 1;
+        relay.crash(&mut self.disk, &mut self.random);
+        for socket in self.network.sockets() {
+            self.network.cut(socket, self.now);
+        }
+        self.relay_back_at = self.now + Duration::from_millis(self.random.below(3_000));
+        self.check_disk();
+    }
+
+    /// Every durable acknowledgement has to be honoured by the disk alone.
+    fn check_disk(&self) {
+        for (name, stored) in &self.disk.rooms {
+            let mut replica = Replica::new(ClientId::from_u32(1));
+            for (_, update) in stored.snapshot.iter().chain(&stored.tail) {
+                replica.apply(update, &Limits::default()).expect("the stored log is whole");
+            }
+            for actor in &self.actors {
+                let Some(told) = actor.told_durable.get(name) else { continue };
+                let has = replica.known();
+                assert!(has.covers(told), "{}: told {told:?} durable, disk {has:?}", actor.name);
+            }
+        }
+    }
+
+    /// Lets time pass.
+    fn advance(&mut self, until: Time, with_faults: bool) {
+        loop {
+            self.step(with_faults);
+            let relay = self.relay.as_ref().and_then(Relay::next_at);
+            let actors = self.actors.iter().filter_map(Actor::next_at);
+            let next = actors.chain(relay).chain(self.network.next_at()).min();
+            // Links and rooms have timers of their own; a step is never longer than this.
+            let next = next.unwrap_or(until).max(self.now + Duration::from_millis(1));
+            let next = next.min(self.now + Duration::from_millis(100));
+            if next > until {
+                self.now = until;
+                return;
+            }
+            self.now = next;
+        }
+    }
+
+    fn step(&mut self, with_faults: bool) {
+        let now = self.now;
+        if self.relay.is_none() && now >= self.relay_back_at {
+            self.relay = Some(Relay::start(self.limits.clone()));
+        }
+        while let Some((socket, way, arrival)) = self.network.arrive(now) {
+            match way {
+                Way::ToRelay => self.arrive_at_relay(socket, arrival),
+                Way::ToClient => self.arrive_at_client(socket, arrival),
+            }
+        }
+        let repeats = with_faults && self.plan.fault_percent > 10;
+        for actor in &mut self.actors {
+            actor.run(&mut self.network, &mut self.random, repeats, now);
+        }
+        for outsider in &mut self.outsiders {
+            outsider.run(&mut self.network, &mut self.random, now);
+        }
+        if let Some(relay) = &mut self.relay {
+            relay.run(&mut self.disk, &mut self.network, &mut self.random, now);
+        }
+    }
+
+    fn arrive_at_relay(&mut self, socket: Socket, arrival: Arrival) {
+        let now = self.now;
+        let Some(relay) = &mut self.relay else {
+            // Nobody listens.
+            if arrival != Arrival::Closed {
+                self.network.cut(socket, now);
+            }
+            return;
+        };
+        match arrival {
+            Arrival::Opened => {
+                let outside = self.outsiders.iter().find(|o| o.socket == Some(socket));
+                relay.accept(socket, outside.map(|o| o.room.clone()), now);
+                self.network.send(socket, Way::ToClient, Arrival::Opened, &mut self.random, now);
+            }
+            Arrival::Frame(frame) => relay.receive(socket, link::Input::Frame(frame), now),
+            Arrival::Closed => relay.drop_connection(socket, now),
+        }
+    }
+
+    fn arrive_at_client(&mut self, socket: Socket, arrival: Arrival) {
+        let now = self.now;
+        let is_over = arrival == Arrival::Closed;
+        if let Some(actor) = self
+            .actors
+            .iter_mut()
+            .find(|actor| actor.process.as_ref().is_some_and(|p| p.socket == Some(socket)))
+        {
+            actor.receive(arrival, now);
+        } else if let Some(outsider) =
+            self.outsiders.iter_mut().find(|outsider| outsider.socket == Some(socket))
+        {
+            outsider.receive(arrival, &mut self.network, &mut self.random, now);
+        }
+        if is_over {
+            if let Some(relay) = &mut self.relay {
+                relay.drop_connection(socket, now);
+            }
+            self.network.forget(socket);
+        }
+    }
+
+    /// No more faults; everybody has to find back by itself.
+    fn heal(&mut self) {
+        if let Some(relay) = &mut self.relay {
+            relay.fail_disk(self.now);
+        }
+        // An outside client's own watchdog: 30 s of silence.
+        for at in 0..self.outsiders.len() {
+            if let Some(socket) = self.outsiders[at].socket {
+                self.network.cut(socket, self.now);
+            }
+        }
+        // Dead lines have to be noticed: a client asks after 20 s of silence, a relay waits for 60 s.
+        self.advance(self.now + Duration::from_secs(90), false);
+        let limit = self.now + Duration::from_secs(300);
+        loop {
+            let until = self.now + Duration::from_millis(500);
+            self.advance(until, false);
+            let is_settled = self.actors.iter().all(Actor::is_settled)
+                && self.outsiders.iter().all(|outsider| outsider.is_synced)
+                && self.relay.as_ref().is_some_and(Relay::is_clean)
+                && self.network.next_at().is_none();
+            if is_settled {
+                return;
+            }
+            assert!(self.now < limit, "not settled after five quiet minutes: {:#?}", self.states());
+        }
+    }
+
+    fn states(&self) -> Vec<String> {
+        let rooms = self.disk.rooms.keys();
+        rooms
+            .flat_map(|name| {
+                self.actors.iter().map(move |actor| {
+                    let room = actor.room(name);
+                    format!(
+                        "{} in {name}: {:?} {:?}",
+                        actor.name,
+                        room.map(|room| room.state().clone()),
+                        room.map(coweave_core::client::Room::saved)
+                    )
+                })
+            })
+            .collect()
+    }
+
+    fn check(&mut self) {
+        self.check_disk();
+        for (name, stored) in &self.disk.rooms {
+            let mut replica = Replica::new(ClientId::from_u32(1));
+            for (_, update) in stored.snapshot.iter().chain(&stored.tail) {
+                replica.apply(update, &Limits::default()).expect("the stored log is whole");
+            }
+            let text = replica.text_string(TEXT);
+            self.report.letters += text.len();
+            for actor in &mut self.actors {
+                let theirs = actor.room(name).expect("open").replica().known();
+                assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
+                assert_eq!(actor.text(name), text, "person {} sees another text", actor.name);
+            }
+            for outsider in self.outsiders.iter_mut().filter(|outsider| outsider.room == *name) {
+                assert_eq!(outsider.text(), text, "the outside client sees another text");
+            }
+            self.check_presence(name);
+        }
+    }
+
+    /// Everybody sees what the others show, and nobody who is gone.
+    fn check_presence(&self, name: &RoomName) {
+        let shown: BTreeMap<_, _> = self
+            .actors
+            .iter()
+            .filter_map(|actor| actor.room(name))
+            .filter_map(|room| Some((room.replica().client(), room.shown()?.to_owned())))
+            .collect();
+        for actor in &self.actors {
+            let Some(room) = actor.room(name) else { continue };
+            let mut expected = shown.clone();
+            expected.remove(&room.replica().client());
+            assert_eq!(room.peers(), &expected, "person {} sees others wrongly", actor.name);
+        }
+    }
+}
+

@@ -1,0 +1,203 @@
+//! The command line: its table, its help, and how it is read.
+
+use crate::failure::{Failure, Outcome};
+use crate::process::say;
+use crate::project::{Build, Verbosity};
+use crate::test::Part;
+
+/// Every command with its arguments and a sentence for the help.
+const COMMANDS: [(&str, &str, &str); 9] = [
+    ("demo", "[--dev] [--port N]", "Builds everything, starts a relay and serves the example app."),
+    (
+        "test",
+        "[part …]",
+        "Installs what the tests need and runs all of them, or only the named parts.",
+    ),
+    ("lint", "", "Checks formatting, lints, types and the rules of `tidy`."),
+    ("ci", "", "Runs `lint`, then `test`: what has to pass before a change is merged."),
+    ("tidy", "", "Checks the rules of this repository that no other tool knows."),
+    ("wasm", "[--dev]", "Builds the browser crate into npm/wasm."),
+    ("npm", "[--dev]", "Builds the npm package into npm/dist."),
+    ("bench", "[name]", "Runs tests/bench/<name>.mjs (default: fanout) against a release build."),
+    ("setup", "", "Installs what the other commands need: toolchain, npm packages, a browser."),
+];
+
+/// The port that the demo listens on when none is given.
+const PORT: u16 = 4700;
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Invocation {
+    pub(crate) command: Command,
+    pub(crate) verbosity: Verbosity,
+}
+
+/// One command.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Setup,
+    Wasm { build: Build },
+    Npm { build: Build },
+    Demo { build: Build, port: u16 },
+    Test { parts: Vec<Part> },
+    Lint,
+    Tidy,
+    Ci,
+    Bench { name: String },
+}
+
+pub(crate) fn print_help() {
+    say("Builds, runs, tests and checks Coweave.\n\nusage: cargo xtask <command>\n");
+    for (name, arguments, sentence) in COMMANDS {
+        say(&format!("  {:26} {sentence}", format!("{name} {arguments}")));
+    }
+    let parts = Part::ALL.map(Part::name).join(", ");
+    say(&format!("\nparts of test: {parts}"));
+    say(
+        "--dev builds fast instead of small and fast to run; --verbose shows the output of every step.",
+    );
+}
+
+/// Reads the command line.
+pub(crate) fn parse(arguments: &[String]) -> Outcome<Invocation> {
+    let mut words = Words::sort(arguments)?;
+    let command = match words.next().as_deref() {
+        None | Some("help") => Command::Help,
+        _ if words.is_help => Command::Help,
+        Some("setup") => Command::Setup,
+        Some("wasm") => Command::Wasm { build: words.take_build() },
+        Some("npm") => Command::Npm { build: words.take_build() },
+        Some("demo") => Command::Demo { build: words.take_build(), port: words.take_port() },
+        Some("test") => Command::Test { parts: words.take_parts()? },
+        Some("lint") => Command::Lint,
+        Some("tidy") => Command::Tidy,
+        Some("ci") => Command::Ci,
+        Some("bench") => {
+            Command::Bench { name: words.next().unwrap_or_else(|| "fanout".to_owned()) }
+        }
+        Some(other) => {
+            let text = format!("there is no command {other:?}: `cargo xtask --help` lists them");
+            return Err(Failure::new(text));
+        }
+    };
+    let verbosity = words.verbosity;
+    if command != Command::Help {
+        words.refuse_rest()?;
+    }
+    Ok(Invocation { command, verbosity })
+}
+
+/// The words of a command line, flags apart from the others.
+struct Words {
+    plain: std::vec::IntoIter<String>,
+    verbosity: Verbosity,
+    is_help: bool,
+    build: Option<Build>,
+    port: Option<u16>,
+}
+
+impl Words {
+    fn sort(arguments: &[String]) -> Outcome<Self> {
+        let mut plain = Vec::new();
+        let (mut verbosity, mut is_help, mut build, mut port) =
+            (Verbosity::Quiet, false, None, None);
+        let mut rest = arguments.iter();
+        while let Some(word) = rest.next() {
+            match word.as_str() {
+                "--verbose" | "-v" => verbosity = Verbosity::Verbose,
+                "--help" | "-h" => is_help = true,
+                "--dev" => build = Some(Build::Dev),
+                "--port" => port = Some(parse_port(rest.next())?),
+                flag if flag.starts_with('-') => {
+                    let text = format!("there is no flag {flag}: `cargo xtask --help` lists them");
+                    return Err(Failure::new(text));
+                }
+                _ => plain.push(word.clone()),
+            }
+        }
+        Ok(Self { plain: plain.into_iter(), verbosity, is_help, build, port })
+    }
+
+    fn next(&mut self) -> Option<String> {
+        self.plain.next()
+    }
+
+    fn take_build(&mut self) -> Build {
+        self.build.take().unwrap_or(Build::Release)
+    }
+
+    fn take_port(&mut self) -> u16 {
+        self.port.take().unwrap_or(PORT)
+    }
+
+    fn take_parts(&mut self) -> Outcome<Vec<Part>> {
+        self.plain
+            .by_ref()
+            .map(|name| {
+                Part::parse(&name).ok_or_else(|| {
+                    let parts = Part::ALL.map(Part::name).join(", ");
+                    Failure::new(format!(
+                        "there is no part {name:?} of the tests: choose from {parts}"
+                    ))
+                })
+            })
+            .collect()
+    }
+
+    fn refuse_rest(&mut self) -> Outcome {
+        if let Some(word) = self.plain.next() {
+            return Err(Failure::new(format!("this command takes no {word:?}")));
+        }
+        if self.build.is_some() {
+            return Err(Failure::new("this command takes no --dev"));
+        }
+        if self.port.is_some() {
+            return Err(Failure::new("this command takes no --port"));
+        }
+        Ok(())
+    }
+}
+
+fn parse_port(word: Option<&String>) -> Outcome<u16> {
+    word.and_then(|word| word.parse().ok())
+        .filter(|port| *port > 0)
+        .ok_or_else(|| Failure::new("--port needs a number from 1 to 65535"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Command, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words).map(|invocation| invocation.command).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn commands_are_read_with_their_flags() {
+        assert_eq!(read(""), Ok(Command::Help));
+        assert_eq!(read("demo --help"), Ok(Command::Help));
+        assert_eq!(read("demo"), Ok(Command::Demo { build: Build::Release, port: 4700 }));
+        assert_eq!(read("demo --port 81 --dev"), Ok(Command::Demo { build: Build::Dev, port: 81 }));
+        assert_eq!(read("test rust npm"), Ok(Command::Test { parts: vec![Part::Rust, Part::Npm] }));
+        assert_eq!(read("bench"), Ok(Command::Bench { name: "fanout".to_owned() }));
+    }
+
+    #[test]
+    fn every_listed_command_can_be_read() {
+        for (name, _, _) in COMMANDS {
+            assert!(read(name).is_ok_and(|command| command != Command::Help), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_in_words() {
+        for line in
+            ["dmeo", "demo --prot 1", "demo --port", "demo --port 0", "lint --dev", "tidy all"]
+        {
+            assert!(read(line).is_err(), "{line}");
+        }
+        assert!(read("test simulated").is_err_and(|text| text.contains("simulation")));
+    }
+}

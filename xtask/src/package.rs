@@ -1,0 +1,36 @@
+//! The npm package and the example app.
+
+use crate::failure::{Failure, Outcome};
+use crate::project::{Build, Project};
+use crate::setup;
+use crate::stamp::Stamp;
+use crate::wasm;
+
+/// Builds npm/dist: the wasm module, then what `npm run build` makes of it.
+pub(crate) fn build(project: &Project, build: Build) -> Outcome {
+    wasm::build(project, build)?;
+    setup::npm_packages(project, &["npm"])?;
+    run_build(project, "npm", &["npm"])
+}
+
+/// Builds the example app on the package; call after [`build`].
+pub(crate) fn build_example(project: &Project) -> Outcome {
+    setup::npm_packages(project, &["examples/notes"])?;
+    run_build(project, "examples/notes", &["examples/notes", "npm/dist", "npm/package.json"])
+}
+
+fn run_build(project: &Project, folder: &str, sources: &[&str]) -> Outcome {
+    if !project.path(folder).join("package.json").exists() {
+        return Err(Failure::new(format!(
+            "{folder}/package.json is missing: is this clone complete?"
+        )));
+    }
+    let inputs: Vec<&str> = sources.iter().copied().chain(["npm/wasm"]).collect();
+    let dist = format!("{folder}/dist");
+    let stamp = Stamp::of(project, &format!("dist-{folder}"), &inputs, &[&dist])?;
+    if stamp.is_current() {
+        return Ok(());
+    }
+    project.npm_run(folder, "build").run(&format!("building {folder}"), project.verbosity)?;
+    stamp.save()
+}

@@ -1,0 +1,57 @@
+//! The parts of the tests.
+
+/// One part, run and counted by itself. The order is that of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Part {
+    /// All Rust tests of the host: core, relay, the cross-part tests with the simulation, xtask.
+    Rust,
+    /// The cross-part tests in Rust alone, for a quick run by name.
+    Simulation,
+    /// The browser module: what it imports, and its size.
+    Wasm,
+    /// The npm package in Node.js, against a relay.
+    Npm,
+    /// Outside clients, against a relay.
+    Interop,
+    /// The example app in a real browser, against a relay.
+    Browser,
+}
+
+impl Part {
+    /// Every part that can be named.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Rust, Self::Simulation, Self::Wasm, Self::Npm, Self::Interop, Self::Browser];
+
+    /// What a run without names consists of; the simulation is in `rust`.
+    pub(crate) const EVERY_RUN: [Self; 5] =
+        [Self::Rust, Self::Wasm, Self::Npm, Self::Interop, Self::Browser];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Simulation => "simulation",
+            Self::Wasm => "wasm",
+            Self::Npm => "npm",
+            Self::Interop => "interop",
+            Self::Browser => "browser",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
+    }
+
+    pub(super) const fn is_rust(self) -> bool {
+        matches!(self, Self::Rust | Self::Simulation)
+    }
+
+    /// Where `npm test` runs this part.
+    pub(super) const fn npm_folder(self) -> Option<&'static str> {
+        match self {
+            Self::Npm => Some("npm"),
+            Self::Interop => Some("tests/interop"),
+            Self::Browser => Some("tests/browser"),
+            Self::Rust | Self::Simulation | Self::Wasm => None,
+        }
+    }
+}

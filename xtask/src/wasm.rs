@@ -1,0 +1,123 @@
+//! The browser crate: compiled, bound to JavaScript, made small, measured.
+
+use std::fs;
+use std::thread;
+
+use crate::failure::{Failure, Outcome};
+use crate::process::{Program, say};
+use crate::project::{Build, Project};
+use crate::setup;
+use crate::stamp::Stamp;
+
+/// All that the module is made from.
+const INPUTS: [&str; 9] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "core",
+    "client-wasm",
+    "xtask/Cargo.toml",
+    "xtask/src/bindgen.rs",
+    "xtask/src/wasm.rs",
+    "npm/package-lock.json",
+];
+
+const MODULE: &str = "npm/wasm/coweave_bg.wasm";
+
+/// Builds npm/wasm when its inputs changed.
+pub(crate) fn build(project: &Project, build: Build) -> Outcome {
+    let stamp = stamp(project)?;
+    // A development build is never taken for the real one.
+    if build == Build::Release && stamp.is_current() {
+        say("  npm/wasm is up to date");
+        return Ok(());
+    }
+    setup::toolchain(project)?;
+    setup::npm_packages(project, &["npm"])?;
+    compile(project, build)?;
+    remove_old(project)?;
+    let folder = match build {
+        Build::Dev => "debug",
+        Build::Release => "wasm-release",
+    };
+    let module = format!("wasm32-unknown-unknown/{folder}/coweave_client.wasm");
+    Program::new(project.target("debug/bindgen"), project.root())
+        .arg(project.target(&module))
+        .arg(project.path("npm/wasm"))
+        .run("making its JavaScript", project.verbosity)?;
+    if build == Build::Dev {
+        return Ok(());
+    }
+    shrink(project)?;
+    stamp.save()?;
+    for line in measure(project).run("measuring it", project.verbosity)?.lines() {
+        say(&format!("  {line}"));
+    }
+    Ok(())
+}
+
+/// Compiles the crate, and beside it the tool that makes its JavaScript.
+fn compile(project: &Project, build: Build) -> Outcome {
+    let profile = match build {
+        Build::Dev => "dev",
+        Build::Release => "wasm-release",
+    };
+    let browser_crate = project
+        .cargo()
+        .args(["build", "--package", "coweave-client", "--target", "wasm32-unknown-unknown"])
+        .args(["--profile", profile]);
+    let bindgen = project.cargo().args([
+        "build",
+        "--package",
+        "xtask",
+        "--features",
+        "bindgen",
+        "--bin",
+        "bindgen",
+    ]);
+    thread::scope(|scope| {
+        let bindgen =
+            scope.spawn(|| bindgen.run("compiling its JavaScript tool", project.verbosity));
+        browser_crate.run("compiling the browser crate", project.verbosity)?;
+        bindgen.join().unwrap_or_else(|_panic| Err(Failure::new("compiling bindgen panicked")))?;
+        Ok(())
+    })
+}
+
+/// What the module is made from, and what it consists of.
+fn stamp(project: &Project) -> Outcome<Stamp> {
+    Stamp::of(project, "wasm", &INPUTS, &[MODULE, "npm/wasm/coweave.js", "npm/wasm/coweave.d.ts"])
+}
+
+/// The checks of a built module: it asks nothing of a C environment, and it is within its budget.
+pub(crate) fn measure(project: &Project) -> Program {
+    project.node_program("node", ".").args(["xtask/measure.mjs", MODULE, "npm/size.json"])
+}
+
+fn remove_old(project: &Project) -> Outcome {
+    let folder = project.path("npm/wasm");
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::file("remove", &folder, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn shrink(project: &Project) -> Outcome {
+    let optimizer = project.path("npm/node_modules/.bin/wasm-opt");
+    if !optimizer.exists() {
+        let text = "npm/node_modules has no wasm-opt: npm/package.json must have binaryen in its devDependencies";
+        return Err(Failure::new(text));
+    }
+    let module = project.path(MODULE);
+    project
+        .node_program("node", ".")
+        .arg(optimizer)
+        .arg("-Oz")
+        .arg(&module)
+        .arg("--output")
+        .arg(&module)
+        .run("making the module small", project.verbosity)?;
+    Ok(())
+}

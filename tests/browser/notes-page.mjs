@@ -74,7 +74,7 @@ class NotesPage {
   }
 
   async untilConnection(pattern) {
-    await until(async () => pattern.test(await this.connection()), () => `the page says ${pattern}`, 20_000)
+    await until(async () => pattern.test(await this.connection()), () => `the page says ${pattern}`)
   }
 
   /** Collects every state that an element goes through, in words, without repetition. */

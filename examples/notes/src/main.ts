@@ -6,7 +6,7 @@ import { Carets, type Cursor } from './carets'
 import { Editor } from './editor'
 import { type Identity, loadIdentity, readIdentity, saveIdentity } from './identity'
 import { Mirror } from './mirror'
-import { showPeople } from './people'
+import { People } from './people'
 import { showStatus } from './status'
 
 const COPIED_SHOWN_MS = 2_000
@@ -36,21 +36,18 @@ type SomebodysPeer = Peer<Record<string, unknown>>
 async function open(): Promise<void> {
   const room = connect(relay).room(roomName)
   const text = room.doc.text('body')
-  const list = element('people', HTMLElement)
   const mirror = new Mirror(element('mirror', HTMLElement))
-  const carets = new Carets(element('carets', HTMLElement), mirror)
+  const carets = new Carets(element('carets', HTMLElement), mirror, () =>
+    room.presence.peers.flatMap(peer => cursorOf(peer, text)))
+  const people = new People(element('people', HTMLElement))
   let me = loadIdentity()
   let cursor: Places | null = null
 
   const drawPeers = (): void => {
-    const peers = room.presence.peers
-    showPeople(list, me, peers.map(identityOf))
-    carets.show(peers.flatMap(peer => cursorOf(peer, text)))
+    people.show(me, room.presence.peers.map(identityOf))
+    carets.redraw()
   }
-  const showMe = (): void => {
-    room.presence.set({ name: me.name, color: me.color, cursor })
-    drawPeers()
-  }
+  const showMe = (): void => room.presence.set({ name: me.name, color: me.color, cursor })
 
   showStatus(room, {
     connection: element('connection', HTMLElement),
@@ -63,8 +60,10 @@ async function open(): Promise<void> {
   editIdentity(me, changed => {
     me = changed
     showMe()
+    drawPeers()
   })
   showMe()
+  drawPeers()
 
   await room.loaded
   const area = element('text', HTMLTextAreaElement)
@@ -79,7 +78,7 @@ async function open(): Promise<void> {
       cursor = { anchor: text.position(anchor), head: text.position(head) }
       showMe()
     },
-    onLayout: drawPeers,
+    onLayout: () => carets.redraw(),
   })
 }
 

@@ -15,6 +15,9 @@ const PROVIDERS = {
   'y-websocket 3.1': require('y-websocket-3').WebsocketProvider,
 }
 
+// Every y-websocket provider listens for the end of the process.
+process.setMaxListeners(0)
+
 export const versions = Object.keys(PROVIDERS)
 
 /** Opens a room with a y-websocket client, and waits until it says that it is synced. */

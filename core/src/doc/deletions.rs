@@ -45,19 +45,7 @@ impl Deletions {
 }
 
 impl<'a> Visit<'a> for Deletions {
-    fn section(&mut self, _client: ClientId, _clock: u64, _blocks: u64) -> Result<(), Error> {
-        Ok(())
-    }
-
     fn block(&mut self, _block: &Block<'a>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn structs_end(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn deletions(&mut self, _client: ClientId) -> Result<(), Error> {
         Ok(())
     }
 

@@ -22,6 +22,8 @@ use crate::wire::v1::{EditKind, Joined};
 const RENEWAL: Duration = Duration::from_secs(15);
 /// An outside client cannot be told to come back with an edit, so it is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// A snapshot that could not be stored is tried again after this.
+const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often: longer than a dead connection holds its client id.
 const ASK_AGAIN_MAX: u32 = 24;
 
@@ -44,6 +46,7 @@ pub struct Room {
     degraded: Option<Error>,
     is_draining: bool,
     is_compacting: bool,
+    compact_after: Time,
     empty_since: Option<Time>,
     renew_at: Time,
     outputs: VecDeque<Output>,
@@ -92,6 +95,7 @@ impl Room {
             degraded: None,
             is_draining: false,
             is_compacting: false,
+            compact_after: now,
             empty_since: Some(now),
             renew_at: now + RENEWAL,
             outputs: VecDeque::new(),
@@ -118,7 +122,10 @@ impl Room {
                 self.is_compacting = false;
                 self.log.compacted(through, snapshot);
             }
-            Input::CompactFailed => self.is_compacting = false,
+            Input::CompactFailed => {
+                self.is_compacting = false;
+                self.compact_after = now + COMPACT_AGAIN_AFTER;
+            }
             Input::Drain => self.is_draining = true,
         }
     }
@@ -138,7 +145,7 @@ impl Room {
                 return Output::Send { to, message };
             }
         }
-        if let Some(output) = self.compact() {
+        if let Some(output) = self.compact(now) {
             return output;
         }
         if now >= self.renew_at {
@@ -486,8 +493,8 @@ impl Room {
         self.degraded = Some(error);
     }
 
-    fn compact(&mut self) -> Option<Output> {
-        if self.is_compacting || !self.log.wants_compaction(&self.limits) {
+    fn compact(&mut self, now: Time) -> Option<Output> {
+        if self.is_compacting || now < self.compact_after || !self.log.wants_compaction(&self.limits) {
             return None;
         }
         let (through, snapshot) = self.log.compaction()?;

@@ -68,6 +68,23 @@ async fn a_new_room_is_empty_and_keeps_its_first_lineage_for_ever() {
 }
 
 #[tokio::test]
+async fn sequences_get_a_new_epoch_only_after_a_crash() {
+    let place = Place::Folder(TempDir::new().unwrap());
+    let store = place.open().await;
+    let first = room(&*store, "a").await.stored.epoch;
+    assert_eq!(room(&*store, "b").await.stored.epoch, first);
+    store.close().await;
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(room(&*store, "a").await.stored.epoch, first);
+    drop(store);
+    let store = place.open().await;
+    let second = room(&*store, "a").await.stored.epoch;
+    assert_ne!(second, first);
+    assert_eq!(room(&*store, "new").await.stored.epoch, second);
+}
+
+#[tokio::test]
 async fn names_are_compared_byte_by_byte() {
     for_each_store(|place| async move {
         let store = place.open().await;

@@ -36,8 +36,13 @@ const SCHEMA: &str = "
 CREATE TABLE rooms (
     id      INTEGER PRIMARY KEY,
     name    TEXT NOT NULL UNIQUE,
-    lineage BLOB NOT NULL CHECK (length(lineage) = 16),
-    epoch   INTEGER NOT NULL
+    lineage BLOB NOT NULL CHECK (length(lineage) = 16)
+) STRICT;
+-- One row: the epoch of all sequences, and whether the last relay that used it has not closed it.
+CREATE TABLE numbering (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    epoch   INTEGER NOT NULL,
+    is_open INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE log (
     room     INTEGER NOT NULL REFERENCES rooms (id),
@@ -67,6 +72,8 @@ END;
 #[derive(Debug)]
 pub struct SqliteStore {
     options: SqliteConnectOptions,
+    /// The epoch of every room's sequences.
+    epoch: Epoch,
     /// `None` when the store is closed.
     writer: Mutex<Option<Writer>>,
     readers: SqlitePool,
@@ -104,13 +111,13 @@ impl SqliteStore {
         let options =
             existing.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let mut writer = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-        prepare(&mut writer, is_new).await.map_err(failed)?;
+        let epoch = prepare(&mut writer, is_new).await.map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().read_only(true));
         let writer = Writer { connection: Some(writer), _lock: lock };
-        Ok(Self { options, writer: Mutex::new(Some(writer)), readers })
+        Ok(Self { options, epoch, writer: Mutex::new(Some(writer)), readers })
     }
 
     /// Runs one write transaction to its end, including the flush.
@@ -141,7 +148,7 @@ impl SqliteStore {
 
     async fn load(&self, name: &RoomName) -> Result<Option<OpenedRoom>, StoreError> {
         let mut reader = self.readers.begin().await?;
-        let Some(row) = sqlx::query("SELECT id, lineage, epoch FROM rooms WHERE name = ?")
+        let Some(row) = sqlx::query("SELECT id, lineage FROM rooms WHERE name = ?")
             .bind(name.as_str())
             .fetch_optional(&mut *reader)
             .await?
@@ -153,7 +160,6 @@ impl SqliteStore {
         let lineage = lineage.try_into().map_err(|_wrong_length| {
             StoreError::Damaged("its lineage has a wrong length".into())
         })?;
-        let epoch = Epoch(number(row.try_get("epoch")?)?);
         let snapshot = sqlx::query("SELECT sequence, bytes FROM snapshots WHERE room = ?")
             .bind(id)
             .fetch_optional(&mut *reader)
@@ -173,7 +179,8 @@ impl SqliteStore {
             }
             last = *sequence;
         }
-        let stored = StoredRoom { lineage: Lineage(lineage), epoch, snapshot, tail };
+        let stored =
+            StoredRoom { lineage: Lineage(lineage), epoch: self.epoch, snapshot, tail };
         Ok(Some(OpenedRoom { id: RoomId(id), stored }))
     }
 }
@@ -190,7 +197,7 @@ impl Store for SqliteStore {
             }
             self.write(async |connection| {
                 sqlx::query(
-                    "INSERT INTO rooms (name, lineage, epoch) VALUES (?, ?, 0) \
+                    "INSERT INTO rooms (name, lineage) VALUES (?, ?) \
                      ON CONFLICT (name) DO NOTHING",
                 )
                 .bind(name.as_str())
@@ -267,6 +274,14 @@ impl Store for SqliteStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.readers.close().await;
+            // Everything is flushed: the sequences that were told are those in the log.
+            let closed = self.write(async |connection| {
+                sqlx::query("UPDATE numbering SET is_open = 0").execute(connection).await?;
+                Ok(())
+            });
+            if let Err(error) = closed.await {
+                tracing::warn!(%error, "the store was not marked as closed");
+            }
             let Some(Writer { connection, _lock }) = self.writer.lock().await.take() else {
                 return;
             };
@@ -346,8 +361,9 @@ async fn is_new_database(
 }
 
 /// Takes the write lock once, so that a file that cannot be written is found at the start, and
-/// makes the tables of a new database.
-async fn prepare(writer: &mut SqliteConnection, is_new: bool) -> Result<(), sqlx::Error> {
+/// makes the tables of a new database. The answer is the epoch: a new one unless the last relay
+/// closed the store, because a crashed one may have told sequences that are not in the log.
+async fn prepare(writer: &mut SqliteConnection, is_new: bool) -> Result<Epoch, sqlx::Error> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
     if is_new {
         sqlx::raw_sql(SCHEMA).execute(&mut *transaction).await?;
@@ -358,7 +374,27 @@ async fn prepare(writer: &mut SqliteConnection, is_new: bool) -> Result<(), sqlx
             sqlx::raw_sql(AssertSqlSafe(pragma)).execute(&mut *transaction).await?;
         }
     }
-    transaction.commit().await
+    let fresh = i64::try_from(random_epoch()?.0).unwrap_or(0);
+    let row = sqlx::query(
+        "INSERT INTO numbering (id, epoch, is_open) VALUES (1, ?1, 1) \
+         ON CONFLICT (id) DO UPDATE SET epoch = iif(is_open, ?1, epoch), is_open = 1 \
+         RETURNING epoch",
+    )
+    .bind(fresh)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let epoch: i64 = row.try_get("epoch")?;
+    transaction.commit().await?;
+    let damaged = |_negative| sqlx::Error::Decode("the epoch is negative".into());
+    Ok(Epoch(u64::try_from(epoch).map_err(damaged)?))
+}
+
+/// An epoch that no other store and no other crash has: 53 random bits.
+fn random_epoch() -> Result<Epoch, sqlx::Error> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?;
+    Ok(Epoch(u64::from_le_bytes(bytes) >> 11))
 }
 
 /// The primary result code of SQLite, when it was SQLite that failed.

@@ -11,9 +11,10 @@ export async function openNotes(context, { origin, roomName, relay = null }) {
   if (relay !== null) url.searchParams.set('relay', relay)
   await page.goto(url.href)
   await until(async () => {
+    if (await notes.isEditable()) return true
     const notice = await page.locator('#notice').textContent()
-    if (notice !== '') throw new Error(`The page says: ${notice} ${notes.problems.join('; ')}`)
-    return notes.isEditable()
+    if (notice !== '') throw new Error(`The page says: ${notice}`)
+    return false
   }, () => `the note can be edited; the page said ${notes.problems.join('; ')}`)
   return notes
 }
@@ -52,6 +53,10 @@ class NotesPage {
 
   saved() {
     return this.page.locator('#saved').innerText()
+  }
+
+  notice() {
+    return this.page.locator('#notice').innerText()
   }
 
   /** Puts the caret behind this many characters, as a click there would. */

@@ -222,3 +222,21 @@ describe('the relay stops', () => {
     await fresh.untilContent(sentence)
   })
 })
+
+describe('the relay refuses', () => {
+  it('a paste that is too large: the page says so, and the other one goes on', async () => {
+    await relay.dispose()
+    relay = await Relay.start({ args: ['--static-dir', dist, '--frame-bytes-max', '65536'] })
+    const [ana, bo] = await twoPeople()
+    await ana.type('small. ')
+    await bo.untilContent('small. ')
+    await ana.page.keyboard.insertText('x'.repeat(100_000))
+    await until(async () => (await ana.notice()).includes('did not take an edit'), 'the page says that the edit was refused')
+    assert.notEqual(await ana.saved(), 'Saved')
+    await bo.caretTo(7)
+    await bo.type('And on.')
+    await bo.untilSaved()
+    assert.equal(await bo.content(), 'small. And on.')
+    assert.equal((await ana.content()).length, 100_007, 'nothing is taken away from whoever wrote it')
+  })
+})

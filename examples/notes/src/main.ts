@@ -55,7 +55,10 @@ async function open(): Promise<void> {
     announcer: element('announcer', HTMLElement),
   })
   room.on('storage-lost', error => notice(`This device cannot keep the note: ${error.message}`))
-  room.on('refused', ({ error }) => notice(`An edit was not taken: ${error.message}`))
+  room.on('refused', ({ error }) => notice(`The relay did not take an edit: ${error.message}. It is still in this note on this device; copy what you need.`))
+  room.on('status', status => {
+    if (status.state === 'stopped') notice(`The others no longer see what you write: ${status.error.message}.`)
+  })
   room.presence.subscribe(drawPeers)
   editIdentity(me, changed => {
     me = changed
@@ -128,8 +131,10 @@ async function copyLink(): Promise<void> {
   }
 }
 
+/** Says what went wrong; the first thing is the cause of the ones that follow. */
 function notice(words: string): void {
   const box = element('notice', HTMLElement)
+  if (!box.hidden) return
   box.textContent = words
   box.hidden = false
 }

@@ -3,8 +3,8 @@
 
 import { parseArgs } from 'node:util'
 
-import { runLoad } from './load.mjs'
-import { coweaveRelay, cpuSeconds, pinGenerator, residentMib, yWebsocketServer } from './servers.mjs'
+import { runLoad } from './fanout/load.mjs'
+import { coweaveRelay, cpuSeconds, pinGenerator, residentMib, yWebsocketServer } from './fanout/servers.mjs'
 
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean', default: false } } })
 const runCount = options.quick ? 1 : 3

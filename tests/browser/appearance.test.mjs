@@ -79,6 +79,10 @@ it('three people look at the same note', async () => {
   await ana.untilContent(`${NOTE} I can!`)
   await ana.untilSaved()
   await until(async () => (await ana.carets()).length === 2, 'Ana sees two carets')
+  for (const notes of [ana, otter, finch]) {
+    const people = await notes.page.locator('#people li').evaluateAll(items => items.map(item => item.ariaLabel.replace(' (you)', '')))
+    assert.deepEqual(people.sort(), ['Ana', 'Merry Finch', 'Quiet Otter'])
+  }
   await sleep(400)
   await picture(ana, 'desktop-light')
   await picture(otter, 'desktop-dark')

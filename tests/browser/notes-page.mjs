@@ -11,9 +11,10 @@ export async function openNotes(context, { origin, roomName, relay = null }) {
   if (relay !== null) url.searchParams.set('relay', relay)
   await page.goto(url.href)
   await until(async () => {
+    if (await notes.isEditable()) return true
     const notice = await page.locator('#notice').textContent()
-    if (notice !== '') throw new Error(`The page says: ${notice} ${notes.problems.join('; ')}`)
-    return notes.isEditable()
+    if (notice !== '') throw new Error(`The page says: ${notice}`)
+    return false
   }, () => `the note can be edited; the page said ${notes.problems.join('; ')}`)
   return notes
 }
@@ -54,6 +55,10 @@ class NotesPage {
     return this.page.locator('#saved').innerText()
   }
 
+  notice() {
+    return this.page.locator('#notice').innerText()
+  }
+
   /** Puts the caret behind this many characters, as a click there would. */
   async caretTo(index, head = index) {
     await this.area.focus()
@@ -74,7 +79,7 @@ class NotesPage {
   }
 
   async untilConnection(pattern) {
-    await until(async () => pattern.test(await this.connection()), () => `the page says ${pattern}`, 20_000)
+    await until(async () => pattern.test(await this.connection()), () => `the page says ${pattern}`)
   }
 
   /** Collects every state that an element goes through, in words, without repetition. */

@@ -63,7 +63,7 @@ export class Relay {
     const [command, ...args] = [
       ...this.prefix, binary, 'serve', '--listen', listen, '--data-dir', this.dataDir, ...this.args,
     ]
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(command, args, { env: plainEnvironment(), stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
     running.add(child)
     child.once('exit', () => running.delete(child))
@@ -122,6 +122,11 @@ export class Relay {
       })
     })
   }
+}
+
+/** The environment without settings of the relay: what somebody works with must not reach the tests. */
+function plainEnvironment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('COWEAVE_')))
 }
 
 function eachLine(stream, onLine) {

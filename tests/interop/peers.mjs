@@ -15,6 +15,9 @@ const PROVIDERS = {
   'y-websocket 3.1': require('y-websocket-3').WebsocketProvider,
 }
 
+// Every y-websocket provider listens for the end of the process.
+process.setMaxListeners(0)
+
 export const versions = Object.keys(PROVIDERS)
 
 /** Opens a room with a y-websocket client, and waits until it says that it is synced. */
@@ -86,7 +89,7 @@ class CoweavePeer {
 }
 
 /** Waits until all peers show the same text, and answers with it. */
-export async function converged(peers, waitMsMax = 15_000) {
+export async function converged(peers, waitMsMax = 30_000) {
   const shown = () => peers.map(peer => `${peer.version}: ${JSON.stringify(peer.content().slice(0, 300))}`).join('\n')
   await until(() => new Set(peers.map(peer => peer.content())).size === 1, () => `all peers show the same text\n${shown()}`, waitMsMax)
   return peers[0].content()

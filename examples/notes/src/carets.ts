@@ -18,19 +18,16 @@ const EMPTY_LINE_WIDTH = 6
 export class Carets {
   readonly #layer: HTMLElement
   readonly #mirror: Mirror
+  readonly #cursors: () => readonly Cursor[]
   readonly #drawn = new Map<string, DrawnCursor>()
-  #cursors: readonly Cursor[] = []
   #isScheduled = false
 
-  constructor(layer: HTMLElement, mirror: Mirror) {
+  /** `cursors` is asked where everybody is whenever they are drawn. */
+  constructor(layer: HTMLElement, mirror: Mirror, cursors: () => readonly Cursor[]) {
     this.#layer = layer
     this.#mirror = mirror
-    new ResizeObserver(() => this.redraw()).observe(layer)
-  }
-
-  show(cursors: readonly Cursor[]): void {
     this.#cursors = cursors
-    this.redraw()
+    new ResizeObserver(() => this.redraw()).observe(layer)
   }
 
   /** Draws once in the next frame, however often it is asked to. */
@@ -45,7 +42,7 @@ export class Carets {
 
   #draw(): void {
     const gone = new Set(this.#drawn.keys())
-    for (const cursor of this.#cursors) {
+    for (const cursor of this.#cursors()) {
       gone.delete(cursor.key)
       let drawn = this.#drawn.get(cursor.key)
       if (drawn === undefined) {

@@ -6,7 +6,7 @@ import { Carets, type Cursor } from './carets'
 import { Editor } from './editor'
 import { type Identity, loadIdentity, readIdentity, saveIdentity } from './identity'
 import { Mirror } from './mirror'
-import { showPeople } from './people'
+import { People } from './people'
 import { showStatus } from './status'
 
 const COPIED_SHOWN_MS = 2_000
@@ -36,21 +36,18 @@ type SomebodysPeer = Peer<Record<string, unknown>>
 async function open(): Promise<void> {
   const room = connect(relay).room(roomName)
   const text = room.doc.text('body')
-  const list = element('people', HTMLElement)
   const mirror = new Mirror(element('mirror', HTMLElement))
-  const carets = new Carets(element('carets', HTMLElement), mirror)
+  const carets = new Carets(element('carets', HTMLElement), mirror, () =>
+    room.presence.peers.flatMap(peer => cursorOf(peer, text)))
+  const people = new People(element('people', HTMLElement))
   let me = loadIdentity()
   let cursor: Places | null = null
 
   const drawPeers = (): void => {
-    const peers = room.presence.peers
-    showPeople(list, me, peers.map(identityOf))
-    carets.show(peers.flatMap(peer => cursorOf(peer, text)))
+    people.show(me, room.presence.peers.map(identityOf))
+    carets.redraw()
   }
-  const showMe = (): void => {
-    room.presence.set({ name: me.name, color: me.color, cursor })
-    drawPeers()
-  }
+  const showMe = (): void => room.presence.set({ name: me.name, color: me.color, cursor })
 
   showStatus(room, {
     connection: element('connection', HTMLElement),
@@ -58,13 +55,18 @@ async function open(): Promise<void> {
     announcer: element('announcer', HTMLElement),
   })
   room.on('storage-lost', error => notice(`This device cannot keep the note: ${error.message}`))
-  room.on('refused', ({ error }) => notice(`An edit was not taken: ${error.message}`))
+  room.on('refused', ({ error }) => notice(`The relay did not take an edit: ${error.message}. It is still in this note on this device; copy what you need.`))
+  room.on('status', status => {
+    if (status.state === 'stopped') notice(`The others no longer see what you write: ${status.error.message}.`)
+  })
   room.presence.subscribe(drawPeers)
   editIdentity(me, changed => {
     me = changed
     showMe()
+    drawPeers()
   })
   showMe()
+  drawPeers()
 
   await room.loaded
   const area = element('text', HTMLTextAreaElement)
@@ -79,7 +81,7 @@ async function open(): Promise<void> {
       cursor = { anchor: text.position(anchor), head: text.position(head) }
       showMe()
     },
-    onLayout: drawPeers,
+    onLayout: () => carets.redraw(),
   })
 }
 
@@ -129,8 +131,10 @@ async function copyLink(): Promise<void> {
   }
 }
 
+/** Says what went wrong; the first thing is the cause of the ones that follow. */
 function notice(words: string): void {
   const box = element('notice', HTMLElement)
+  if (!box.hidden) return
   box.textContent = words
   box.hidden = false
 }

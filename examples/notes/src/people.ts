@@ -4,9 +4,29 @@ import { type Identity, initialsOf, inkOn } from './identity'
 
 const BADGES_MAX = 5
 
-/** Draws the own badge first, then those of the others. */
-export function showPeople(list: HTMLElement, me: Identity, others: readonly Identity[]): void {
-  const people = [{ ...me, label: `${me.name} (you)` }, ...others.map(other => ({ ...other, label: other.name }))]
+export class People {
+  readonly #list: HTMLElement
+  #shown = ''
+
+  constructor(list: HTMLElement) {
+    this.#list = list
+  }
+
+  /** Shows the own badge first, then those of the others; a list that stays the same is left alone. */
+  show(me: Identity, others: readonly Identity[]): void {
+    const people = [{ ...me, label: `${me.name} (you)` }, ...others.map(other => ({ ...other, label: other.name }))]
+    const shown = JSON.stringify(people)
+    if (shown === this.#shown) return
+    this.#shown = shown
+    this.#list.replaceChildren(...badgesOf(people))
+  }
+}
+
+interface Person extends Identity {
+  readonly label: string
+}
+
+function badgesOf(people: readonly Person[]): HTMLElement[] {
   const shown = people.length > BADGES_MAX ? people.slice(0, BADGES_MAX - 1) : people
   const badges = shown.map(({ name, color, label }) => {
     const item = badge(initialsOf(name), label)
@@ -16,7 +36,7 @@ export function showPeople(list: HTMLElement, me: Identity, others: readonly Ide
   })
   const hidden = people.slice(shown.length)
   if (hidden.length > 0) badges.push(badge(`+${hidden.length}`, hidden.map(({ label }) => label).join(', ')))
-  list.replaceChildren(...badges)
+  return badges
 }
 
 function badge(text: string, label: string): HTMLElement {

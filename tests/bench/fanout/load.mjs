@@ -5,7 +5,7 @@ import * as decoding from 'lib0/decoding'
 import * as encoding from 'lib0/encoding'
 import * as Y from 'yjs'
 
-import { sleep, until } from '../harness/until.mjs'
+import { sleep, until } from '../../harness/until.mjs'
 import { clientFrame, openSocket } from './socket.mjs'
 
 const SYNC = 0

@@ -7,8 +7,8 @@ import { connect, createServer } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-import { Relay } from '../harness/relay.mjs'
-import { sleep, until } from '../harness/until.mjs'
+import { Relay } from '../../harness/relay.mjs'
+import { sleep, until } from '../../harness/until.mjs'
 
 const SERVER_CORE = 0
 const GENERATOR_CORE = 1
@@ -36,7 +36,7 @@ export function coweaveRelay(isPinned) {
 }
 
 export function yWebsocketServer(isPinned) {
-  const main = fileURLToPath(new URL('node_modules/@y/websocket-server/src/server.js', import.meta.url))
+  const main = fileURLToPath(new URL('../node_modules/@y/websocket-server/src/server.js', import.meta.url))
   return {
     name: '@y/websocket-server',
     async start() {

@@ -1,6 +1,5 @@
 //! What happened in each room since the npm package last asked.
 
-use std::collections::BTreeMap;
 use std::mem;
 
 use coweave_core::client::{Event, RoomKey};
@@ -27,56 +26,61 @@ pub(crate) struct Batch {
     is_view_old: bool,
 }
 
-/// The news of all rooms.
+/// The news of all rooms: few at a time, and a list is less code to load than a map.
 #[derive(Debug, Default)]
-pub(crate) struct Batches(BTreeMap<RoomKey, Batch>);
+pub(crate) struct Batches(Vec<Batch>);
 
 impl Batches {
     /// Adds an event; the changes of texts are added with [`Batches::add_changes`].
     pub(crate) fn add(&mut self, key: RoomKey, event: Event) {
-        let batch = self.of(key);
-        batch.is_view_old = true;
-        match event {
-            Event::PresenceChanged(entries) => {
-                batch.peers.extend(entries.into_iter().map(PeerView::from));
+        self.change(key, |batch| {
+            batch.is_view_old = true;
+            match event {
+                Event::PresenceChanged(entries) => {
+                    batch.peers.extend(entries.into_iter().map(PeerView::from));
+                }
+                Event::Refused { number, error } => {
+                    batch.refused.push(RefusedView::new(number, &error));
+                }
+                Event::StorageLost(error) => batch.storage_lost = Some((&error).into()),
+                // These say that the view is old, and no more.
+                _ => {}
             }
-            Event::Refused { number, error } => {
-                batch.refused.push(RefusedView::new(number, &error));
-            }
-            Event::StorageLost(error) => batch.storage_lost = Some((&error).into()),
-            // These say that the view is old, and no more.
-            _ => {}
-        }
+        });
     }
 
     /// Adds changes of texts.
     pub(crate) fn add_changes(&mut self, key: RoomKey, changes: Vec<TextChange>) {
         if !changes.is_empty() {
-            self.of(key).changes.extend(changes.into_iter().map(ChangeView::from));
+            let changes = changes.into_iter().map(ChangeView::from);
+            self.change(key, |batch| batch.changes.extend(changes));
         }
     }
 
     /// Forgets a room.
     pub(crate) fn remove(&mut self, key: RoomKey) {
-        self.0.remove(&key);
+        self.0.retain(|batch| batch.room != key.0);
     }
 
     /// Takes everything; `view` gives the present state of a room.
     pub(crate) fn take(&mut self, view: impl Fn(RoomKey) -> Option<RoomView>) -> Vec<Batch> {
-        let filled = mem::take(&mut self.0).into_iter().map(|(key, mut batch)| {
-            if batch.is_view_old {
-                batch.view = view(key);
-            }
-            batch
-        });
-        filled.collect()
+        let mut batches = mem::take(&mut self.0);
+        for batch in batches.iter_mut().filter(|batch| batch.is_view_old) {
+            batch.view = view(RoomKey(batch.room));
+        }
+        batches
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn of(&mut self, key: RoomKey) -> &mut Batch {
-        self.0.entry(key).or_insert_with(|| Batch { room: key.0, ..Batch::default() })
+    fn change(&mut self, key: RoomKey, change: impl FnOnce(&mut Batch)) {
+        if let Some(batch) = self.0.iter_mut().find(|batch| batch.room == key.0) {
+            return change(batch);
+        }
+        let mut batch = Batch { room: key.0, ..Batch::default() };
+        change(&mut batch);
+        self.0.push(batch);
     }
 }

@@ -4,8 +4,6 @@
 //! a snapshot that contains it. So the rows of a room together always hold everything that any
 //! tab ever wrote there, no matter how tabs interleave, and a load reads them all.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use coweave_core::client::{Meta, Record, StoredCopy, Write};
 use coweave_core::error::{Code, Error};
@@ -58,13 +56,19 @@ pub(crate) struct Rows {
 pub(crate) struct DeviceLog {
     writer: String,
     order_base: u64,
-    /// Rows that this session knows to exist, by the index of the record.
-    records: BTreeMap<u64, (RowKey, IsPending)>,
+    /// Rows that this session knows to exist, by rising index.
+    records: Vec<KnownRow>,
     snapshots: Vec<RowKey>,
     folds: u64,
 }
 
-type IsPending = bool;
+#[derive(Debug)]
+struct KnownRow {
+    /// The index of the record.
+    index: u64,
+    key: RowKey,
+    is_pending: bool,
+}
 
 impl DeviceLog {
     /// Takes what the device has; `writer` is a name that nobody else uses.
@@ -77,8 +81,8 @@ impl DeviceLog {
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
         let order_base = stored.rows.iter().map(|row| row.key.order).max().unwrap_or(0);
-        let mut log =
-            Self { writer, order_base, records: BTreeMap::new(), snapshots: Vec::new(), folds: 0 };
+        let (records, snapshots) = (Vec::new(), Vec::new());
+        let mut log = Self { writer, order_base, records, snapshots, folds: 0 };
         let meta = stored.metas.first().copied();
         let mut copy = StoredCopy { meta, snapshot: None, records: Vec::new() };
         for (index, row) in (1..).zip(stored.rows) {
@@ -91,7 +95,7 @@ impl DeviceLog {
             }
             let is_pending = stored.pending.contains(&row.key);
             copy.records.push(Record { index, is_pending, update: row.update });
-            log.records.insert(index, (row.key, is_pending));
+            log.records.push(KnownRow { index, key: row.key, is_pending });
         }
         Ok((log, copy))
     }
@@ -121,14 +125,16 @@ impl DeviceLog {
         if record.is_pending {
             operations.push(Operation::MarkPending(key.clone()));
         }
-        self.records.insert(record.index, (key, record.is_pending));
+        let Record { index, is_pending, .. } = *record;
+        self.records.push(KnownRow { index, key, is_pending });
     }
 
     fn settle(&mut self, indexes: &[u64], operations: &mut Vec<Operation>) {
         for index in indexes {
-            if let Some((key, is_pending)) = self.records.get_mut(index) {
-                *is_pending = false;
-                operations.push(Operation::ClearPending(key.clone()));
+            let at = self.records.binary_search_by_key(index, |row| row.index);
+            if let Some(row) = at.ok().and_then(|at| self.records.get_mut(at)) {
+                row.is_pending = false;
+                operations.push(Operation::ClearPending(row.key.clone()));
             }
         }
     }
@@ -140,10 +146,10 @@ impl DeviceLog {
         operations.push(Operation::Put(Row { key: key.clone(), update: snapshot.clone() }));
         let older = std::mem::replace(&mut self.snapshots, vec![key]);
         operations.extend(older.into_iter().map(Operation::Delete));
-        self.records.retain(|index, (key, is_pending)| {
-            let stays = *index > through || *is_pending;
-            if !stays && key.order != SNAPSHOT_ORDER {
-                operations.push(Operation::Delete(key.clone()));
+        self.records.retain(|row| {
+            let stays = row.index > through || row.is_pending;
+            if !stays && row.key.order != SNAPSHOT_ORDER {
+                operations.push(Operation::Delete(row.key.clone()));
             }
             stays
         });
@@ -152,7 +158,7 @@ impl DeviceLog {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use coweave_core::ids::{Epoch, Lineage, Sequence};
 

@@ -1,7 +1,6 @@
 //! The device's store: the rows of all rooms in one IndexedDB database.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use coweave_core::client::{Input, Meta, RoomKey, StoredCopy, Write};
@@ -51,7 +50,7 @@ extern "C" {
 pub(crate) struct DeviceStore {
     relay: String,
     shell: Weak<Shell>,
-    logs: RefCell<BTreeMap<RoomKey, DeviceLog>>,
+    logs: RefCell<Vec<(RoomKey, DeviceLog)>>,
     /// The database or the promise of it; forgotten when it fails, so that the next use opens anew.
     opening: RefCell<Option<Promise>>,
     /// Another tab wants a newer version of the database: ours must not stand in its way.
@@ -96,7 +95,7 @@ impl DeviceStore {
 
     fn take(&self, key: RoomKey, rows: Rows) -> Result<StoredCopy, Error> {
         let (log, copy) = DeviceLog::open(random::writer(), rows)?;
-        self.logs.borrow_mut().insert(key, log);
+        self.logs.borrow_mut().push((key, log));
         Ok(copy)
     }
 
@@ -108,8 +107,8 @@ impl DeviceStore {
         ticket: u64,
         writes: &[Write],
     ) {
-        let operations = match self.logs.borrow_mut().get_mut(&key) {
-            Some(log) => log.operations(writes),
+        let operations = match self.logs.borrow_mut().iter_mut().find(|(of, _)| *of == key) {
+            Some((_, log)) => log.operations(writes),
             None => return,
         };
         let (this, room) = (Rc::clone(self), self.room(name));
@@ -127,7 +126,7 @@ impl DeviceStore {
 
     /// Forgets which row is which of a closed room.
     pub(crate) fn forget(&self, key: RoomKey) {
-        self.logs.borrow_mut().remove(&key);
+        self.logs.borrow_mut().retain(|(of, _)| *of != key);
     }
 
     fn answer(&self, input: Input) {
@@ -149,7 +148,7 @@ impl DeviceStore {
         if let Ok(value) = attempt().await {
             return Ok(value);
         }
-        self.opening.take();
+        self.close();
         attempt().await
     }
 
@@ -190,6 +189,18 @@ impl DeviceStore {
         database.begin(&stores.collect(), mode, &options)
     }
 
+    /// Gives the connection up; transactions under way still end as they would.
+    fn close(&self) {
+        let Some(opening) = self.opening.take() else { return };
+        spawn_local(async move {
+            if let Ok(database) = JsFuture::from(opening).await {
+                let database: IdbDatabase = database.unchecked_into();
+                database.set_onversionchange(None);
+                database.close();
+            }
+        });
+    }
+
     fn database(&self) -> Promise {
         let opening = self.opening.borrow().clone();
         opening.unwrap_or_else(|| {
@@ -203,15 +214,7 @@ impl DeviceStore {
 
 impl Drop for DeviceStore {
     fn drop(&mut self) {
-        if let Some(opening) = self.opening.take() {
-            spawn_local(async move {
-                if let Ok(database) = JsFuture::from(opening).await {
-                    let database: IdbDatabase = database.unchecked_into();
-                    database.set_onversionchange(None);
-                    database.close();
-                }
-            });
-        }
+        self.close();
     }
 }
 

@@ -28,7 +28,9 @@ impl From<&Error> for ErrorView {
     }
 }
 
-/// What a method of a class throws.
+/// What a method of a class throws. Out of line, because every method has such a path.
+#[cold]
+#[inline(never)]
 pub(crate) fn to_thrown(error: &Error) -> JsValue {
     JsValue::from_str(&to_json(&ErrorView::from(error)))
 }
@@ -39,6 +41,7 @@ pub(crate) fn to_json(view: &impl Serialize) -> String {
 }
 
 /// The error for a handle whose room is closed.
+#[cold]
 pub(crate) fn disposed() -> Error {
     Error::new(Code::ApiDisposed, "the room was disposed")
 }

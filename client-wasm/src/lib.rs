@@ -1,8 +1,8 @@
 //! The browser shell around [`coweave_core::client`]: it gives the session machine a socket,
 //! timers, IndexedDB and hints about the network, and shows it to JavaScript as three classes.
 //!
-//! Nothing is decided here. Every input goes through [`shell::Shell::handle`], which hands it to
-//! the machine and carries out what the machine wants. The app's own functions are never called
+//! Nothing is decided here. Every input goes through `Shell::handle`, which hands it to the machine
+//! and carries out what the machine wants. The app's own functions are never called
 //! from Rust: events wait in a batch until the npm package takes them with `Client.drain`.
 //!
 //! The classes are an interface of the npm package alone, which checks all arguments before.

@@ -1,7 +1,7 @@
 //! The session: inputs into the machine one after the other, and what it wants carried out.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
@@ -38,7 +38,7 @@ pub(crate) struct Shell {
     waiting: RefCell<VecDeque<Input>>,
     is_busy: Cell<bool>,
     /// Rooms whose documents were edited since the machine last ran.
-    edited: RefCell<BTreeSet<RoomKey>>,
+    edited: RefCell<Vec<RoomKey>>,
     batches: RefCell<Batches>,
     /// Tells the npm package that there is news; it asks for them once Rust has returned.
     notify: Function,
@@ -189,7 +189,10 @@ impl Shell {
         edit: impl FnOnce(&mut Replica) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let value = self.access(key, edit)?;
-        self.edited.borrow_mut().insert(key);
+        let mut edited = self.edited.borrow_mut();
+        if !edited.contains(&key) {
+            edited.push(key);
+        }
         Ok(value)
     }
 

@@ -1,5 +1,7 @@
 //! The replica: edits, groups, changes and positions.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use coweave_core::doc::guard::{Mode, check};
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::{Assoc, Delta, Replica, TextChange};

@@ -3,6 +3,13 @@
 //! To change a byte is to change a version. After a deliberate change, run the tests once with
 //! `UPDATE_VECTORS=1` and look at the difference.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic, and its numbers are small"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 

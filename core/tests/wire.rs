@@ -3,6 +3,13 @@
 //!
 //! `COWEAVE_FUZZ_CASES` sets how many cases each format gets, `COWEAVE_FUZZ_SEED` where they begin.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic, and its numbers are small"
+)]
+
 use bytes::Bytes;
 use coweave_core::doc::known::Known;
 use coweave_core::ids::{Channel, ClientId, EditNumber, Sequence};

@@ -255,6 +255,30 @@ test('typed while the relay is away, in a tab that was closed: the others get it
   assert.deepEqual(await again.evaluate(() => room.saved), { tier: 'durable', pending: 0 })
 })
 
+test('two tabs that loaded each other\'s pending edits bring each of them once', bothNeeded, async t => {
+  const { context, address } = await browse(t)
+  const relay = await Relay.start(t)
+  await relay.stop()
+  const first = await tab(context, address, relay.url)
+  await type(first, 'base ')
+  const second = await tab(context, address, relay.url)
+  await type(first, 'first ')
+  await type(second, 'second ')
+  const third = await tab(context, address, relay.url)
+  await type(third, 'third ')
+  await first.close()
+  await relay.start()
+  await Promise.all([second, third].map(page => page.evaluate(() => room.flush())))
+  const other = client(t, relay.url).room('notes/today')
+  await other.synced
+  const words = other.doc.text('body').toString().trim().split(' ').sort()
+  assert.deepEqual(words, ['base', 'first', 'second', 'third'])
+  const whole = other.doc.text('body').toString()
+  for (const page of [second, third]) {
+    await page.waitForFunction(whole => room.doc.text('body').toString() === whole, whole)
+  }
+})
+
 test('a module that does not arrive is told, and may arrive later', needsBrowser, async t => {
   const { context, address } = await browse(t)
   await context.route('**/*.wasm', route => route.abort())

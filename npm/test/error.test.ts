@@ -161,6 +161,15 @@ test('a disposed room or client says so, and to dispose twice does no harm', asy
   await assert.rejects(other.synced, { code: 'api.disposed' })
 })
 
+test('handles and subscriptions can be used with `using`', { skip: !('dispose' in Symbol) }, async t => {
+  const room = await open(t)
+  const subscription = room.on('status', () => undefined)
+  for (const disposer of [subscription, room, client(t, NOWHERE)]) {
+    ;(disposer as unknown as Disposable)[Symbol.dispose]()
+  }
+  assert.equal(room.status.state, 'disposed')
+})
+
 test('what waits for a room ends when it is disposed before it is there', async t => {
   const it = client(t, NOWHERE)
   const room = it.room('room')

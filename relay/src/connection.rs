@@ -1,6 +1,7 @@
 //! One WebSocket on tokio: feeds the link machine of the core, and carries out what it wants done.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,12 @@ use coweave_core::ids::{Channel, MemberId, RoomName};
 use coweave_core::link::{Input, Link, Output, RoomRequest};
 use coweave_core::room::{self, JoinRequest, RoomMessage};
 use coweave_core::time::Time;
+use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Alarm;
 use crate::hub::Hub;
 use crate::outbox::{Deliveries, Delivery, Outbox, outbox};
 use crate::room_task::Command;
@@ -63,21 +66,21 @@ impl Connection {
         mut deliveries: Deliveries,
         drain: CancellationToken,
     ) {
-        let mut is_draining = false;
+        // Waiting for these starts once, not with every message.
+        let mut overflow = pin!(self.outbox.overflow().fuse());
+        let mut drained = pin!(drain.cancelled().fuse());
+        let mut alarm = Alarm::new(self.hub.clock);
         let mut is_readable = true;
         loop {
-            let wake = self.carry_out(&mut socket);
+            alarm.set(self.carry_out(&mut socket));
             if self.is_closing {
                 break;
             }
             let may_read = self.to_rooms.is_empty() && !socket.is_behind();
             let is_flushed = socket.is_flushed();
             let input = tokio::select! {
-                () = self.outbox.overflow() => Input::TooSlow,
-                () = drain.cancelled(), if !is_draining => {
-                    is_draining = true;
-                    Input::Drain { retry_after_ms: random_in(COME_BACK_MS) }
-                }
+                () = &mut overflow => Input::TooSlow,
+                () = &mut drained => Input::Drain { retry_after_ms: random_in(COME_BACK_MS) },
                 event = socket.next(may_read) => match event {
                     Event::Binary(frame) => Input::Frame(frame),
                     Event::Text => Input::TextFrame,
@@ -98,7 +101,12 @@ impl Connection {
                     continue;
                 }
                 () = hand_over(&mut self.to_rooms) => continue,
-                () = self.hub.clock.sleep_until(wake) => continue,
+                () = alarm.ring() => {
+                    if !socket.has_progressed() {
+                        continue;
+                    }
+                    Input::Alive
+                }
             };
             self.link.handle(input, self.hub.clock.now());
         }
@@ -116,6 +124,7 @@ impl Connection {
                 Output::Ping => socket.ping(),
                 Output::Room { channel, request } => self.request(channel, request),
                 Output::Close { code, reason } => {
+                    tracing::debug!(code, reason, "a connection is closed");
                     socket.close(code, reason);
                     self.is_closing = true;
                     return None;

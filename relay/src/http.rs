@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use coweave_core::ids::{RoomName, SessionKey};
 use coweave_core::link::Link;
 use coweave_core::wire::v1::SUBPROTOCOL;
@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::connection;
 use crate::files;
 use crate::hub::Hub;
+use crate::meter::Meter;
 use crate::socket::Socket;
 
 /// Buffers of a WebSocket: most connections are quiet most of the time.
@@ -42,6 +43,7 @@ pub(crate) fn router(site: Site) -> Router {
 
 async fn answer(
     State(site): State<Site>,
+    Extension(meter): Extension<Meter>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -49,7 +51,7 @@ async fn answer(
 ) -> Response {
     if headers.contains_key(header::UPGRADE) {
         return match upgrade {
-            Ok(upgrade) => open_socket(site, &uri, upgrade),
+            Ok(upgrade) => open_socket(site, meter, &uri, upgrade),
             Err(rejection) => rejection.into_response(),
         };
     }
@@ -75,7 +77,7 @@ fn readiness(site: &Site) -> Response {
 
 /// Every origin is let in: this version knows no tokens and no cookies, so a page of a stranger
 /// can do no more than any program of the same user. With tokens comes a list of origins.
-fn open_socket(site: Site, uri: &Uri, mut upgrade: WebSocketUpgrade) -> Response {
+fn open_socket(site: Site, meter: Meter, uri: &Uri, mut upgrade: WebSocketUpgrade) -> Response {
     let (limits, clock) = (site.hub.limits.clone(), site.hub.clock);
     let frame_bytes_max = limits.frame_bytes_max;
     let link = if upgrade.requested_protocols().any(|offered| offered == SUBPROTOCOL) {
@@ -100,7 +102,7 @@ fn open_socket(site: Site, uri: &Uri, mut upgrade: WebSocketUpgrade) -> Response
         .max_message_size(frame_bytes_max)
         .on_upgrade(move |socket| async move {
             let Site { hub, drain, connections, .. } = site;
-            let serving = connection::serve(Socket::new(socket), link, hub, drain);
+            let serving = connection::serve(Socket::new(socket, meter), link, hub, drain);
             connections.track_future(serving).await;
         })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use coweave_core::ids::{MemberId, RoomName};
+use coweave_core::ids::{Epoch, MemberId, RoomName};
 use coweave_core::limits::Limits;
 use coweave_core::room::Input;
 use dashmap::DashMap;
@@ -18,10 +18,15 @@ use crate::store::Store;
 /// Commands that wait for a room; a connection whose room is behind stops reading.
 const COMMANDS_MAX: usize = 128;
 
+/// Numbers on the wire have 53 bits.
+const EPOCH_SPARE_BITS: u32 = 11;
+
 /// All rooms, and what they share.
 #[derive(Debug)]
 pub(crate) struct Hub {
     rooms: DashMap<RoomName, Entry>,
+    /// Rooms that broke off while sequences were told that may never reach the log.
+    broken: DashMap<RoomName, Epoch>,
     next_incarnation: AtomicU64,
     next_member: AtomicU64,
     tasks: TaskTracker,
@@ -45,6 +50,7 @@ impl Hub {
     pub(crate) fn new(store: Arc<dyn Store>, limits: Limits) -> Self {
         Self {
             rooms: DashMap::new(),
+            broken: DashMap::new(),
             next_incarnation: AtomicU64::new(0),
             next_member: AtomicU64::new(1),
             tasks: TaskTracker::new(),
@@ -102,6 +108,19 @@ impl Hub {
         self.rooms.remove_if(name, |_, entry| entry.incarnation == incarnation);
     }
 
+    /// Notes that a room ended without being clean: its sequences will mean something else when it
+    /// is loaded anew, and the epoch is what tells its members so.
+    pub(crate) fn mark_broken(&self, name: &RoomName) {
+        // Without randomness there is still the rest of the same lineage and state vector to go by.
+        let epoch = getrandom::u64().unwrap_or_default() >> EPOCH_SPARE_BITS;
+        self.broken.insert(name.clone(), Epoch(epoch));
+    }
+
+    /// The epoch of a room that broke in this process, instead of the stored one.
+    pub(crate) fn epoch_after_break(&self, name: &RoomName) -> Option<Epoch> {
+        self.broken.get(name).map(|epoch| *epoch)
+    }
+
     /// Lets nobody enter any room that is in memory.
     pub(crate) async fn drain(&self) {
         let rooms: Vec<_> = self.rooms.iter().map(|entry| entry.commands.clone()).collect();
@@ -111,11 +130,15 @@ impl Hub {
     }
 
     /// Ends all rooms after the commands that wait for them, and returns when everything is on
-    /// disk. To be called after the connections are gone.
+    /// disk and the store is closed. To be called after the connections are gone.
     pub(crate) async fn close(&self) {
         self.rooms.clear();
         self.tasks.close();
         self.tasks.wait().await;
         self.writer.flush().await;
+        // A store that is not closed gets a new epoch at the next start, as after a crash.
+        if self.broken.is_empty() {
+            self.store.close().await;
+        }
     }
 }

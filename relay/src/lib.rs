@@ -5,6 +5,7 @@
 //! Dependencies point one way: `http` knows connections, connections know the hub, the hub knows
 //! the rooms and the store. `store` and `config` know nothing of them.
 
+mod accept;
 mod clock;
 pub mod config;
 mod connection;
@@ -12,6 +13,7 @@ mod files;
 mod http;
 mod hub;
 mod log_writer;
+mod meter;
 mod outbox;
 mod relay;
 mod room_task;

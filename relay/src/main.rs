@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use coweave_relay::config::{self, Command};
 use coweave_relay::{Config, Drained, Relay, telemetry};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 fn main() -> ExitCode {
@@ -33,6 +34,7 @@ fn run(config: Config, warnings: &[String]) -> ExitCode {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
+    raise_file_limit();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("the relay cannot start its threads: {error}")),
@@ -71,6 +73,15 @@ fn report(drained: Drained) -> ExitCode {
             );
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Every connection is an open file, and the usual soft limit of 1024 is for programs that use
+/// `select`: take what the administrator allows.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, current = limit.current, "the limit of open files stays as it is");
     }
 }
 

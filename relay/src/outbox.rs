@@ -69,8 +69,9 @@ impl Outbox {
     }
 
     /// Returns once, when the queue has become too long.
-    pub(crate) async fn overflow(&self) {
-        self.level.overflow.notified().await;
+    pub(crate) fn overflow(&self) -> impl Future<Output = ()> + use<> {
+        let level = Arc::clone(&self.level);
+        async move { level.overflow.notified().await }
     }
 }
 

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::accept::accept;
 use crate::config::Config;
 use crate::http::{self, Site};
 use crate::hub::Hub;
@@ -55,7 +55,7 @@ pub struct Relay {
     hub: Arc<Hub>,
     connections: TaskTracker,
     drain: CancellationToken,
-    server: AbortOnDropHandle<()>,
+    _server: AbortOnDropHandle<()>,
     _drain_when_dropped: DropGuard,
 }
 
@@ -87,12 +87,7 @@ impl Relay {
         let address = config.listen;
         let local_addr =
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
-        let listener = listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "a connection keeps its delay");
-            }
-        });
-
+        let head_limit = config.limits.hello_timeout;
         let hub = Arc::new(Hub::new(store, config.limits));
         let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Site {
@@ -101,13 +96,7 @@ impl Relay {
             drain: drain.clone(),
             connections: connections.clone(),
         });
-        let stop_accepting = drain.clone().cancelled_owned();
-        let serving = axum::serve(listener, router).with_graceful_shutdown(stop_accepting);
-        let server = tokio::spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the relay accepts no connections any more");
-            }
-        });
+        let server = tokio::spawn(accept(listener, router, head_limit, drain.clone()));
         Ok(Self {
             local_addr,
             drain_limit: config.drain_limit,
@@ -115,7 +104,7 @@ impl Relay {
             connections,
             _drain_when_dropped: drain.clone().drop_guard(),
             drain,
-            server: AbortOnDropHandle::new(server),
+            _server: AbortOnDropHandle::new(server),
         })
     }
 
@@ -138,9 +127,6 @@ impl Relay {
         self.connections.close();
         self.connections.wait().await;
         self.hub.close().await;
-        self.hub.store.close().await;
-        // Requests that are still being answered are short; they end with the server.
-        self.server.abort();
     }
 }
 

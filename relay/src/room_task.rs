@@ -12,6 +12,7 @@ use coweave_core::time::Time;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::clock::Alarm;
 use crate::hub::Hub;
 use crate::log_writer::Receipt;
 use crate::outbox::{Delivery, Outbox};
@@ -57,6 +58,7 @@ pub(crate) async fn run(
         Ok((id, room)) => {
             let (receipt_sender, receipts) = mpsc::unbounded_channel();
             let compaction = None;
+            residence.is_serving = true;
             let mut task = RoomTask { residence, id, room, receipt_sender, receipts, compaction };
             task.serve().await;
             if let Some(compaction) = task.compaction.take() {
@@ -77,10 +79,16 @@ async fn open(hub: &Hub, name: &RoomName) -> Result<(RoomId, Room), Error> {
         tracing::error!(%error, "the system gives no random numbers");
         return Err(unavailable());
     }
-    let opened = hub.store.open_or_create(name, Lineage(lineage)).await.map_err(|error| {
+    let epoch = hub.epoch_after_break(name);
+    if epoch.is_some() {
+        // Lines of the room that broke may still be on their way.
+        hub.writer.flush().await;
+    }
+    let mut opened = hub.store.open_or_create(name, Lineage(lineage)).await.map_err(|error| {
         tracing::error!(room = %name, %error, "a room cannot be loaded");
         unavailable()
     })?;
+    opened.stored.epoch = epoch.unwrap_or(opened.stored.epoch);
     let room = Room::open(opened.stored, hub.limits.clone(), hub.clock.now()).map_err(|error| {
         tracing::error!(room = %name, %error, "a stored room cannot be read");
         unavailable()
@@ -102,12 +110,14 @@ struct RoomTask {
 impl RoomTask {
     async fn serve(&mut self) {
         let mut turn_commands = Vec::with_capacity(COMMANDS_PER_TURN);
+        let mut alarm = Alarm::new(self.residence.hub.clock);
         loop {
             let wake = match self.carry_out() {
                 Turn::Wait(wake) => wake,
-                Turn::Retire if self.residence.retire() => return,
+                Turn::Retire if self.residence.retire() => break,
                 Turn::Retire => Some(self.now() + RETIRE_AGAIN),
             };
+            alarm.set(wake);
             tokio::select! {
                 receipt = self.receipts.recv() => match receipt {
                     Some(Receipt::Durable(through)) => self.handle(Input::Durable { through }),
@@ -116,7 +126,7 @@ impl RoomTask {
                 },
                 count = self.residence.commands.recv_many(&mut turn_commands, COMMANDS_PER_TURN) => {
                     if count == 0 {
-                        return;
+                        break;
                     }
                     for command in turn_commands.drain(..) {
                         self.command(command);
@@ -126,9 +136,10 @@ impl RoomTask {
                     self.compaction = None;
                     self.handle(input);
                 }
-                () = self.residence.hub.clock.sleep_until(wake) => {}
+                () = alarm.ring() => {}
             }
         }
+        self.residence.is_serving = false;
     }
 
     fn now(&self) -> Time {
@@ -211,6 +222,8 @@ struct Residence {
     members: HashMap<MemberId, Seat>,
     /// What those hear that are still here at the end.
     farewell: Error,
+    /// From loading to an orderly end.
+    is_serving: bool,
 }
 
 struct Seat {
@@ -233,7 +246,8 @@ impl Residence {
     ) -> Self {
         let text = "the room had to be closed; it is loaded anew when you come back";
         let farewell = Error::new(Code::RelayInternal, text);
-        Self { hub, name, incarnation, commands, members: HashMap::new(), farewell }
+        let members = HashMap::new();
+        Self { hub, name, incarnation, commands, members, farewell, is_serving: false }
     }
 
     fn send(&mut self, to: MemberId, message: RoomMessage) {
@@ -263,6 +277,9 @@ impl Residence {
 
 impl Drop for Residence {
     fn drop(&mut self) {
+        if self.is_serving {
+            self.hub.mark_broken(&self.name);
+        }
         // Whoever asks for the room after this starts it anew.
         self.hub.forget(&self.name, self.incarnation);
         self.commands.close();

@@ -11,6 +11,8 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tungstenite::error::{CapacityError, Error as WebSocketError};
 
+use crate::meter::Meter;
+
 /// Bytes that may wait for the peer before nothing more is read from it or taken for it.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
 
@@ -21,6 +23,9 @@ pub(crate) struct Socket {
     unsent: VecDeque<Message>,
     unsent_bytes: usize,
     needs_flush: bool,
+    meter: Meter,
+    /// How much was written when the peer had not taken all of it.
+    blocked_at: Option<u64>,
 }
 
 /// What happened on a socket.
@@ -39,8 +44,15 @@ pub(crate) enum Event {
 }
 
 impl Socket {
-    pub(crate) fn new(inner: WebSocket) -> Self {
-        Self { inner, unsent: VecDeque::new(), unsent_bytes: 0, needs_flush: false }
+    pub(crate) fn new(inner: WebSocket, meter: Meter) -> Self {
+        Self {
+            inner,
+            unsent: VecDeque::new(),
+            unsent_bytes: 0,
+            needs_flush: false,
+            meter,
+            blocked_at: None,
+        }
     }
 
     pub(crate) fn send(&mut self, frame: Bytes) {
@@ -66,6 +78,12 @@ impl Socket {
         self.unsent_bytes > AHEAD_BYTES_MAX
     }
 
+    /// Whether the peer has taken some of what waited for it since the last time this was asked.
+    pub(crate) fn has_progressed(&mut self) -> bool {
+        let written = self.meter.bytes();
+        self.blocked_at.take().is_some_and(|blocked_at| written > blocked_at)
+    }
+
     /// Writes what waits and, if it may, reads. Cancelling this loses nothing.
     pub(crate) async fn next(&mut self, may_read: bool) -> Event {
         poll_fn(|cx| self.poll(may_read, cx)).await
@@ -76,7 +94,9 @@ impl Socket {
             match self.poll_write(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Event::Flushed),
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Ended),
-                Poll::Pending => {}
+                Poll::Pending => {
+                    self.blocked_at.get_or_insert_with(|| self.meter.bytes());
+                }
             }
         }
         if !may_read {

@@ -15,4 +15,6 @@
     reason = "test support may panic and print; a failure has to stop the test"
 )]
 
+pub mod history;
+pub mod native;
 pub mod simulation;

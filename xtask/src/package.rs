@@ -25,7 +25,8 @@ fn run_build(project: &Project, folder: &str, sources: &[&str]) -> Outcome {
             "{folder}/package.json is missing: is this clone complete?"
         )));
     }
-    let inputs: Vec<&str> = sources.iter().copied().chain(["npm/wasm"]).collect();
+    // Not all of npm/wasm: the package's own build adds to it.
+    let inputs: Vec<&str> = sources.iter().copied().chain(wasm::OUTPUTS).collect();
     let dist = format!("{folder}/dist");
     let stamp = Stamp::of(project, &format!("dist-{folder}"), &inputs, &[&dist])?;
     if stamp.is_current() {

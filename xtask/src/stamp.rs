@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::failure::{Failure, Outcome};
 use crate::project::Project;
 
-/// Folders that are never an input.
+/// Folders that are never an input, like those whose name starts with a dot.
 const SKIPPED: [&str; 4] = ["node_modules", "target", "dist", "wasm"];
 
 /// What the last build was made from, kept in cargo's target folder.
@@ -71,8 +71,8 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Outcome {
     let entries = fs::read_dir(path).map_err(|error| Failure::file("read", path, &error))?;
     for entry in entries {
         let entry = entry.map_err(|error| Failure::file("read", path, &error))?.path();
-        let is_skipped =
-            entry.file_name().is_some_and(|name| SKIPPED.iter().any(|skipped| name == *skipped));
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        let is_skipped = entry.is_dir() && (name.starts_with('.') || SKIPPED.contains(&&*name));
         if !is_skipped {
             collect(&entry, files)?;
         }

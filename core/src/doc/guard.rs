@@ -81,9 +81,11 @@ pub(super) fn inspect(
         mode,
         is_foreign,
         limits,
-        summary: Summary::default(),
+        // Most updates are those of one client.
+        summary: Summary { ranges: Vec::with_capacity(1), ..Summary::default() },
         has_values: false,
         known_next: 0,
+        claimable: u64::try_from(update.len()).unwrap_or(u64::MAX),
         blocks: 0,
         waits: Vec::new(),
         deleted_clients: Vec::new(),
@@ -111,6 +113,8 @@ struct Guard<'g> {
     has_values: bool,
     /// What is known of the client whose section is being walked.
     known_next: u64,
+    /// How many clocks deleted items of others may still take.
+    claimable: u64,
     /// Structs and deleted ranges so far.
     blocks: u64,
     /// In the order of the bytes: by section, and by clock inside.
@@ -141,17 +145,22 @@ impl<'a> Visit<'a> for Guard<'_> {
             self.summary.is_news = true;
             let is_guarded = match self.mode {
                 Mode::Live => true,
-                // A struct without content can claim 2^31 clocks with a few bytes.
                 Mode::State => matches!(block.kind, Kind::Gc | Kind::Deleted),
             };
-            if is_guarded && (self.is_foreign)(block.id.client) {
+            if is_guarded && (self.is_foreign)(block.id.client) && !self.may_claim(block) {
                 return Err(foreign(block.id));
             }
         }
         self.summary.has_astral |= block.has_astral;
         self.has_values |= matches!(block.kind, Kind::Values | Kind::Binary | Kind::Document);
-        for needs in [block.origin, block.right_origin, block.parent].into_iter().flatten() {
-            self.require(block.id, needs)?;
+        if let Some(origin) = block.origin {
+            self.require(block.id, origin)?;
+        }
+        if let Some(right_origin) = block.right_origin {
+            self.require(block.id, right_origin)?;
+        }
+        if let Some(parent) = block.parent {
+            self.require(block.id, parent)?;
         }
         Ok(())
     }
@@ -186,6 +195,17 @@ impl<'a> Visit<'a> for Guard<'_> {
 }
 
 impl Guard<'_> {
+    /// Whether a struct may stand under the id of somebody else. Deleted items in a difference are
+    /// honest when the log has lost its tail, but they must not claim more clocks than text of the
+    /// update's size would: a few bytes could take all that the owner has left.
+    fn may_claim(&mut self, block: &Block<'_>) -> bool {
+        if self.mode == Mode::Live || block.kind != Kind::Deleted {
+            return false;
+        }
+        self.claimable = self.claimable.saturating_sub(block.len);
+        self.claimable > 0
+    }
+
     fn count_blocks(&mut self, more: u64) -> Result<(), Error> {
         self.blocks = self.blocks.saturating_add(more);
         let max = self.limits.update_blocks_max;

@@ -4,6 +4,7 @@
 
 pub mod deletions;
 pub mod guard;
+mod json;
 pub mod known;
 mod orphan;
 mod pair;

@@ -4,8 +4,7 @@
 //! The walk never recurses over input and never allocates by a declared count. Both hold for
 //! hostile bytes; whoever visits may rely on every value being inside its range.
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-
+use super::json::is_json;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::wire::primitive::{ReadError, Reader};
@@ -70,6 +69,21 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
+    const fn at(id: Id) -> Self {
+        Self {
+            id,
+            len: 1,
+            kind: Kind::Gc,
+            info: 0,
+            origin: None,
+            right_origin: None,
+            parent: None,
+            has_astral: false,
+            bytes: &[],
+            content: &[],
+        }
+    }
+
     pub(super) const fn end(&self) -> u64 {
         self.id.clock.saturating_add(self.len)
     }
@@ -123,10 +137,35 @@ where
     V: Visit<'a>,
 {
     let mut walker = Walker { reader: Reader::new(update), update, depth_max };
-    walker.structs(visitor)?;
-    visitor.structs_end()?;
-    walker.delete_set(visitor)?;
-    if walker.reader.is_empty() { Ok(()) } else { Err(walker.flaw(ReadError::Trailing)) }
+    walker.update(visitor).map_err(|stop| walker.error(stop))
+}
+
+/// Why a walk ends early.
+enum Stop {
+    /// The bytes are wrong.
+    Flaw(&'static str),
+    /// The visitor says so.
+    Visitor(Box<Error>),
+}
+
+impl From<ReadError> for Stop {
+    #[cold]
+    fn from(error: ReadError) -> Self {
+        Self::Flaw(match error {
+            ReadError::End => "they end too early",
+            ReadError::Varint => "a number is not in its shortest form, or above 2^53 - 1",
+            ReadError::Utf8 => "a text is not UTF-8",
+            ReadError::Trailing => "something follows the update",
+            _ => "a value of an unknown kind, or nested too deeply",
+        })
+    }
+}
+
+impl From<Error> for Stop {
+    #[cold]
+    fn from(error: Error) -> Self {
+        Self::Visitor(Box::new(error))
+    }
 }
 
 /// Reads the bytes of one struct.
@@ -134,7 +173,12 @@ where
 /// # Errors
 /// `update.malformed` when they are none.
 pub(super) fn read_block(bytes: &[u8], id: Id) -> Result<Block<'_>, Error> {
-    Walker { reader: Reader::new(bytes), update: bytes, depth_max: usize::MAX }.block(id)
+    let mut walker = Walker { reader: Reader::new(bytes), update: bytes, depth_max: usize::MAX };
+    let mut block = Block::at(id);
+    match walker.block(&mut block) {
+        Ok(()) => Ok(block),
+        Err(stop) => Err(walker.error(stop)),
+    }
 }
 
 /// Passes over one value of a client, for those who count values.
@@ -149,21 +193,29 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    fn structs<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Error> {
+    fn update<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
+        self.structs(visitor)?;
+        visitor.structs_end()?;
+        self.delete_set(visitor)?;
+        Ok(self.reader.clone().finish()?)
+    }
+
+    fn structs<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let sections = self.count(SECTION_BYTES_MIN)?;
         for _ in 0..sections {
             let blocks = self.count(BLOCK_BYTES_MIN)?;
             let client = self.client()?;
-            let mut clock = self.var()?;
+            let mut clock = self.reader.var()?;
             if blocks == 0 {
-                return Err(self.malformed("a client without structs"));
+                return Err(Stop::Flaw("a client has no structs"));
             }
             visitor.section(client, clock, blocks)?;
             for _ in 0..blocks {
-                let block = self.block(Id { client, clock })?;
+                let mut block = Block::at(Id { client, clock });
+                self.block(&mut block)?;
                 clock = block.end();
                 if clock > CLOCK_MAX {
-                    return Err(self.malformed("a clock above 2^31"));
+                    return Err(Stop::Flaw("a clock is above 2^31"));
                 }
                 visitor.block(&block)?;
             }
@@ -171,28 +223,28 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn delete_set<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Error> {
+    fn delete_set<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let clients = self.count(DELETIONS_BYTES_MIN)?;
         for _ in 0..clients {
             let client = self.client()?;
             let ranges = self.count(RANGE_BYTES_MIN)?;
             if ranges == 0 {
-                return Err(self.malformed("a client without deleted ranges"));
+                return Err(Stop::Flaw("a client has no deleted ranges"));
             }
             visitor.deletions(client, ranges)?;
             let mut last = 0;
             for _ in 0..ranges {
-                let start = self.var()?;
-                let len = self.var()?;
+                let start = self.reader.var()?;
+                let len = self.reader.var()?;
                 let end = start.saturating_add(len);
                 if len == 0 {
-                    return Err(self.malformed("an empty deleted range"));
+                    return Err(Stop::Flaw("a deleted range is empty"));
                 }
                 if start < last {
-                    return Err(self.malformed("deleted ranges out of order"));
+                    return Err(Stop::Flaw("deleted ranges are out of order"));
                 }
                 if end > CLOCK_MAX {
-                    return Err(self.malformed("a clock above 2^31"));
+                    return Err(Stop::Flaw("a clock is above 2^31"));
                 }
                 last = end;
                 visitor.deleted(client, start, end)?;
@@ -201,74 +253,68 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn block(&mut self, id: Id) -> Result<Block<'a>, Error> {
+    #[inline]
+    fn block(&mut self, block: &mut Block<'a>) -> Result<(), Stop> {
         let start = self.reader.position();
-        let info = self.u8()?;
-        let mut block = Block {
-            id,
-            len: 1,
-            kind: Kind::Gc,
-            info,
-            origin: None,
-            right_origin: None,
-            parent: None,
-            has_astral: false,
-            bytes: &[],
-            content: &[],
-        };
+        let info = self.reader.u8()?;
+        block.info = info;
         if info & CONTENT != 0 {
-            self.places(&mut block)?;
+            self.places(block)?;
         } else if info != 0 {
-            return Err(self.malformed("a struct of an unknown kind"));
+            return Err(Stop::Flaw("a struct is of an unknown kind"));
         }
         let content = self.reader.position();
-        self.content(&mut block)?;
+        self.content(block)?;
         if block.len == 0 {
-            return Err(self.malformed("a struct of length zero"));
+            return Err(Stop::Flaw("a struct has length zero"));
         }
         let end = self.reader.position();
         block.bytes = self.update.get(start..end).unwrap_or_default();
         block.content = self.update.get(content..end).unwrap_or_default();
-        Ok(block)
+        Ok(())
     }
 
-    fn places(&mut self, block: &mut Block<'a>) -> Result<(), Error> {
+    #[inline]
+    fn places(&mut self, block: &mut Block<'a>) -> Result<(), Stop> {
         if block.info & HAS_ORIGIN != 0 {
             block.origin = Some(self.id()?);
         }
         if block.info & HAS_RIGHT_ORIGIN != 0 {
             block.right_origin = Some(self.id()?);
+            if block.right_origin == block.origin {
+                return Err(Stop::Flaw("a struct has the same neighbor on both sides"));
+            }
         }
         if block.info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0 {
-            match self.var()? {
-                1 => drop(self.string()?),
+            match self.reader.var()? {
+                1 => drop(self.reader.string()?),
                 0 => block.parent = Some(self.id()?),
-                _ => return Err(self.malformed("a parent of an unknown kind")),
+                _ => return Err(Stop::Flaw("a parent is of an unknown kind")),
             }
             if block.info & HAS_PARENT_KEY != 0 {
-                self.string()?;
+                self.reader.string()?;
             }
         }
         Ok(())
     }
 
-    fn content(&mut self, block: &mut Block<'a>) -> Result<(), Error> {
+    fn content(&mut self, block: &mut Block<'a>) -> Result<(), Stop> {
         block.kind = match block.info & CONTENT {
             0 => {
-                block.len = self.var()?;
+                block.len = self.reader.var()?;
                 Kind::Gc
             }
             1 => {
-                block.len = self.var()?;
+                block.len = self.reader.var()?;
                 Kind::Deleted
             }
-            2 => return Err(self.malformed("content in the JSON form of old versions of Yjs")),
+            2 => return Err(Stop::Flaw("content is in the JSON form of old versions of Yjs")),
             3 => {
-                self.reader.bytes().map_err(|error| self.flaw(error))?;
+                self.reader.bytes()?;
                 Kind::Binary
             }
             4 => {
-                let text = self.string()?;
+                let text = self.reader.string()?;
                 (block.len, block.has_astral) = utf16_len(text);
                 Kind::Text
             }
@@ -277,16 +323,16 @@ impl<'a> Walker<'a> {
                 Kind::Embed
             }
             6 => {
-                self.string()?;
+                self.reader.string()?;
                 self.json()?;
                 Kind::Format
             }
             7 => {
-                match self.u8()? {
+                match self.reader.u8()? {
                     0 | 1 | 2 | 4 | 6 => {}
-                    3 => drop(self.string()?),
+                    3 => drop(self.reader.string()?),
                     // 5 is Y.XmlHook, which yrs reads differently from Yjs.
-                    _ => return Err(self.malformed("a shared type of an unknown kind")),
+                    _ => return Err(Stop::Flaw("a shared type is of an unknown kind")),
                 }
                 Kind::Type
             }
@@ -298,73 +344,57 @@ impl<'a> Walker<'a> {
                 Kind::Values
             }
             9 => {
-                self.string()?;
+                self.reader.string()?;
                 self.value()?;
                 Kind::Document
             }
-            10 => return Err(self.malformed("a hole (Skip)")),
-            _ => return Err(self.malformed("content of an unknown kind")),
+            10 => return Err(Stop::Flaw("structs are left out (Skip)")),
+            _ => return Err(Stop::Flaw("content is of an unknown kind")),
         };
         Ok(())
     }
 
-    fn value(&mut self) -> Result<(), Error> {
-        value(&mut self.reader, self.depth_max).map_err(|error| match error {
-            ReadError::Range => self.malformed("a value of an unknown kind, or nested too deeply"),
-            error => self.flaw(error),
-        })
+    fn value(&mut self) -> Result<(), Stop> {
+        Ok(value(&mut self.reader, self.depth_max)?)
     }
 
-    fn json(&mut self) -> Result<(), Error> {
-        let text = self.string()?;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let checked = JsonDepth(self.depth_max).deserialize(&mut json).and_then(|()| json.end());
-        checked.map_err(|_no_json| self.malformed("JSON that cannot be read"))
+    fn json(&mut self) -> Result<(), Stop> {
+        let text = self.reader.string()?;
+        if is_json(text, self.depth_max) { Ok(()) } else { Err(Stop::Flaw("JSON cannot be read")) }
     }
 
     /// A count of entries that each take at least so many bytes.
-    fn count(&mut self, entry_bytes_min: u64) -> Result<u64, Error> {
-        let count = self.var()?;
+    #[inline]
+    fn count(&mut self, entry_bytes_min: u64) -> Result<u64, Stop> {
+        let count = self.reader.var()?;
         let left = u64::try_from(self.reader.left()).unwrap_or(u64::MAX);
         if count > left / entry_bytes_min {
-            return Err(self.malformed("a count beyond the end of the bytes"));
+            return Err(Stop::Flaw("a count is larger than the rest of the bytes"));
         }
         Ok(count)
     }
 
-    fn id(&mut self) -> Result<Id, Error> {
-        Ok(Id { client: self.client()?, clock: self.var()? })
+    #[inline]
+    fn id(&mut self) -> Result<Id, Stop> {
+        Ok(Id { client: self.client()?, clock: self.reader.var()? })
     }
 
-    fn client(&mut self) -> Result<ClientId, Error> {
-        let client = self.var()?;
-        ClientId::new(client).ok_or_else(|| self.flaw(ReadError::Range))
-    }
-
-    fn u8(&mut self) -> Result<u8, Error> {
-        self.reader.u8().map_err(|error| self.flaw(error))
-    }
-
-    fn var(&mut self) -> Result<u64, Error> {
-        self.reader.var().map_err(|error| self.flaw(error))
-    }
-
-    fn string(&mut self) -> Result<&'a str, Error> {
-        self.reader.string().map_err(|error| self.flaw(error))
+    #[inline]
+    fn client(&mut self) -> Result<ClientId, Stop> {
+        ClientId::new(self.reader.var()?).ok_or(Stop::Flaw("a client id is above 2^53 - 1"))
     }
 
     #[cold]
-    fn flaw(&self, error: ReadError) -> Error {
-        self.malformed(&error.to_string())
-    }
-
-    #[cold]
-    fn malformed(&self, what: &str) -> Error {
-        let at = self.reader.position();
-        Error::new(
-            Code::UpdateMalformed,
-            format!("the update cannot be read: {what} (before byte {at})"),
-        )
+    fn error(&self, stop: Stop) -> Error {
+        match stop {
+            Stop::Visitor(error) => *error,
+            Stop::Flaw(what) => {
+                let at = self.reader.position();
+                let text =
+                    format!("the bytes of the update cannot be read: {what} (up to byte {at})");
+                Error::new(Code::UpdateMalformed, text)
+            }
+        }
     }
 }
 
@@ -443,68 +473,4 @@ fn integer(reader: &mut Reader<'_>) -> Result<(), ReadError> {
     }
     let rest = reader.var()?;
     if rest == 0 || rest >= 1 << 47 { Err(ReadError::Varint) } else { Ok(()) }
-}
-
-/// Reads any JSON as strictly as yrs does, keeps nothing, and allows this much nesting.
-struct JsonDepth(usize);
-
-impl<'de> DeserializeSeed<'de> for JsonDepth {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl JsonDepth {
-    fn inner<E: serde::de::Error>(&self) -> Result<Self, E> {
-        self.0.checked_sub(1).map(Self).ok_or_else(|| E::custom("nested too deeply"))
-    }
-}
-
-impl<'de> Visitor<'de> for JsonDepth {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<(), E> {
-        // yrs keeps integers in 64 bits with a sign.
-        i64::try_from(number).map(drop).map_err(E::custom)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let inner = self.inner::<A::Error>()?.0;
-        while entries.next_element_seed(Self(inner))?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let inner = self.inner::<A::Error>()?.0;
-        while entries.next_key_seed(Self(0))?.is_some() {
-            entries.next_value_seed(Self(inner))?;
-        }
-        Ok(())
-    }
 }

@@ -43,6 +43,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`ReadError::End`].
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, ReadError> {
         let byte = *self.bytes.get(self.at).ok_or(ReadError::End)?;
         self.at = self.at.saturating_add(1);
@@ -53,7 +54,19 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`ReadError::End`] or [`ReadError::Varint`].
+    #[inline]
     pub fn var(&mut self) -> Result<u64, ReadError> {
+        // Most numbers take one byte.
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte < 0x80 => {
+                self.at = self.at.saturating_add(1);
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_var(),
+        }
+    }
+
+    fn long_var(&mut self) -> Result<u64, ReadError> {
         let mut value = 0u64;
         let mut shift = 0u32;
         loop {

@@ -1,5 +1,6 @@
 //! Documents of yrs with every kind of content, random edits to them, and what a reader sees.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -59,8 +60,8 @@ pub(crate) fn is_waiting(doc: &Doc) -> bool {
     doc.transact().has_missing_updates()
 }
 
-/// All that a reader sees. Values of arrays and maps are left out on request: yrs never ends
-/// reading a sequence with half a character in it.
+/// All that a reader sees. Arrays, maps and XML are left out on request: yrs never ends reading a
+/// sequence with half a character in it.
 pub(crate) fn view(doc: &Doc, with_values: bool) -> Value {
     let txn = doc.transact();
     let text = |name: &str| {
@@ -75,21 +76,39 @@ pub(crate) fn view(doc: &Doc, with_values: bool) -> Value {
             .collect();
         json!({ "text": text.get_string(&txn), "parts": parts })
     };
-    let read = |value: &dyn Fn() -> Any| {
-        // yrs asserts its way through a root that holds what no array holds.
-        std::panic::catch_unwind(AssertUnwindSafe(|| plain(&value()))).ok()
-    };
+    // yrs asserts its way through a root that holds what no array holds.
+    let read = |value: &dyn Fn() -> Value| std::panic::catch_unwind(AssertUnwindSafe(value)).ok();
     let values = with_values.then(|| {
-        let array = read(&|| txn.get_array("array").expect("a root").to_json(&txn));
-        let map = read(&|| txn.get_map("map").expect("a root").to_json(&txn));
-        json!([array, map])
+        let array = txn.get_array("array").expect("a root");
+        let map = txn.get_map("map").expect("a root");
+        let fragment = txn.get_xml_fragment("xml").expect("a root");
+        json!([
+            read(&|| plain(&array.to_json(&txn))),
+            read(&|| plain(&map.to_json(&txn))),
+            read(&|| json!(xml(&fragment, &txn))),
+        ])
     });
     json!({
         "plain": text("plain"),
         "text": text("text"),
-        "xml": txn.get_xml_fragment("xml").expect("a root").get_string(&txn),
         "values": values,
     })
+}
+
+/// The children of an XML node.
+fn xml<F: XmlFragment, T: ReadTxn>(node: &F, txn: &T) -> Vec<Value> {
+    let child = |child| match child {
+        XmlOut::Element(element) => {
+            let attributes: BTreeMap<String, Value> = element
+                .attributes(txn)
+                .map(|(name, value)| (name.to_owned(), plain(&value.to_json(txn))))
+                .collect();
+            json!([element.tag().to_string(), attributes, xml(&element, txn)])
+        }
+        XmlOut::Text(text) => json!(text.get_string(txn)),
+        XmlOut::Fragment(fragment) => json!(xml(&fragment, txn)),
+    };
+    node.children(txn).map(child).collect()
 }
 
 /// JSON with sorted keys.

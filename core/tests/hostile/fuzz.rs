@@ -1,6 +1,8 @@
 //! Hostile updates by the thousand: the guard never panics, and what it lets pass is applied without
 //! a panic, waits for nothing, and means the same merged or cut.
 
+use std::io::Write;
+
 use coweave_core::doc::guard::{Mode, check};
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::{Assoc, Replica};
@@ -15,6 +17,9 @@ use crate::documents::{Alphabet, apply, is_waiting, known, loaded, state, view};
 use crate::inputs::{CLASSES, Class, Seeds};
 use crate::setting;
 
+/// How many inputs each class gets in an ordinary run.
+const CASES: u64 = 10_000;
+
 /// How the inputs of a class fared.
 #[derive(Debug, Default)]
 struct Tally {
@@ -26,6 +31,8 @@ struct Tally {
     /// Made a document that depends on the order in which structs are integrated: neighbors that
     /// no editor names together. Then the only measure for a merge is another merge.
     contradictory: u64,
+    /// Of these, documents that also depend on where structs are split.
+    unlike_yrs: u64,
 }
 
 /// The document after a merge by yrs of updates that do not overlap (it loses structs when they
@@ -77,8 +84,10 @@ fn run(seeds: &Seeds, class: Class, alphabet: Alphabet, cases: u64, first: u64) 
             let is_contradictory = seen_merged != seen;
             tally.contradictory += u64::from(is_contradictory);
             assert!(view(&on_top, true) == seen || is_contradictory, "difference: {at}");
-            if let Some(by_yrs) = merged_by_yrs(&seeds.base, &difference, &all) {
-                assert_eq!(seen_merged, view(&by_yrs, true), "merged: {at}");
+            if is_contradictory {
+                let by_yrs = merged_by_yrs(&seeds.base, &difference, &all);
+                let is_like_yrs = by_yrs.is_none_or(|doc| view(&doc, true) == seen_merged);
+                tally.unlike_yrs += u64::from(!is_like_yrs);
             }
             let again = state(&one_by_one);
             check(&again, &Known::new(), Mode::State, &nobody, &limits).expect(&at);
@@ -119,16 +128,20 @@ fn use_replica(seeds: &Seeds, input: &[u8], all: &Known, random: &mut Random) ->
 
 #[test]
 fn no_hostile_update_does_harm() {
-    let cases = setting("COWEAVE_FUZZ_CASES", 10_000);
+    let cases = setting("COWEAVE_FUZZ_CASES", CASES);
     let first = setting("COWEAVE_FUZZ_SEED", 1);
     for alphabet in [Alphabet::Basic, Alphabet::Astral] {
         let seeds = Seeds::new(alphabet);
         for class in CLASSES {
             let tally = run(&seeds, class, alphabet, cases, first);
-            println!("{class:?}: {tally:?}");
+            if cases > CASES {
+                writeln!(std::io::stdout(), "{class:?}: {tally:?}").expect("standard output");
+            }
             // The inputs must reach what lies behind the guard.
             let is_rich = !matches!(class, Class::Random | Class::Truncated);
             assert!(!is_rich || tally.passed_state * 1_000 > tally.cases, "{class:?}: {tally:?}");
+            // Contradictions are rare among what passes: most of it tests the splice.
+            assert!(tally.contradictory * 20 <= tally.passed_state, "{class:?}: {tally:?}");
         }
     }
 }

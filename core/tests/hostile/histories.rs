@@ -1,7 +1,6 @@
 //! Honest histories of several clients: the guard takes all of them, and bytes merged or cut mean
 //! the same as updates applied one by one.
 
-use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, channel};
 
 use coweave_core::doc::guard::{Mode, check};
@@ -11,7 +10,7 @@ use coweave_core::doc::splice;
 use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
-use yrs::{Doc, Transact};
+use yrs::{Doc, Text, Transact, WriteTxn};
 
 use crate::documents::{
     Alphabet, apply, below, document, edit, index_between, is_waiting, known, loaded, state, view,
@@ -160,7 +159,7 @@ fn check_splices(seed: u64, random: &mut Random, log: &Log, seen: &serde_json::V
     for update in updates {
         repeated.push(update);
         if random.chance(30) {
-            repeated.push(&repeated[below(random, repeated.len())]);
+            repeated.push(repeated[below(random, repeated.len())]);
         }
     }
     same("with repetitions", &splice::merge(&repeated).unwrap());
@@ -223,7 +222,6 @@ fn replica_history(seed: u64) {
         })
         .collect();
     let mut log = Log::default();
-    let mut own: BTreeMap<ClientId, Vec<Vec<u8>>> = BTreeMap::new();
     for _ in 0..20 + random.below(60) {
         let at = below(&mut random, replicas.len());
         let (replica, read, mirror) = &mut replicas[at];
@@ -239,11 +237,10 @@ fn replica_history(seed: u64) {
                 }
             }
             replica.commit();
-            if random.chance(70) {
-                if let Some(update) = replica.take_edits() {
-                    own.entry(replica.client()).or_default().push(update.to_vec());
-                    log.add(update.to_vec(), Mode::Live, replica.client().get());
-                }
+            if random.chance(70)
+                && let Some(update) = replica.take_edits()
+            {
+                log.add(update.to_vec(), Mode::Live, replica.client().get());
             }
         } else {
             let end = log.updates.len().min(*read + 1 + below(&mut random, 8));
@@ -296,4 +293,45 @@ fn replicas_agree_and_tell_their_changes() {
     for seed in first..first + setting("COWEAVE_FUZZ_HISTORIES", 300) {
         replica_history(seed);
     }
+}
+
+/// The same edits, in groups by a replica and one by one by yrs under the same client id.
+fn grouped_history(seed: u64) {
+    let mut random = Random::from_seed(seed);
+    let mut replica = Replica::new(ClientId::from_u32(9));
+    let peer = Peer::new(9);
+    let mut updates = Vec::new();
+    for _ in 0..1 + random.below(12) {
+        replica.begin();
+        for _ in 0..1 + random.below(9) {
+            let is = replica.text_string("plain");
+            let (a, b) = (index_between(&mut random, &is), index_between(&mut random, &is));
+            let (start, len) = (a.min(b), a.max(b) - a.min(b));
+            let mut txn = peer.doc.transact_mut();
+            let text = txn.get_or_insert_text("plain");
+            if random.chance(60) || len == 0 {
+                let word = word(&mut random, Alphabet::Astral);
+                replica.text_insert("plain", start, word).unwrap();
+                text.insert(&mut txn, start, word);
+            } else {
+                replica.text_delete("plain", start, len).unwrap();
+                text.remove_range(&mut txn, start, len);
+            }
+        }
+        assert_eq!(replica.take_edits(), None);
+        replica.commit();
+        updates.push(replica.take_edits().unwrap());
+    }
+    let emitted: Vec<_> = peer.emitted.try_iter().collect();
+    let (grouped, single) = (loaded(&updates).unwrap(), loaded(&emitted).unwrap());
+    assert_eq!(view(&grouped, true), view(&single, true), "seed {seed}");
+    assert_eq!(state(&grouped), state(&single), "seed {seed}");
+    assert_eq!(splice::merge(&updates), splice::merge(&emitted), "seed {seed}");
+}
+
+#[test]
+fn a_group_of_edits_means_what_yrs_emits_for_them() {
+    let first = setting("COWEAVE_FUZZ_SEED", 1);
+    let count = setting("COWEAVE_FUZZ_HISTORIES", 300);
+    (first..first + count).for_each(grouped_history);
 }

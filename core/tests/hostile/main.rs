@@ -1,7 +1,17 @@
 //! The guard and the splice against hostile and honest updates.
 //!
 //! `COWEAVE_FUZZ_CASES` and `COWEAVE_FUZZ_HISTORIES` set how many cases the random tests run, and
-//! `COWEAVE_FUZZ_SEED` where they begin; a failure names the seed that repeats it.
+//! `COWEAVE_FUZZ_SEED` where they begin; a failure names its seed and input.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may panic, and its numbers are small"
+)]
 
 mod bombs;
 mod bytes;

@@ -256,7 +256,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         Limits,
         100..=600_000,
         limits.hello_timeout,
-        "How long a new connection may take to say hello."
+        "How long a client may take to send the head of a request, and then to say hello."
     ),
     milliseconds!(
         "idle-timeout-ms",
@@ -327,6 +327,6 @@ Examples:
   coweave-relay
       Rooms in ./coweave-data, clients connect to ws://127.0.0.1:4700.
   coweave-relay --listen 127.0.0.1:8080 --data-dir /var/lib/coweave
-  COWEAVE_LOG=debug coweave-relay --static-dir dist
+  COWEAVE_LOG=warn,coweave_relay=debug coweave-relay --static-dir dist
   coweave-relay check coweave.toml
 ";

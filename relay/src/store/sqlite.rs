@@ -3,7 +3,8 @@
 //! A lock file beside the database keeps a second relay out, while tools of SQLite may still read
 //! it or back it up. The order of every log is guarded by a trigger, below all code of the relay.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -179,8 +180,7 @@ impl SqliteStore {
             }
             last = *sequence;
         }
-        let stored =
-            StoredRoom { lineage: Lineage(lineage), epoch: self.epoch, snapshot, tail };
+        let stored = StoredRoom { lineage: Lineage(lineage), epoch: self.epoch, snapshot, tail };
         Ok(Some(OpenedRoom { id: RoomId(id), stored }))
     }
 }
@@ -319,7 +319,8 @@ fn lock_folder(folder: &Path) -> Result<File, OpenError> {
     if folder.exists() && !folder.is_dir() {
         return Err(unusable(std::io::Error::from(std::io::ErrorKind::NotADirectory)));
     }
-    std::fs::create_dir_all(folder).map_err(unusable)?;
+    // What people write is nobody else's business on a shared machine.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unusable)?;
     let path = folder.join(LOCK_FILE);
     let lock =
         File::options().create(true).write(true).truncate(false).open(&path).map_err(unusable)?;

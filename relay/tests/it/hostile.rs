@@ -1,14 +1,18 @@
 //! Bytes from a peer that nobody should send: a typed answer, nobody else is harmed, nothing of it
 //! is stored.
 
+use std::time::{Duration, Instant};
+
 use coweave_core::error::Code;
 use coweave_core::ids::{Channel, EditNumber};
 use coweave_core::limits::Limits;
 use coweave_core::wire::v1::{EditKind, Message, read_frame};
 use coweave_core::wire::y_websocket;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message as Frame;
 
-use crate::setup::{Heard, Socket, TestRelay};
+use crate::setup::{Heard, PATIENCE, Socket, TestRelay};
 use crate::v1_client::V1Client;
 use crate::y_websocket_client::YClient;
 
@@ -189,4 +193,53 @@ async fn a_reader_that_stops_reading_is_dropped_and_nobody_waits_for_it() {
     assert!(matches!(end, None | Some(Code::ConnectionTooSlow)), "{end:?}");
     let again = V1Client::join(relay.address(), 4, "notes").await;
     assert_eq!(again.text().len(), 200 * page.len());
+}
+
+#[tokio::test]
+async fn requests_that_never_end_or_are_too_long_are_given_up() {
+    let limits = Limits { hello_timeout: Duration::from_millis(300), ..Limits::default() };
+    let relay = TestRelay::start_with(limits).await;
+    let mut dripping = TcpStream::connect(relay.address()).await.unwrap();
+    dripping.write_all(b"GET / HTTP/1.1\r\nhost").await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(PATIENCE, dripping.read_to_end(&mut answer)).await.unwrap().unwrap();
+    let mut long = TcpStream::connect(relay.address()).await.unwrap();
+    let head = format!("GET / HTTP/1.1\r\nhost: {}\r\n\r\n", "x".repeat(100_000));
+    let _may_be_cut_off = long.write_all(head.as_bytes()).await;
+    let mut answer = [0; 12];
+    if long.read_exact(&mut answer).await.is_ok() {
+        assert_eq!(&answer, b"HTTP/1.1 431");
+    }
+    let mut silent = V1Client::open(relay.address(), 1).await;
+    assert_eq!(end_of(&mut silent).await.0, Code::ConnectionHelloTimeout);
+}
+
+#[tokio::test]
+async fn a_slow_download_is_not_taken_for_a_dead_connection() {
+    let limits = Limits { idle_timeout: Duration::from_secs(3), ..Limits::default() };
+    let relay = TestRelay::start_with(limits).await;
+    let mut ann = V1Client::join(relay.address(), 1, "notes").await;
+    for _ in 0..4 {
+        let number = ann.write(&"x".repeat(6_000_000)).await;
+        ann.wait_for_durable(number).await;
+    }
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(16 << 10).unwrap();
+    let mut slow = socket.connect(relay.address()).await.unwrap();
+    let upgrade = "GET /notes HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n";
+    slow.write_all(upgrade.as_bytes()).await.unwrap();
+    // A masked frame with the question of an empty document; after that it sends nothing.
+    slow.write_all(&[0x82, 0x84, 0, 0, 0, 0, 0, 0, 1, 0]).await.unwrap();
+    let mut piece = vec![0; 64 << 10];
+    let mut taken = 0;
+    let started = Instant::now();
+    while taken < 24_000_000 {
+        let count = slow.read(&mut piece).await.unwrap();
+        assert_ne!(count, 0, "hung up after {taken} bytes");
+        taken += count;
+        // Three megabytes a second: all that time the client has no reason to send anything.
+        let due = Duration::from_micros(u64::try_from(taken / 3).unwrap());
+        tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+    }
 }

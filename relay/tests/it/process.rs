@@ -90,6 +90,20 @@ async fn a_signal_brings_everything_to_disk_and_ends_with_success() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once() {
+    let folder = TempDir::new().unwrap();
+    let relay = Running::start(folder.path());
+    // It does not answer the close frame, so the relay waits for it for a while.
+    let mut silent = V1Client::join(relay.address, 1, "notes").await;
+    relay.signal("TERM");
+    silent.wait_for_error().await;
+    relay.signal("TERM");
+    let (code, log) = relay.end();
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("stopped at once"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_said_to_be_durable_survives_a_kill() {
     let folder = TempDir::new().unwrap();
     let mut expected = String::new();

@@ -74,10 +74,7 @@ fn rust_part(project: &Project, part: Part) -> Report {
             project.cargo().args(["test", "--package", "xtask"]),
         ],
     };
-    let programs = programs.into_iter().map(|program| {
-        program.arg("--no-fail-fast").env("COWEAVE_RELAY", project.relay(Build::Dev))
-    });
-    run_part(project, part, programs)
+    run_part(project, part, programs.into_iter().map(|program| program.arg("--no-fail-fast")))
 }
 
 fn node_lane(
@@ -105,11 +102,9 @@ fn prepare_node(project: &Project, parts: &[Part]) -> Outcome<Option<std::path::
     }
     setup::npm_packages(project, &setup::NPM_FOLDERS)?;
     package::build(project, Build::Release)?;
-    if !parts.contains(&Part::Browser) {
-        return Ok(None);
-    }
     package::build_example(project)?;
-    browser::find_or_install(project).map(Some)
+    let needs_browser = parts.iter().any(|part| matches!(part, Part::Npm | Part::Browser));
+    if needs_browser { browser::find_or_install(project).map(Some) } else { Ok(None) }
 }
 
 fn node_part(project: &Project, part: Part, browser: Option<&std::path::Path>) -> Report {
@@ -126,7 +121,7 @@ fn node_part(project: &Project, part: Part, browser: Option<&std::path::Path>) -
 
 /// The module's own checks have no test runner: together they count as one test.
 fn wasm_part(project: &Project, part: Part) -> Report {
-    let finished = match wasm::measure(project).finish("testing wasm", project.verbosity) {
+    let finished = match wasm::check(project).finish("testing wasm", project.verbosity) {
         Ok(finished) => finished,
         Err(failure) => return Report::broken(part, Duration::ZERO, failure),
     };

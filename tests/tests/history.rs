@@ -1,0 +1,71 @@
+//! A real editing history goes through the real relay, by as many authors as it had.
+
+use std::time::Duration;
+
+use coweave_tests::history::{History, apply};
+use coweave_tests::native::{NativeClient, RelayProcess};
+
+const RECORDED: &str = "friendsforever.json.gz";
+
+#[test]
+fn a_history_of_two_authors_ends_in_its_text() {
+    let history = History::recorded(RECORDED).unwrap_or_else(|| {
+        println!("{RECORDED} is not there: the project's own generator makes a history");
+        History::generated(7, 10_000)
+    });
+    println!("{} transactions of {} authors", history.transactions.len(), history.num_agents);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(replay(&history));
+}
+
+#[test]
+fn a_generated_history_ends_in_its_text() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(replay(&History::generated(1, 500)));
+}
+
+/// Every author edits what it had at the time: frames of the others are held back until a
+/// transaction was made on top of them.
+async fn replay(history: &History) {
+    let data = tempfile::tempdir().unwrap();
+    let relay = RelayProcess::start(data.path(), 0);
+    // Where two authors insert at the same place, the recorded text has the lower author first.
+    let id = |agent: usize| u32::try_from(agent).unwrap() + 1;
+    let mut authors = Vec::new();
+    for agent in 0..history.num_agents {
+        let mut author = NativeClient::new(relay.address, "history", id(agent));
+        author.live_until("the author is live", |author| author.is_settled()).await;
+        author.freeze();
+        author.tick();
+        assert!(author.outgoing.is_empty());
+        author.changes = 0;
+        authors.push(author);
+    }
+    // How many transactions of each author the relay has.
+    let mut released = vec![0; history.num_agents];
+    for (transaction, needs) in history.transactions.iter().zip(history.versions()) {
+        for other in (0..history.num_agents).filter(|other| *other != transaction.agent) {
+            let frames = needs[other].saturating_sub(released[other]);
+            released[other] += frames;
+            authors[other].send(frames).await;
+        }
+        let author = &mut authors[transaction.agent];
+        // Every transaction, own or not, changes the document once.
+        while author.changes < needs.iter().sum() {
+            author.receive(Duration::from_secs(10)).await;
+        }
+        assert_eq!(author.changes, needs.iter().sum::<usize>(), "somebody sent too early");
+        apply(author.replica(), &transaction.patches);
+        let before = author.outgoing.len();
+        author.tick();
+        assert_eq!(author.outgoing.len(), before + 1, "one frame for a transaction");
+    }
+    for author in &mut authors {
+        author.send(author.outgoing.len()).await;
+    }
+    let mut reader = NativeClient::new(relay.address, "history", 1_000);
+    for client in authors.iter_mut().chain([&mut reader]) {
+        let is_whole = |client: &mut NativeClient| client.text() == history.end_content;
+        client.live_until("the text is the history's", is_whole).await;
+    }
+}

@@ -11,6 +11,7 @@ const runCount = options.quick ? 1 : 3
 const secondsPerRun = options.quick ? 4 : 8
 const secondsPerStep = 2
 const p99MsMax = 100
+const rateMin = 20
 // Above it the generator may be what is slow, and the figure is a lower bound.
 const generatorShareMax = 0.95
 
@@ -75,25 +76,27 @@ async function saturate({ title, shape }) {
 /** Raises the rate by half until a step does not pass, then closes in twice; each step has its own room. */
 async function highestRate(port, shape, usage) {
   let best = null
+  let failedRate = Infinity
   let stoppedBy = ''
   let rate = 300
-  let failedRate = Infinity
-  for (let closings = 0; closings < 3;) {
+  for (let closings = 0; closings < 3 && rate >= rateMin;) {
     const step = await runLoad({ port, shape, rate, seconds: secondsPerStep, usage })
-    const isPassed = step.p99 <= p99MsMax && step.isOnTime && step.failures.length === 0
-    if (isPassed) {
+    if (step.p99 <= p99MsMax && step.isOnTime && step.failures.length === 0) {
       best = step
     } else {
       failedRate = rate
       const isGeneratorBusy = !step.isOnTime || step.generatorShare > generatorShareMax
       stoppedBy = step.failures[0] ?? (isGeneratorBusy ? 'the generator' : 'latency')
     }
-    if (failedRate !== Infinity) closings += 1
-    const passedRate = best === null ? rate / 2 : best.updatesPerSecond
-    rate = failedRate === Infinity ? rate * 1.5 : (passedRate + failedRate) / 2
+    if (best !== null && failedRate !== Infinity) closings += 1
+    rate = nextRate(best?.updatesPerSecond ?? 0, failedRate, rate)
   }
-  if (best === null) throw new Error(`not even the first rate passed: ${stoppedBy}`)
+  if (best === null) throw new Error(`The machine is too busy to measure: not even ${rateMin} updates/s passed (${stoppedBy}).`)
   return { ...best, stoppedBy }
+}
+
+function nextRate(passedRate, failedRate, rate) {
+  return failedRate === Infinity ? rate * 1.5 : (passedRate + failedRate) / 2
 }
 
 /** Runs a load against every server in turn, as often as asked, each time in a new process. */

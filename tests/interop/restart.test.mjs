@@ -10,6 +10,8 @@ import { converged, openCoweave, openYjs, versions } from './peers.mjs'
 // y-websocket clients are told of no acknowledgement; the relay writes within milliseconds.
 const WRITTEN_MS = 1_000
 const RECONNECT_MS_MAX = 30_000
+// Clients reconnect within a few seconds, and renew what they show only every 15.
+const PRESENCE_MS_MAX = 10_000
 
 async function startRelay(t) {
   const relay = await Relay.start()
@@ -60,6 +62,29 @@ describe('after the relay', { concurrency: true }, () => {
       for (const peer of await openAll(t, relay, 'later')) assert.equal(peer.content(), text)
     })
   }
+
+  it('got SIGKILL, everybody sees everybody again at once', async t => {
+    const relay = await startRelay(t)
+    const peers = await openAll(t, relay, 'presence')
+    const [sdk, ...outside] = peers
+    outside.forEach(peer => peer.awareness.setLocalState({ name: peer.version }))
+    // Clients of y-protocols ignore a state whose clock is not above the last one they were told.
+    for (let move = 0; move < 30; move += 1) {
+      sdk.room.presence.set({ name: 'coweave', move })
+      await sleep(20)
+    }
+    const everybody = ['coweave', ...versions].sort().join()
+    const seen = () => [
+      ['coweave', ...sdk.peers.map(peer => peer.state.name)],
+      ...outside.map(peer => [...peer.awareness.getStates().values()].map(state => state.name)),
+    ].map(names => names.sort().join())
+    const isComplete = () => seen().every(names => names === everybody)
+    await until(isComplete, () => `everybody is seen before: ${seen().join(' | ')}`)
+    await relay.kill()
+    await until(() => outside.every(peer => !peer.provider.wsconnected), 'everybody noticed')
+    await relay.start()
+    await until(isComplete, () => `everybody is seen after: ${seen().join(' | ')}`, PRESENCE_MS_MAX)
+  })
 
   it('got SIGKILL while everybody types, everybody ends equal', async t => {
     const relay = await startRelay(t)

@@ -30,14 +30,14 @@ export const errorCodes = [
   'relay.internal',
   'device.unavailable',
   'api.wrong_type',
+  'api.not_ready',
   'api.disposed',
   'api.out_of_range',
   'api.split_surrogate',
   'api.invalid_url',
+  'client.load_failed',
   'client.internal',
   'unknown',
-  'api.not_ready',
-  'client.load_failed',
 ] as const
 
 /** What went wrong; stable for ever. */

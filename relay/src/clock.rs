@@ -1,29 +1,39 @@
 //! The relay's clock, as the machines of the core see it.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use coweave_core::time::Time;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Time since the relay started.
+/// The start of the year 2026 in Unix time.
+const YEAR_2026: Duration = Duration::from_secs(1_767_225_600);
+
+/// Time since the start of 2026, so that the clocks of presence rise over restarts; it never goes
+/// back while the relay runs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     origin: Instant,
+    /// What the time was at `origin`.
+    start: Duration,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { origin: Instant::now() }
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        // Whole milliseconds, so that a wake-up is never a fraction too early.
+        let ms = u64::try_from(unix.saturating_sub(YEAR_2026).as_millis()).unwrap_or(0);
+        Self { origin: Instant::now(), start: Duration::from_millis(ms) }
     }
 
     pub(crate) fn now(self) -> Time {
-        let ms = u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Time::from_ms(ms)
+        let elapsed = self.start + self.origin.elapsed();
+        Time::from_ms(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn instant(self, at: Time) -> Instant {
-        self.origin.checked_add(Duration::from_millis(at.as_ms())).unwrap_or(self.origin)
+        let since = Duration::from_millis(at.as_ms()).saturating_sub(self.start);
+        self.origin.checked_add(since).unwrap_or(self.origin)
     }
 }
 
@@ -66,16 +76,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_alarm_rings_at_the_earliest_moment_that_was_set() {
         let clock = Clock::start();
+        let start = clock.now();
+        let after = |ms| start + Duration::from_millis(ms);
         let mut alarm = Alarm::new(clock);
-        alarm.set(Some(Time::from_ms(500)));
-        alarm.set(Some(Time::from_ms(200)));
-        alarm.set(Some(Time::from_ms(900)));
+        alarm.set(Some(after(500)));
+        alarm.set(Some(after(200)));
+        alarm.set(Some(after(900)));
         alarm.set(None);
         alarm.ring().await;
-        assert_eq!(clock.now().as_ms(), 200);
-        alarm.set(Some(Time::from_ms(900)));
+        assert_eq!(clock.now(), after(200));
+        alarm.set(Some(after(900)));
         alarm.ring().await;
-        assert_eq!(clock.now().as_ms(), 900);
+        assert_eq!(clock.now(), after(900));
         let never = tokio::time::timeout(Duration::from_secs(1_000), alarm.ring());
         assert!(never.await.is_err());
     }

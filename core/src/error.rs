@@ -130,6 +130,8 @@ codes! {
     DeviceUnavailable = "device.unavailable", Environment, true;
     /// A value of the wrong type.
     ApiWrongType = "api.wrong_type", App, false;
+    /// A document was used before what the device has is in it: wait for `room.loaded`.
+    ApiNotReady = "api.not_ready", App, false;
     /// A handle was used after `dispose`.
     ApiDisposed = "api.disposed", App, false;
     /// An index or length outside the text.
@@ -138,6 +140,8 @@ codes! {
     ApiSplitSurrogate = "api.split_surrogate", App, false;
     /// An address that is no ws:, wss:, http: or https: URL.
     ApiInvalidUrl = "api.invalid_url", App, false;
+    /// The WebAssembly module could not be loaded.
+    ClientLoadFailed = "client.load_failed", Environment, true;
     /// A bug in the client.
     ClientInternal = "client.internal", App, false;
     /// A code of a newer version.
@@ -145,6 +149,7 @@ codes! {
 }
 
 /// An error as users, logs and the wire see it.
+#[expect(clippy::error_impl_error, reason = "the one error of the core, named like std's")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// What happened.

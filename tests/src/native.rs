@@ -230,17 +230,17 @@ impl NativeClient {
             let Some(frame) = self.outgoing.pop_front() else { return };
             let Some(socket) = &mut self.socket else { return };
             if socket.feed(Message::Binary(frame)).await.is_err() {
-                return self.lose().await;
+                return self.lose();
             }
         }
         if let Some(socket) = &mut self.socket
             && socket.flush().await.is_err()
         {
-            self.lose().await;
+            self.lose();
         }
     }
 
-    async fn lose(&mut self) {
+    fn lose(&mut self) {
         self.socket = None;
         self.outgoing.clear();
         self.input(Input::SocketClosed { error: None });
@@ -252,7 +252,7 @@ impl NativeClient {
         match tokio::time::timeout(at_most, socket.next()).await {
             Err(_elapsed) => {}
             Ok(Some(Ok(Message::Binary(frame)))) => self.input(Input::SocketFrame(frame)),
-            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => self.lose().await,
+            Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => self.lose(),
             Ok(Some(Ok(_))) => {}
         }
     }

@@ -4,8 +4,8 @@
 //! `COWEAVE_SEEDS=20000` runs more of them.
 
 use std::panic::catch_unwind;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use coweave_tests::simulation::{Plan, Report, World};
 

@@ -28,7 +28,8 @@ impl Backoff {
         };
         self.attempts = self.attempts.saturating_add(1);
         let jitter = random.below(ceiling + 1);
-        let ms = retry_after_ms.map_or(jitter, |asked| asked.saturating_add(jitter / 4).max(jitter));
+        let ms =
+            retry_after_ms.map_or(jitter, |asked| asked.saturating_add(jitter / 4).max(jitter));
         Duration::from_millis(ms)
     }
 

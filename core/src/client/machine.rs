@@ -123,12 +123,15 @@ impl Client {
     /// Takes an input; call [`Self::poll`] until idle afterwards.
     pub fn handle(&mut self, input: Input, now: Time) {
         match input {
-            Input::Open { key, name, client } => self.open(Room::new(
-                key,
-                name,
-                client,
-                if self.settings.has_device_store { Storage::Device } else { Storage::Memory },
-            ), now),
+            Input::Open { key, name, client } => self.open(
+                Room::new(
+                    key,
+                    name,
+                    client,
+                    if self.settings.has_device_store { Storage::Device } else { Storage::Memory },
+                ),
+                now,
+            ),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => {
@@ -440,9 +443,9 @@ impl Client {
         self.heard_at = now;
         self.answer_by = None;
         let result = match read_frame(frame) {
-            Ok(messages) => messages.into_iter().try_for_each(|(channel, message)| {
-                self.receive(channel, message, now)
-            }),
+            Ok(messages) => messages
+                .into_iter()
+                .try_for_each(|(channel, message)| self.receive(channel, message, now)),
             Err(error) => {
                 let text = format!("the relay's frame cannot be read: {error}");
                 Err(Error::new(Code::FrameMalformed, text))
@@ -575,11 +578,12 @@ impl Client {
             self.stop_room(key, error);
             return Ok(());
         }
-        let theirs = Known::decode(&joined.state_vector, limits.state_vector_clients_max)
-            .map_err(|error| {
+        let theirs = Known::decode(&joined.state_vector, limits.state_vector_clients_max).map_err(
+            |error| {
                 let text = format!("the relay's state vector cannot be read: {error}");
                 Error::new(Code::FrameMalformed, text)
-            })?;
+            },
+        )?;
         room.may_send = true;
         room.is_presence_due = room.presence.is_some();
         let edits = room.edits_for(&theirs, joined.epoch, limits);

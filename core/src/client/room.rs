@@ -324,8 +324,7 @@ impl Room {
     }
 
     pub(super) fn set_meta(&mut self, joined: &Joined) {
-        let meta =
-            Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
+        let meta = Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
         if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
@@ -444,8 +443,8 @@ impl Room {
 
     /// By size, and only when nothing else waits: the snapshot holds all that the document holds.
     fn wants_fold(&self) -> bool {
-        let is_long = self.device.records >= FOLD_RECORDS_MIN
-            || self.device.record_bytes >= FOLD_BYTES_MIN;
+        let is_long =
+            self.device.records >= FOLD_RECORDS_MIN || self.device.record_bytes >= FOLD_BYTES_MIN;
         is_long && self.device.record_bytes * 2 >= self.device.snapshot_bytes
     }
 
@@ -526,7 +525,8 @@ fn next_update(stream: &mut BytesMut) -> Result<Option<Bytes>, Error> {
         }
     };
     let start = reader.position();
-    let Some(end) = usize::try_from(length).ok().and_then(|length| start.checked_add(length)) else {
+    let Some(end) = usize::try_from(length).ok().and_then(|length| start.checked_add(length))
+    else {
         return Err(Error::new(Code::FrameMalformed, "an update of the sync is too long"));
     };
     if stream.len() < end {

@@ -79,7 +79,10 @@ impl V1Link {
     pub(super) fn poll(&mut self, now: Time) -> Output {
         if !self.is_closed {
             if self.session.is_none() && now >= self.hello_by {
-                self.fail(Error::new(Code::ConnectionHelloTimeout, "no hello message came in time"));
+                self.fail(Error::new(
+                    Code::ConnectionHelloTimeout,
+                    "no hello message came in time",
+                ));
             } else if self.heartbeat.is_over(now) {
                 self.fail(Error::new(Code::ConnectionIdle, "nothing was heard for too long"));
             } else if self.heartbeat.wants_ping(now) {
@@ -252,7 +255,9 @@ impl V1Link {
             return;
         }
         let message = match message {
-            RoomMessage::Joined { joined, updates } => return self.joined(channel, joined, &updates),
+            RoomMessage::Joined { joined, updates } => {
+                return self.joined(channel, joined, &updates);
+            }
             RoomMessage::Update { sequence, update } => Message::Update { sequence, update },
             RoomMessage::Ack { accepted, durable, sequence } => {
                 Message::Ack { accepted, durable, sequence }

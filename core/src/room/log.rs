@@ -127,8 +127,9 @@ impl Log {
         if !is_here || sequence == Sequence(0) {
             return None;
         }
-        let missing: Vec<_> =
-            (sequence.0 + 1..=self.head().0).filter_map(|s| self.at(Sequence(s)).cloned()).collect();
+        let missing: Vec<_> = (sequence.0 + 1..=self.head().0)
+            .filter_map(|s| self.at(Sequence(s)).cloned())
+            .collect();
         Some(in_one(missing))
     }
 

@@ -106,7 +106,7 @@ impl Room {
     /// sent once for all of them.
     pub fn handle(&mut self, input: Input, now: Time) {
         match input {
-            Input::Join { member, request } => self.join(member, *request, now),
+            Input::Join { member, request } => self.join(member, &request, now),
             Input::Leave { member } => self.leave(member, now),
             Input::Edit { member, number, kind, update } => {
                 if let Err(error) = self.edit(member, number, kind, &update) {
@@ -199,8 +199,8 @@ impl Room {
         self.outputs.push_back(Output::Send { to, message });
     }
 
-    fn join(&mut self, to: MemberId, request: JoinRequest, now: Time) {
-        let updates = match self.admit(&request) {
+    fn join(&mut self, to: MemberId, request: &JoinRequest, now: Time) {
+        let updates = match self.admit(request) {
             Ok(updates) => updates,
             Err(error) => return self.send(to, RoomMessage::End { error }),
         };
@@ -320,7 +320,12 @@ impl Room {
 
     /// Takes an update into the order. The answer is the place in the log that has to be durable
     /// before the update counts as durable.
-    fn accept(&mut self, from: MemberId, kind: EditKind, update: &Bytes) -> Result<Sequence, Error> {
+    fn accept(
+        &mut self,
+        from: MemberId,
+        kind: EditKind,
+        update: &Bytes,
+    ) -> Result<Sequence, Error> {
         if update.len() > self.limits.update_bytes_max {
             let text = format!("an update has at most {} bytes", self.limits.update_bytes_max);
             return Err(Error::new(Code::UpdateTooLarge, text));
@@ -441,9 +446,10 @@ impl Room {
     }
 
     fn send_to_outside(&mut self, except: Option<MemberId>, entries: &[AwarenessEntry]) {
-        let outside = self.members.iter().filter(|(id, member)| {
-            member.protocol == Protocol::YWebsocket && Some(**id) != except
-        });
+        let outside = self
+            .members
+            .iter()
+            .filter(|(id, member)| member.protocol == Protocol::YWebsocket && Some(**id) != except);
         self.outputs.extend(outside.map(|(to, _)| Output::Send {
             to: *to,
             message: RoomMessage::Presence { entries: entries.to_vec() },
@@ -494,7 +500,10 @@ impl Room {
     }
 
     fn compact(&mut self, now: Time) -> Option<Output> {
-        if self.is_compacting || now < self.compact_after || !self.log.wants_compaction(&self.limits) {
+        if self.is_compacting
+            || now < self.compact_after
+            || !self.log.wants_compaction(&self.limits)
+        {
             return None;
         }
         let (through, snapshot) = self.log.compaction()?;

@@ -159,7 +159,6 @@ pub fn write_var(out: &mut Vec<u8>, mut value: u64) {
 }
 
 #[expect(clippy::as_conversions, reason = "masked to seven bits")]
-#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 const fn low_seven_bits(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

@@ -216,11 +216,7 @@ impl Message {
                 JOIN
             }
             Self::Joined(joined) => {
-                out.extend_from_slice(&joined.lineage.0);
-                write_var(out, joined.epoch.0);
-                write_var(out, joined.sequence.0);
-                write_var(out, joined.sync_bytes);
-                write_bytes(out, &joined.state_vector);
+                write_joined(joined, out);
                 JOINED
             }
             Self::Leave => LEAVE,
@@ -324,17 +320,13 @@ impl Message {
                 },
                 update: slice(r.bytes()?),
             },
-            UPDATE => {
-                Self::Update { sequence: Sequence(r.var()?), update: slice(r.bytes()?) }
-            }
+            UPDATE => Self::Update { sequence: Sequence(r.var()?), update: slice(r.bytes()?) },
             ACK => Self::Ack {
                 accepted: EditNumber(r.var()?),
                 durable: EditNumber(r.var()?),
                 sequence: Sequence(r.var()?),
             },
-            REFUSED => {
-                Self::Refused { number: EditNumber(r.var()?), error: read_error(&mut r)? }
-            }
+            REFUSED => Self::Refused { number: EditNumber(r.var()?), error: read_error(&mut r)? },
             SET_PRESENCE => {
                 let text = r.string()?;
                 Self::SetPresence((text != "null").then(|| text.to_owned()))
@@ -389,6 +381,14 @@ fn write_join(join: &Join, out: &mut Vec<u8>) {
     write_var(out, join.epoch.0);
     write_var(out, join.sequence.0);
     write_bytes(out, &join.state_vector);
+}
+
+fn write_joined(joined: &Joined, out: &mut Vec<u8>) {
+    out.extend_from_slice(&joined.lineage.0);
+    write_var(out, joined.epoch.0);
+    write_var(out, joined.sequence.0);
+    write_var(out, joined.sync_bytes);
+    write_bytes(out, &joined.state_vector);
 }
 
 fn read_join(r: &mut Reader<'_>, body: &Bytes) -> Result<Join, ReadError> {

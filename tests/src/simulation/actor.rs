@@ -206,7 +206,8 @@ impl Actor {
     /// The device's store fails for one room.
     pub fn lose_storage(&mut self, random: &mut Random, now: Time) {
         let Some(process) = &mut self.process else { return };
-        let name = self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()].clone();
+        let name =
+            self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()].clone();
         let key = process.keys[&name];
         let error = Error::new(Code::DeviceUnavailable, "the quota is used up");
         process.client.handle(client::Input::WriteFailed { key, error }, now);
@@ -403,7 +404,13 @@ impl Outsider {
         self.replica.text_insert(TEXT, at, &format!("y{} ", self.letters)).expect("inside");
     }
 
-    pub fn receive(&mut self, arrival: Arrival, network: &mut Network, random: &mut Random, now: Time) {
+    pub fn receive(
+        &mut self,
+        arrival: Arrival,
+        network: &mut Network,
+        random: &mut Random,
+        now: Time,
+    ) {
         match arrival {
             Arrival::Opened => {
                 self.is_open = true;
@@ -460,7 +467,7 @@ impl Outsider {
         self.retry_at = now + Duration::from_millis(500);
     }
 
-    pub fn text(&mut self) -> String {
+    pub fn text(&self) -> String {
         self.replica.text_string(TEXT)
     }
 }

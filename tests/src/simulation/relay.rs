@@ -183,7 +183,7 @@ impl Relay {
                     network.send(socket, Way::ToClient, Arrival::Frame(frame), random, now);
                 }
                 link::Output::Room { channel, request } => {
-                    self.request(socket, channel, request, disk, random, now);
+                    self.request((socket, channel), request, disk, random, now);
                 }
                 link::Output::Ping => {}
                 link::Output::Close { .. } => {
@@ -199,8 +199,7 @@ impl Relay {
 
     fn request(
         &mut self,
-        socket: Socket,
-        channel: Channel,
+        (socket, channel): (Socket, Channel),
         request: RoomRequest,
         disk: &mut Disk,
         random: &mut Random,

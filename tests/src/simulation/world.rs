@@ -56,9 +56,8 @@ impl World {
         let rooms: Vec<_> = (0..plan.rooms)
             .map(|room| RoomName::parse(&format!("room {room}")).expect("a valid name"))
             .collect();
-        let mut actors: Vec<_> = (0..plan.clients)
-            .map(|name| Actor::new(name, rooms.clone(), limits.clone()))
-            .collect();
+        let mut actors: Vec<_> =
+            (0..plan.clients).map(|name| Actor::new(name, rooms.clone(), limits.clone())).collect();
         for actor in &mut actors {
             actor.start(&mut random, Time::ZERO);
         }
@@ -328,7 +327,7 @@ impl World {
                 assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
                 assert_eq!(actor.text(name), text, "person {} sees another text", actor.name);
             }
-            for outsider in self.outsiders.iter_mut().filter(|outsider| outsider.room == *name) {
+            for outsider in self.outsiders.iter().filter(|outsider| outsider.room == *name) {
                 assert_eq!(outsider.text(), text, "the outside client sees another text");
             }
             self.check_presence(name);
@@ -351,4 +350,3 @@ impl World {
         }
     }
 }
-

@@ -115,7 +115,7 @@ impl Room {
             }
             Input::SetPresence { member, state } => self.set_presence(member, state, now),
             Input::Awareness { member, entries } => self.awareness(member, &entries, now),
-            Input::Query { member, state_vector } => self.query(member, &state_vector),
+            Input::Query { member, state_vector } => self.query(member, &state_vector, now),
             Input::Durable { through } => self.durable(through),
             Input::StoreFailed { error } => self.store_failed(error),
             Input::Compacted { through, snapshot } => {
@@ -288,6 +288,12 @@ impl Room {
         if self.members.is_empty() {
             self.empty_since = Some(now);
         }
+    }
+
+    /// Ends a membership. Nobody but the room tells the room of it.
+    fn end(&mut self, member: MemberId, error: Error, now: Time) {
+        self.send(member, RoomMessage::End { error });
+        self.leave(member, now);
     }
 
     fn broadcast(&mut self, except: Option<MemberId>, message: RoomMessage) {
@@ -464,12 +470,14 @@ impl Room {
         }
     }
 
-    fn query(&mut self, from: MemberId, state_vector: &[u8]) {
-        let message = match self.read_state_vector(state_vector) {
-            Ok(theirs) => RoomMessage::Difference { updates: self.log.difference(&theirs) },
-            Err(error) => RoomMessage::End { error },
-        };
-        self.send(from, message);
+    fn query(&mut self, from: MemberId, state_vector: &[u8], now: Time) {
+        match self.read_state_vector(state_vector) {
+            Ok(theirs) => {
+                let updates = self.log.difference(&theirs);
+                self.send(from, RoomMessage::Difference { updates });
+            }
+            Err(error) => self.end(from, error, now),
+        }
     }
 
     fn durable(&mut self, through: Sequence) {

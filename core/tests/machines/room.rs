@@ -1,0 +1,83 @@
+//! A room and members that break the rules.
+
+use bytes::Bytes;
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::Code;
+use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, MemberId, Sequence, SessionKey};
+use coweave_core::limits::Limits;
+use coweave_core::room::{Input, JoinRequest, Output, Protocol, Room, RoomMessage, StoredRoom};
+use coweave_core::time::Time;
+use coweave_core::wire::awareness::AwarenessEntry;
+use coweave_core::wire::v1::EditKind;
+
+const NOW: Time = Time::from_ms(1_000);
+const ANA: MemberId = MemberId(1);
+const EVE: MemberId = MemberId(2);
+
+fn open(limits: Limits) -> Room {
+    let stored =
+        StoredRoom { lineage: Lineage([1; 16]), epoch: Epoch(1), snapshot: None, tail: Vec::new() };
+    Room::open(stored, limits, NOW).unwrap()
+}
+
+fn join(room: &mut Room, member: MemberId, client: Option<u32>) -> Vec<Output> {
+    let request = Box::new(JoinRequest {
+        session: SessionKey([member.0 as u8; 16]),
+        client: client.map(ClientId::from_u32),
+        lineage: None,
+        epoch: Epoch(0),
+        sequence: Sequence(0),
+        state_vector: Bytes::from_static(&[0]),
+        protocol: if client.is_some() { Protocol::V1 } else { Protocol::YWebsocket },
+    });
+    hand_in(room, Input::Join { member, request })
+}
+
+fn hand_in(room: &mut Room, input: Input) -> Vec<Output> {
+    room.handle(input, NOW);
+    let mut outputs = Vec::new();
+    loop {
+        match room.poll(NOW) {
+            Output::Idle { .. } | Output::Unload => return outputs,
+            output => outputs.push(output),
+        }
+        assert!(outputs.len() < 1_000, "the room never rests");
+    }
+}
+
+fn says_that_somebody_is_gone(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| match output {
+        Output::Broadcast { message: RoomMessage::Presence { entries }, .. } => {
+            entries.iter().any(|entry| entry.state.is_none())
+        }
+        _ => false,
+    })
+}
+
+fn shows(client: u32, clock: u64) -> Vec<AwarenessEntry> {
+    let client = ClientId::from_u32(client);
+    vec![AwarenessEntry { client, clock, state: Some("{}".to_owned()) }]
+}
+
+fn edit(client: u32) -> Bytes {
+    let mut replica = Replica::new(ClientId::from_u32(client));
+    replica.text_insert("text", 0, "hello").unwrap();
+    replica.take_edits().unwrap()
+}
+
+#[test]
+fn a_member_whose_query_cannot_be_read_leaves_nothing_behind() {
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    join(&mut room, EVE, None);
+    hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(7, 1) });
+    let state_vector = Bytes::from_static(&[0xff]);
+    let outputs = hand_in(&mut room, Input::Query { member: EVE, state_vector });
+    let is_end = |output: &Output| {
+        matches!(output, Output::Send { to: EVE, message: RoomMessage::End { error } }
+            if error.code == Code::FrameMalformed)
+    };
+    assert!(outputs.iter().any(is_end), "{outputs:?}");
+    assert!(says_that_somebody_is_gone(&outputs), "{outputs:?}");
+    assert_eq!(room.member_count(), 1);
+}

@@ -117,14 +117,14 @@ impl Outbox {
 #[derive(Debug)]
 struct Batch {
     kind: EditKind,
-    number: EditNumber,
     bytes: usize,
-    updates: Vec<Bytes>,
+    /// With their numbers.
+    updates: Vec<(EditNumber, Bytes)>,
 }
 
 impl Batch {
     const fn new(kind: EditKind) -> Self {
-        Self { kind, number: EditNumber(0), bytes: 0, updates: Vec::new() }
+        Self { kind, bytes: 0, updates: Vec::new() }
     }
 
     fn takes(&self, kind: EditKind, bytes: usize, limits: &Limits) -> bool {
@@ -134,25 +134,19 @@ impl Batch {
     }
 
     fn push(&mut self, entry: &Entry) {
-        self.number = entry.number;
         self.bytes += entry.update.len();
-        self.updates.push(entry.update.clone());
+        self.updates.push((entry.number, entry.update.clone()));
     }
 
     fn finish(self) -> Vec<(EditNumber, EditKind, Bytes)> {
-        let (number, kind) = (self.number, self.kind);
-        match splice::merge(&self.updates) {
-            Ok(merged) if self.updates.len() > 1 => vec![(number, kind, merged.into())],
-            // One by one they say the same; only the last one may carry the number.
-            _ => {
-                let last = self.updates.len().saturating_sub(1);
-                let numbered = self.updates.into_iter().enumerate();
-                numbered
-                    .map(|(at, update)| {
-                        (if at == last { number } else { EditNumber(0) }, kind, update)
-                    })
-                    .collect()
+        let kind = self.kind;
+        let updates: Vec<_> = self.updates.iter().map(|(_, update)| update.clone()).collect();
+        match (splice::merge(&updates), self.updates.last()) {
+            (Ok(merged), Some((last, _))) if updates.len() > 1 => {
+                vec![(*last, kind, merged.into())]
             }
+            // One by one they say the same.
+            _ => self.updates.into_iter().map(|(number, update)| (number, kind, update)).collect(),
         }
     }
 }

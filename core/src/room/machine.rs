@@ -372,6 +372,8 @@ impl Room {
     ) {
         let Some(member) = self.members.get_mut(&from) else { return };
         match (member.protocol, error.code) {
+            // A refusal of number 0 is one of a presence state: the member would go on unheard.
+            (Protocol::V1, _) if number == EditNumber(0) => return self.end(from, error, now),
             (Protocol::V1, _) => member.is_refused = true,
             (Protocol::YWebsocket, Code::UpdateMissingDependencies) if kind == EditKind::Live => {
                 return self.ask_difference(from);

@@ -81,3 +81,19 @@ fn a_member_whose_query_cannot_be_read_leaves_nothing_behind() {
     assert!(says_that_somebody_is_gone(&outputs), "{outputs:?}");
     assert_eq!(room.member_count(), 1);
 }
+
+#[test]
+fn a_refused_edit_without_a_number_ends_the_membership() {
+    // The number 0 of a refusal stands for a presence state: the member would go on, and nothing
+    // more would ever be taken from it.
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    let (number, kind, update) = (EditNumber(0), EditKind::Difference, Bytes::from_static(&[9]));
+    let outputs = hand_in(&mut room, Input::Edit { member: ANA, number, kind, update });
+    assert!(
+        matches!(&outputs[..], [Output::Send { to: ANA, message: RoomMessage::End { error } }]
+            if error.code == Code::UpdateMalformed),
+        "{outputs:?}"
+    );
+    assert_eq!(room.member_count(), 0);
+}

@@ -97,3 +97,22 @@ fn a_refused_edit_without_a_number_ends_the_membership() {
     );
     assert_eq!(room.member_count(), 0);
 }
+
+#[test]
+fn nobody_gets_hold_of_the_client_id_of_a_member_by_showing_something_under_it() {
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    join(&mut room, EVE, None);
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(1, 5) });
+    assert!(outputs.is_empty(), "{outputs:?}");
+    // Nor can Eve write under it, or keep Ana from coming back.
+    let (number, kind) = (EditNumber(1), EditKind::Live);
+    hand_in(&mut room, Input::Edit { member: EVE, number, kind, update: edit(1) });
+    assert!(room.known().is_empty());
+    hand_in(&mut room, Input::Leave { member: ANA });
+    let outputs = join(&mut room, MemberId(3), Some(1));
+    let is_in = |output: &Output| {
+        matches!(output, Output::Send { message: RoomMessage::Joined { .. }, .. })
+    };
+    assert!(outputs.iter().any(is_in), "{outputs:?}");
+}

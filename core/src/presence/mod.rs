@@ -134,18 +134,6 @@ impl Presence {
             .collect()
     }
 
-    /// How many states a member shows.
-    #[must_use]
-    pub fn count_of(&self, member: MemberId) -> usize {
-        self.present.values().filter(|state| state.owner == member).count()
-    }
-
-    /// Who shows a state under this id.
-    #[must_use]
-    pub fn owner_of(&self, client: ClientId) -> Option<MemberId> {
-        self.present.get(&client).map(|state| state.owner)
-    }
-
     fn remove(&mut self, client: ClientId, now: Time) -> Option<AwarenessEntry> {
         if !self.present.contains_key(&client) {
             return None;
@@ -224,7 +212,7 @@ mod tests {
             assert_eq!(presence.apply(SECOND, &other, false, NOW), Outcome::Ignored);
         }
         assert_eq!(presence.set(SECOND, ANA, None, NOW), None);
-        assert_eq!(presence.owner_of(ANA), Some(FIRST));
+        assert_eq!(presence.leave(FIRST, NOW).len(), 1);
     }
 
     #[test]

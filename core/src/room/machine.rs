@@ -418,11 +418,9 @@ impl Room {
         }
         let (mut changed, mut renewed) = (Vec::new(), Vec::new());
         for entry in entries {
-            let owner = self.presence.owner_of(entry.client);
-            let is_new = owner != Some(from) && entry.state.is_some();
-            let count = self.presence.count_of(from);
-            if is_new && count >= self.limits.presence_clients_per_member_max {
-                let text = format!("one connection shows at most {count} presence states");
+            if entry.state.is_some() && !self.may_hold(entry.client, from) {
+                let most = self.limits.presence_clients_per_member_max;
+                let text = format!("one connection shows at most {most} presence states");
                 let error = Error::new(Code::PresenceTooMany, text);
                 self.send(from, RoomMessage::Refused { number: EditNumber(0), error });
                 break;
@@ -442,6 +440,15 @@ impl Room {
         if !renewed.is_empty() {
             self.send_to_outside(Some(from), &renewed);
         }
+    }
+
+    /// Whether a member may speak for a client. It holds every id that it ever showed something
+    /// under, so those are what is counted.
+    fn may_hold(&self, client: ClientId, member: MemberId) -> bool {
+        let held_by = |members: &BTreeSet<MemberId>| members.contains(&member);
+        self.holders.get(&client).is_some_and(held_by)
+            || self.holders.values().filter(|members| held_by(members)).count()
+                < self.limits.presence_clients_per_member_max
     }
 
     /// A client id of an outside client may move to a newer connection; one of a `coweave.v1`

@@ -116,3 +116,26 @@ fn nobody_gets_hold_of_the_client_id_of_a_member_by_showing_something_under_it()
     };
     assert!(outputs.iter().any(is_in), "{outputs:?}");
 }
+
+#[test]
+fn a_member_holds_no_more_client_ids_than_it_may_show_states() {
+    let limits = Limits::default();
+    let most = limits.presence_clients_per_member_max as u32;
+    let mut room = open(limits);
+    join(&mut room, EVE, None);
+    for client in 10..10 + most {
+        hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(client, 1) });
+        let client = ClientId::from_u32(client);
+        let entries = vec![AwarenessEntry { client, clock: 2, state: None }];
+        hand_in(&mut room, Input::Awareness { member: EVE, entries });
+    }
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(9, 1) });
+    assert!(
+        matches!(&outputs[..], [Output::Send { to: EVE, message: RoomMessage::Refused { error, .. } }]
+            if error.code == Code::PresenceTooMany),
+        "{outputs:?}"
+    );
+    // Those that it holds may come back.
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(10, 3) });
+    assert!(matches!(&outputs[..], [Output::Broadcast { .. }]), "{outputs:?}");
+}

@@ -354,8 +354,13 @@ impl Client {
     }
 
     fn send(&mut self, channel: Channel, message: &Message) {
+        let before = self.frame.len();
         message.write(channel, &mut self.frame);
         if self.frame.len() >= GATHER_BYTES {
+            // A large message may be all that fits into a frame.
+            let message = self.frame.split_off(before);
+            self.flush();
+            self.frame = message;
             self.flush();
         }
     }

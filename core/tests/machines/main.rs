@@ -2,11 +2,11 @@
 
 #![expect(
     clippy::cast_possible_truncation,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod client;
 mod room;

@@ -574,7 +574,11 @@ impl Client {
         joined: Joined,
         now: Time,
     ) -> Result<(), Error> {
-        let limits = &self.settings.limits;
+        let mut limits = self.settings.limits.clone();
+        if let Some(most) = self.welcome.as_ref().map(|welcome| welcome.update_bytes_max) {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            limits.update_bytes_max = limits.update_bytes_max.min(most);
+        }
         let Some(room) = self.rooms.get_mut(&key) else { return Ok(()) };
         if room.meta.is_some_and(|meta| meta.lineage != joined.lineage) {
             let text = "the stored room has another history than this copy; nothing was merged";
@@ -591,7 +595,7 @@ impl Client {
         )?;
         room.may_send = true;
         room.is_presence_due = room.presence.is_some();
-        let edits = room.edits_for(&theirs, joined.epoch, limits);
+        let edits = room.edits_for(&theirs, joined.epoch, &limits);
         let is_synced = joined.sync_bytes == 0;
         if is_synced {
             room.set_meta(&joined);

@@ -125,3 +125,22 @@ fn what_is_gathered_never_makes_a_frame_that_the_relay_does_not_take() {
     assert!(session.frames.iter().all(|frame| frame.len() <= limits.frame_bytes_max));
     assert_eq!(session.sent().len(), 2);
 }
+
+#[test]
+fn what_was_typed_offline_is_cut_to_the_size_that_this_relay_takes() {
+    let limits = Limits { update_bytes_max: 64 << 10, ..Limits::default() };
+    let mut session = Session::new(1, false);
+    for _ in 0..20 {
+        session.write(0, &"a".repeat(10 << 10));
+        session.input(Input::Tick);
+    }
+    session.welcome(&limits);
+    session.joined(1);
+    assert_eq!(session.state(0), &RoomState::Live);
+    let mut relay = Replica::new(ClientId::from_u32(9));
+    for (_, update) in session.sent() {
+        assert!(update.len() <= limits.update_bytes_max);
+        relay.apply(&update, &limits).unwrap();
+    }
+    assert_eq!(relay.text_length(TEXT), 20 * (10 << 10));
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use super::backoff::Backoff;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Sending};
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::known::Known;
 use crate::doc::replica::Replica;
@@ -386,19 +386,16 @@ impl Room {
         theirs: &Known,
         epoch: Epoch,
         limits: &Limits,
-    ) -> Vec<(EditNumber, EditKind, Bytes)> {
+    ) -> Vec<Sending> {
         self.take_edits();
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
-        let batches = (!is_other_epoch)
-            .then(|| self.outbox.batches(theirs, self.replica.known(), limits))
-            .flatten();
-        match batches {
-            Some(batches) => batches,
-            None => {
-                let update = self.replica.difference(theirs).into();
-                vec![(self.outbox.last(), EditKind::Difference, update)]
-            }
+        let (mut edits, reached) =
+            self.outbox.batches(theirs, limits).unwrap_or_else(|| (Vec::new(), theirs.clone()));
+        if is_other_epoch || !reached.covers(self.replica.known()) {
+            let update = self.replica.difference(&reached).into();
+            edits.push((self.outbox.last(), EditKind::Difference, update));
         }
+        edits
     }
 
     /// Leaves the membership behind; the event says that the others are gone from sight.

@@ -79,9 +79,13 @@ impl Session {
 
     /// The relay lets the session into an empty room.
     pub(crate) fn joined(&mut self, channel: u32) {
+        self.joined_in(channel, Epoch(1));
+    }
+
+    fn joined_in(&mut self, channel: u32, epoch: Epoch) {
         let joined = Joined {
             lineage: Lineage([1; 16]),
-            epoch: Epoch(1),
+            epoch,
             sequence: Sequence(0),
             sync_bytes: 0,
             state_vector: Bytes::from_static(&[0]),
@@ -140,6 +144,29 @@ fn what_was_typed_offline_is_cut_to_the_size_that_this_relay_takes() {
     let mut relay = Replica::new(ClientId::from_u32(9));
     for (_, update) in session.sent() {
         assert!(update.len() <= limits.update_bytes_max);
+        relay.apply(&update, &limits).unwrap();
+    }
+    assert_eq!(relay.text_length(TEXT), 20 * (10 << 10));
+}
+
+#[test]
+fn what_was_typed_offline_is_cut_to_size_for_a_relay_that_crashed_meanwhile_too() {
+    let limits = Limits { update_bytes_max: 64 << 10, ..Limits::default() };
+    let mut session = Session::new(1, false);
+    session.welcome(&limits);
+    session.joined(1);
+    session.input(Input::SocketClosed { error: None });
+    for _ in 0..20 {
+        session.write(0, &"a".repeat(10 << 10));
+        session.input(Input::Tick);
+    }
+    session.now = Time::from_ms(1_000);
+    session.input(Input::Tick);
+    session.welcome(&limits);
+    session.joined_in(2, Epoch(2));
+    assert_eq!(session.state(0), &RoomState::Live);
+    let mut relay = Replica::new(ClientId::from_u32(9));
+    for (_, update) in session.sent() {
         relay.apply(&update, &limits).unwrap();
     }
     assert_eq!(relay.text_length(TEXT), 20 * (10 << 10));

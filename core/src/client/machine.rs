@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::Backoff;
-use super::room::{Room, RoomState, Storage};
+use super::room::{Room, RoomState, Storage, trusting};
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::doc::known::Known;
 use crate::error::{Code, Error};
@@ -534,7 +534,7 @@ impl Client {
                 }
             }
             Message::Presence(bytes) => {
-                let entries = awareness::read(&bytes, limits)?;
+                let entries = awareness::read(&bytes, &trusting(limits))?;
                 if let Some(event) = room.receive_presence(entries) {
                     self.tell(key, event);
                 }

@@ -171,3 +171,15 @@ fn what_was_typed_offline_is_cut_to_size_for_a_relay_that_crashed_meanwhile_too(
     }
     assert_eq!(relay.text_length(TEXT), 20 * (10 << 10));
 }
+
+#[test]
+fn a_presence_state_that_the_relay_allows_costs_nobody_the_connection() {
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    session.joined(1);
+    let state = Some(format!("\"{}\"", "x".repeat(Limits::default().presence_bytes_max)));
+    let entries = [AwarenessEntry { client: ClientId::from_u32(5), clock: 1, state }];
+    session.hear(Channel(1), &Message::Presence(awareness::write(&entries).into()));
+    assert_eq!(session.state(0), &RoomState::Live);
+    assert_eq!(session.client.room(session.keys[0]).unwrap().peers().len(), 1);
+}

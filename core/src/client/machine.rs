@@ -525,6 +525,7 @@ impl Client {
                 if room.sync.is_none() {
                     room.reach(sequence);
                 }
+                room.reset_backoff();
             }
             Message::Refused { number, error } => {
                 self.tell(key, Event::Refused { number, error: error.clone() });
@@ -615,7 +616,7 @@ impl Client {
         self.backoff.reset();
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;
-            room.backoff.reset();
+            room.reset_backoff();
         }
         self.tell(key, Event::DocumentChanged);
         self.tell(key, Event::Synced);

@@ -371,6 +371,13 @@ impl Room {
         }
     }
 
+    /// Notes a success: a sync alone is none while the relay may still refuse what is pending.
+    pub(super) fn reset_backoff(&mut self) {
+        if self.sync.is_none() && self.outbox.accepted() == self.outbox.last() {
+            self.backoff.reset();
+        }
+    }
+
     /// Forgets where in the relay's log the document stands: the next sync brings everything.
     pub(super) fn forget_position(&mut self) {
         if let Some(meta) = &mut self.meta {

@@ -183,3 +183,30 @@ fn a_presence_state_that_the_relay_allows_costs_nobody_the_connection() {
     assert_eq!(session.state(0), &RoomState::Live);
     assert_eq!(session.client.room(session.keys[0]).unwrap().peers().len(), 1);
 }
+
+#[test]
+fn a_relay_that_refuses_again_and_again_is_asked_less_and_less_often() {
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    session.write(0, "hello");
+    session.input(Input::Tick);
+    let mut attempts = 0;
+    while session.now < Time::from_ms(60_000) {
+        let joins: Vec<_> = std::mem::take(&mut session.frames)
+            .iter()
+            .flat_map(|frame| read_frame(frame).unwrap())
+            .filter(|(_, message)| matches!(message, Message::Join(_)))
+            .map(|(channel, _)| channel)
+            .collect();
+        for channel in joins {
+            attempts += 1;
+            session.joined(channel.0);
+            let error = Error::new(Code::UpdateForeignClient, "held");
+            session.hear(channel, &Message::Refused { number: EditNumber(1), error });
+        }
+        session.now = session.now + std::time::Duration::from_millis(50);
+        session.hear(Channel::CONNECTION, &Message::Pong(1));
+    }
+    assert!(attempts < 40, "{attempts} attempts in a minute");
+    assert_eq!(session.connects, 1);
+}

@@ -246,6 +246,8 @@ impl Room {
     /// Brings what the device has into the document.
     pub(super) fn load(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
         let limits = trusting(limits);
+        // Whatever can be read of it: it is of this history, and has to sync from the start.
+        self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
         let broken = |error: Error| {
             let text = format!("this device's copy of the room is damaged: {}", error.message);
             Error::new(Code::DeviceUnavailable, text)

@@ -210,3 +210,28 @@ fn a_relay_that_refuses_again_and_again_is_asked_less_and_less_often() {
     assert!(attempts < 40, "{attempts} attempts in a minute");
     assert_eq!(session.connects, 1);
 }
+
+#[test]
+fn a_damaged_copy_still_knows_which_history_it_has() {
+    let mut session = Session::new(1, true);
+    let key = session.keys[0];
+    let meta = coweave_core::client::Meta {
+        lineage: Lineage([7; 16]),
+        epoch: Epoch(1),
+        sequence: Sequence(5),
+    };
+    let record = Record { index: 1, is_pending: false, update: Bytes::from_static(&[9, 9]) };
+    let copy = StoredCopy { meta: Some(meta), snapshot: None, records: vec![record] };
+    session.input(Input::Loaded { key, copy: Ok(copy) });
+    session.welcome(&Limits::default());
+    let joins: Vec<_> = session
+        .frames
+        .iter()
+        .flat_map(|frame| read_frame(frame).unwrap())
+        .filter_map(
+            |(_, message)| if let Message::Join(join) = message { Some(join) } else { None },
+        )
+        .collect();
+    assert_eq!(joins[0].lineage, Some(Lineage([7; 16])));
+    assert_eq!(joins[0].sequence, Sequence(0));
+}

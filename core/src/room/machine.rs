@@ -336,7 +336,9 @@ impl Room {
             let text = format!("an update has at most {} bytes", self.limits.update_bytes_max);
             return Err(Error::new(Code::UpdateTooLarge, text));
         }
-        if self.log.undurable_bytes() + update.len() > self.limits.undurable_bytes_max {
+        // One update is always taken, however large: it would be refused for ever otherwise.
+        let waiting = self.log.undurable_bytes();
+        if waiting > 0 && waiting + update.len() > self.limits.undurable_bytes_max {
             let text = "too many edits wait for the relay's disk";
             return Err(Error::new(Code::RelayDegraded, text).with_retry_after_ms(1_000));
         }

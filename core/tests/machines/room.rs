@@ -139,3 +139,24 @@ fn a_member_holds_no_more_client_ids_than_it_may_show_states() {
     let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(10, 3) });
     assert!(matches!(&outputs[..], [Output::Broadcast { .. }]), "{outputs:?}");
 }
+
+#[test]
+fn an_update_is_taken_by_an_idle_disk_however_little_may_wait_for_it() {
+    let mut room = open(Limits { undurable_bytes_max: 4, ..Limits::default() });
+    join(&mut room, ANA, Some(1));
+    let mut replica = Replica::new(ClientId::from_u32(1));
+    let mut send = |room: &mut Room, number: u64| {
+        replica.text_insert("text", 0, "hello").unwrap();
+        let (update, kind) = (replica.take_edits().unwrap(), EditKind::Live);
+        let number = EditNumber(number);
+        hand_in(room, Input::Edit { member: ANA, number, kind, update })
+    };
+    let outputs = send(&mut room, 1);
+    assert!(outputs.iter().any(|output| matches!(output, Output::Append { .. })), "{outputs:?}");
+    let outputs = send(&mut room, 2);
+    assert!(
+        matches!(&outputs[..], [Output::Send { message: RoomMessage::Refused { error, .. }, .. }]
+            if error.code == Code::RelayDegraded),
+        "{outputs:?}"
+    );
+}

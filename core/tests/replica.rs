@@ -226,3 +226,18 @@ fn embedded_objects_count_as_one_character() {
     replica.text_delete("t", 1, 2).unwrap();
     assert_reads(&mut replica, "ab", &[vec![Delta::Retain(1), Delta::Delete(2)]]);
 }
+
+#[test]
+fn a_text_is_as_long_as_it_is_when_a_struct_that_is_known_in_part_changes_its_place() {
+    // Client 5 writes "abc" into one text, then says that it was "abcdef" in another one.
+    let first = [&[1, 1, 5, 0, 4, 1, 5][..], b"other", &[3], b"abc", &[0]].concat();
+    let second = [&[1, 1, 5, 0, 4, 1, 4][..], b"text", &[6], b"abcdef", &[0]].concat();
+    let mut replica = Replica::new(ClientId::from_u32(6));
+    replica.apply(&first, &Limits::default()).unwrap();
+    replica.apply(&second, &Limits::default()).unwrap();
+    for text in ["text", "other"] {
+        let length = replica.text_length(text);
+        assert_eq!(length as usize, replica.text_string(text).len(), "{text}");
+        replica.text_delete(text, 0, length).unwrap();
+    }
+}

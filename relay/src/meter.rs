@@ -1,5 +1,6 @@
-//! A TCP stream that counts what it has written: when a full send buffer takes more, the peer has
-//! taken some. Who downloads for a minute is not dead.
+//! A TCP stream that counts what it has written and read: when a full send buffer takes more, the
+//! peer has taken some, and a large frame comes in many pieces. Who downloads or uploads for a minute
+//! is not dead.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,21 +11,35 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How many bytes a connection has written so far.
+/// How many bytes a connection has written and read so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Meter(Arc<AtomicU64>);
+pub(crate) struct Meter(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    written: AtomicU64,
+    read: AtomicU64,
+}
 
 impl Meter {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.read.load(Ordering::Relaxed)
     }
 
     fn count(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = written {
-            self.0.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+            add(&self.0.written, bytes);
         }
         written
     }
+}
+
+fn add(count: &AtomicU64, bytes: usize) {
+    count.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
 }
 
 /// The stream with its meter.
@@ -46,7 +61,10 @@ impl AsyncRead for Metered {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        add(&self.meter.0.read, buffer.filled().len().saturating_sub(before));
+        read
     }
 }
 

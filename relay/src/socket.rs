@@ -26,6 +26,8 @@ pub(crate) struct Socket {
     meter: Meter,
     /// How much was written when the peer had not taken all of it.
     blocked_at: Option<u64>,
+    /// How much was read when that was last looked at.
+    read_before: u64,
 }
 
 /// What happened on a socket.
@@ -52,6 +54,7 @@ impl Socket {
             needs_flush: false,
             meter,
             blocked_at: None,
+            read_before: 0,
         }
     }
 
@@ -78,10 +81,12 @@ impl Socket {
         self.unsent_bytes > AHEAD_BYTES_MAX
     }
 
-    /// Whether the peer has taken some of what waited for it since the last time this was asked.
+    /// Whether the peer has taken some of what waited for it, or sent some of a frame, since the
+    /// last time this was asked.
     pub(crate) fn has_progressed(&mut self) -> bool {
-        let written = self.meter.bytes();
-        self.blocked_at.take().is_some_and(|blocked_at| written > blocked_at)
+        let (written, read) = (self.meter.written(), self.meter.read());
+        let has_taken = self.blocked_at.take().is_some_and(|blocked_at| written > blocked_at);
+        has_taken | (read > std::mem::replace(&mut self.read_before, read))
     }
 
     /// Writes what waits and, if it may, reads. Cancelling this loses nothing.
@@ -95,7 +100,7 @@ impl Socket {
                 Poll::Ready(Ok(())) => return Poll::Ready(Event::Flushed),
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Ended),
                 Poll::Pending => {
-                    self.blocked_at.get_or_insert_with(|| self.meter.bytes());
+                    self.blocked_at.get_or_insert_with(|| self.meter.written());
                 }
             }
         }

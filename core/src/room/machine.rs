@@ -427,14 +427,16 @@ impl Room {
                 self.send(from, RoomMessage::Refused { number: EditNumber(0), error });
                 break;
             }
-            match self.presence.apply(from, entry, self.may_take_over(entry.client, from), now) {
+            let may_take_over = self.may_take_over(entry.client, from);
+            let outcome = self.presence.apply(from, entry, may_take_over, now);
+            if entry.state.is_some() && outcome != Outcome::Ignored {
+                self.holders.entry(entry.client).or_default().insert(from);
+            }
+            match outcome {
                 Outcome::Ignored => {}
                 Outcome::Changed(told) => changed.push(told),
                 Outcome::Renewed(told) => renewed.push(told),
             }
-        }
-        for entry in changed.iter().chain(&renewed).filter(|entry| entry.state.is_some()) {
-            self.holders.entry(entry.client).or_default().insert(from);
         }
         if !changed.is_empty() {
             self.broadcast(Some(from), RoomMessage::Presence { entries: changed });

@@ -15,12 +15,17 @@ use coweave_core::ids::{ClientId, RoomName, SessionKey};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
+use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::y_websocket::Message;
 
 use super::network::{Arrival, Network, Socket, Way};
 use super::relay::is_repeatable;
 
 pub const TEXT: &str = "body";
+
+/// When a y-websocket client renews its own state, and when it forgets that of another one.
+const RENEWAL: Duration = Duration::from_secs(15);
+const OUTDATED: Duration = Duration::from_secs(30);
 
 /// What the device keeps of a room.
 #[derive(Clone, Debug, Default)]
@@ -395,6 +400,20 @@ pub struct Outsider {
     retry_at: Time,
     letters: u64,
     pub is_synced: bool,
+    /// Own state, its clock, and when it is to be renewed.
+    pub shown: Option<String>,
+    clock: u64,
+    renew_at: Time,
+    /// What others show, as y-protocols keeps it: clocks outlive connections.
+    seen: BTreeMap<ClientId, Seen>,
+}
+
+/// What an outside client knows of another one.
+#[derive(Clone, Debug)]
+struct Seen {
+    clock: u64,
+    state: Option<String>,
+    at: Time,
 }
 
 impl Outsider {
@@ -409,6 +428,59 @@ impl Outsider {
             retry_at: Time::ZERO,
             letters: 0,
             is_synced: false,
+            shown: None,
+            clock: 0,
+            renew_at: Time::ZERO,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Shows something to the others.
+    pub fn show(&mut self, network: &mut Network, random: &mut Random, now: Time) {
+        self.shown = random.chance(80).then(|| format!("{{\"y\":{}}}", random.below(100)));
+        self.clock += 1;
+        self.renew_at = now + RENEWAL;
+        self.send_presence(network, random, now);
+    }
+
+    fn send_presence(&self, network: &mut Network, random: &mut Random, now: Time) {
+        let (client, state) = (self.replica.client(), self.shown.clone());
+        let entry = AwarenessEntry { client, clock: self.clock, state };
+        let message = Message::Awareness(awareness::write(&[entry]).into());
+        self.send(&message, network, random, now);
+    }
+
+    /// What others show.
+    pub fn peers(&self) -> BTreeMap<ClientId, String> {
+        let states = self.seen.iter();
+        states.filter_map(|(client, seen)| Some((*client, seen.state.clone()?))).collect()
+    }
+
+    /// As y-protocols takes states, and y-websocket sends on what was new.
+    fn see(&mut self, bytes: &[u8], network: &mut Network, random: &mut Random, now: Time) {
+        let entries = awareness::read(bytes, &self.limits).expect("the relay's states can be read");
+        let mut news = Vec::new();
+        for entry in entries {
+            if entry.client == self.replica.client() {
+                if entry.state.is_none() && self.shown.is_some() && entry.clock >= self.clock {
+                    // Somebody takes it for gone.
+                    self.clock = entry.clock + 1;
+                }
+                continue;
+            }
+            let is_news = self.seen.get(&entry.client).is_none_or(|seen| {
+                let is_removal = entry.state.is_none() && seen.state.is_some();
+                entry.clock > seen.clock || (entry.clock == seen.clock && is_removal)
+            });
+            if is_news {
+                let (clock, state) = (entry.clock, entry.state.clone());
+                self.seen.insert(entry.client, Seen { clock, state, at: now });
+                news.push(entry);
+            }
+        }
+        if !news.is_empty() {
+            let message = Message::Awareness(awareness::write(&news).into());
+            self.send(&message, network, random, now);
         }
     }
 
@@ -431,6 +503,9 @@ impl Outsider {
                 self.is_open = true;
                 let vector = self.replica.known().encode().into();
                 self.send(&Message::SyncStep1(vector), network, random, now);
+                if self.shown.is_some() {
+                    self.send_presence(network, random, now);
+                }
             }
             Arrival::Closed => self.lose(now),
             Arrival::Frame(frame) => {
@@ -448,6 +523,7 @@ impl Outsider {
                     Some(Message::Update(update)) => {
                         self.replica.apply(&update, &self.limits).expect("an honest update");
                     }
+                    Some(Message::Awareness(bytes)) => self.see(&bytes, network, random, now),
                     Some(Message::Denied(text)) => panic!("an outside client was denied: {text}"),
                     _ => {}
                 }
@@ -467,6 +543,14 @@ impl Outsider {
         if self.socket.is_none() && now >= self.retry_at {
             self.socket = Some(network.open(random, now));
         }
+        if self.shown.is_some() && now >= self.renew_at {
+            self.clock += 1;
+            self.renew_at = now + RENEWAL;
+            self.send_presence(network, random, now);
+        }
+        for seen in self.seen.values_mut().filter(|seen| now.since(seen.at) >= OUTDATED) {
+            seen.state = None;
+        }
         if let Some(update) = self.replica.take_edits()
             && self.is_open
         {
@@ -479,6 +563,7 @@ impl Outsider {
         self.socket = None;
         self.is_open = false;
         self.is_synced = false;
+        self.seen.values_mut().for_each(|seen| seen.state = None);
         self.retry_at = now + Duration::from_millis(500);
     }
 

@@ -124,6 +124,9 @@ impl World {
                 if let Some(outsider) = self.outsiders.first_mut() {
                     outsider.edit(&mut self.random);
                     self.report.edits += 1;
+                    if self.random.chance(30) {
+                        outsider.show(&mut self.network, &mut self.random, self.now);
+                    }
                 }
             }
             _ if at < self.plan.viewers => {}
@@ -387,17 +390,26 @@ impl World {
 
     /// Everybody sees what the others show, and nobody who is gone.
     fn check_presence(&self, name: &RoomName) {
-        let shown: BTreeMap<_, _> = self
-            .actors
-            .iter()
-            .filter_map(|actor| actor.room(name))
-            .filter_map(|room| Some((room.replica().client(), room.shown()?.to_owned())))
-            .collect();
+        let outsiders = self.outsiders.iter().filter(|outsider| outsider.room == *name);
+        let shown: BTreeMap<_, _> =
+            self.actors
+                .iter()
+                .filter_map(|actor| actor.room(name))
+                .filter_map(|room| Some((room.replica().client(), room.shown()?.to_owned())))
+                .chain(outsiders.clone().filter_map(|outsider| {
+                    Some((outsider.replica.client(), outsider.shown.clone()?))
+                }))
+                .collect();
         for actor in &self.actors {
             let Some(room) = actor.room(name) else { continue };
             let mut expected = shown.clone();
             expected.remove(&room.replica().client());
             assert_eq!(room.peers(), &expected, "person {} sees others wrongly", actor.name);
+        }
+        for outsider in outsiders {
+            let mut expected = shown.clone();
+            expected.remove(&outsider.replica.client());
+            assert_eq!(outsider.peers(), expected, "the outside client sees others wrongly");
         }
     }
 }

@@ -338,7 +338,7 @@ fn clients(above: usize) -> Option<Code> {
 }
 
 fn depth(above: usize) -> Option<Code> {
-    let nested = |depth: usize| [vec![117, 1].repeat(depth), vec![126]].concat();
+    let nested = |depth: usize| [[117, 1].repeat(depth), vec![126]].concat();
     let update = [&[1, 1, 5, 0, 8, 1, 1][..], b"t", &[1], &nested(3 + above), &[0]].concat();
     check(&update, &Limits { value_depth_max: 3, ..Limits::default() })
 }

@@ -386,6 +386,8 @@ impl Room {
                 member.ask_at = Some(now + ASK_AGAIN_AFTER);
                 return;
             }
+            // It comes back by itself, and both sides compare what they have.
+            (Protocol::YWebsocket, Code::RelayDegraded) => return self.end(from, error, now),
             (Protocol::YWebsocket, _) => {}
         }
         self.send(from, RoomMessage::Refused { number, error });

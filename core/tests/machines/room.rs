@@ -180,3 +180,37 @@ fn what_a_member_says_again_cannot_make_the_room_unreadable() {
     }
     assert_eq!(reader.text_string("text"), "abcdef");
 }
+
+#[test]
+fn an_outside_client_has_to_come_back_when_its_edits_could_not_be_taken_for_minutes() {
+    // It knows no refusal: with the connection it would believe for ever that all is well.
+    let mut room = open(Limits { undurable_bytes_max: 4, ..Limits::default() });
+    join(&mut room, ANA, Some(1));
+    join(&mut room, EVE, None);
+    let edit_of = |member: MemberId, client: u32| Input::Edit {
+        member,
+        number: EditNumber(1),
+        kind: EditKind::Difference,
+        update: edit(client),
+    };
+    hand_in(&mut room, edit_of(ANA, 1));
+    let (mut now, mut asked) = (NOW, 0);
+    loop {
+        room.handle(edit_of(EVE, 2), now);
+        now = now + std::time::Duration::from_secs(5);
+        let mut outputs = std::iter::from_fn(|| match room.poll(now) {
+            Output::Idle { .. } => None,
+            output => Some(output),
+        });
+        let end = outputs.find_map(|output| match output {
+            Output::Send { to: EVE, message: RoomMessage::End { error } } => Some(error.code),
+            _ => None,
+        });
+        if let Some(code) = end {
+            assert_eq!(code, Code::RelayDegraded);
+            return;
+        }
+        asked += 1;
+        assert!(asked < 100, "it is never sent away");
+    }
+}

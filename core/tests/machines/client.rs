@@ -12,6 +12,7 @@ use coweave_core::ids::{
 use coweave_core::limits::Limits;
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
+use coweave_core::wire::primitive::write_bytes;
 use coweave_core::wire::v1::{Joined, Message, Welcome, read_frame};
 
 const TEXT: &str = "text";
@@ -234,4 +235,33 @@ fn a_damaged_copy_still_knows_which_history_it_has() {
         .collect();
     assert_eq!(joins[0].lineage, Some(Lineage([7; 16])));
     assert_eq!(joins[0].sequence, Sequence(0));
+}
+
+#[test]
+fn a_document_larger_than_any_update_comes_in_pieces() {
+    let mut writer = Replica::new(ClientId::from_u32(9));
+    for _ in 0..3 {
+        writer.text_insert(TEXT, 0, &"x".repeat(4 << 20)).unwrap();
+    }
+    let update = writer.state();
+    assert!(update.len() > Limits::default().update_bytes_max);
+    let mut stream = Vec::new();
+    write_bytes(&mut stream, &update);
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    let joined = Joined {
+        lineage: Lineage([1; 16]),
+        epoch: Epoch(1),
+        sequence: Sequence(3),
+        sync_bytes: stream.len() as u64,
+        state_vector: writer.known().encode().into(),
+    };
+    session.hear(Channel(1), &Message::Joined(joined));
+    for piece in stream.chunks(64 << 10) {
+        assert_eq!(session.state(0), &RoomState::Connecting);
+        session.hear(Channel(1), &Message::Sync(Bytes::copy_from_slice(piece)));
+    }
+    assert_eq!(session.state(0), &RoomState::Live);
+    let room = session.client.room(session.keys[0]).unwrap();
+    assert_eq!(room.replica().text_length(TEXT), 12 << 20);
 }

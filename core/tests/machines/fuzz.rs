@@ -22,7 +22,8 @@ use coweave_core::wire::y_websocket;
 use crate::client::Session;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+    let value = std::env::var_os(name);
+    value.map_or(default, |value| value.to_str().unwrap().parse().unwrap())
 }
 
 fn seeds() -> impl Iterator<Item = u64> {

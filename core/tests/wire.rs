@@ -16,6 +16,7 @@ use coweave_core::ids::{Channel, ClientId, EditNumber, Sequence};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
+use coweave_core::wire::primitive::ReadError;
 use coweave_core::wire::v1::{self, EditKind};
 use coweave_core::wire::y_websocket;
 
@@ -127,4 +128,12 @@ fn state_vectors_are_read_without_harm_and_written_as_they_were() {
             assert_eq!(Known::decode(&known.encode(), 1_000), Ok(known));
         }
     });
+}
+
+#[test]
+fn a_frame_of_countless_messages_is_refused_before_it_fills_the_memory() {
+    let leave = v1::Message::Leave.to_frame(Channel(1));
+    let read = |count: usize| v1::read_frame(&Bytes::from(leave.repeat(count)));
+    assert_eq!(read(1 << 16).map(|messages| messages.len()), Ok(1 << 16));
+    assert_eq!(read((1 << 16) + 1), Err(ReadError::Range));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::Backoff;
-use super::room::{Room, RoomState, Storage};
+use super::room::{Room, RoomState, Storage, trusting};
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::doc::known::Known;
 use crate::error::{Code, Error};
@@ -354,8 +354,13 @@ impl Client {
     }
 
     fn send(&mut self, channel: Channel, message: &Message) {
+        let before = self.frame.len();
         message.write(channel, &mut self.frame);
         if self.frame.len() >= GATHER_BYTES {
+            // A large message may be all that fits into a frame.
+            let message = self.frame.split_off(before);
+            self.flush();
+            self.frame = message;
             self.flush();
         }
     }
@@ -520,6 +525,7 @@ impl Client {
                 if room.sync.is_none() {
                     room.reach(sequence);
                 }
+                room.reset_backoff();
             }
             Message::Refused { number, error } => {
                 self.tell(key, Event::Refused { number, error: error.clone() });
@@ -529,7 +535,7 @@ impl Client {
                 }
             }
             Message::Presence(bytes) => {
-                let entries = awareness::read(&bytes, limits)?;
+                let entries = awareness::read(&bytes, &trusting(limits))?;
                 if let Some(event) = room.receive_presence(entries) {
                     self.tell(key, event);
                 }
@@ -569,7 +575,11 @@ impl Client {
         joined: Joined,
         now: Time,
     ) -> Result<(), Error> {
-        let limits = &self.settings.limits;
+        let mut limits = self.settings.limits.clone();
+        if let Some(most) = self.welcome.as_ref().map(|welcome| welcome.update_bytes_max) {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            limits.update_bytes_max = limits.update_bytes_max.min(most);
+        }
         let Some(room) = self.rooms.get_mut(&key) else { return Ok(()) };
         if room.meta.is_some_and(|meta| meta.lineage != joined.lineage) {
             let text = "the stored room has another history than this copy; nothing was merged";
@@ -586,7 +596,7 @@ impl Client {
         )?;
         room.may_send = true;
         room.is_presence_due = room.presence.is_some();
-        let edits = room.edits_for(&theirs, joined.epoch, limits);
+        let edits = room.edits_for(&theirs, joined.epoch, &limits);
         let is_synced = joined.sync_bytes == 0;
         if is_synced {
             room.set_meta(&joined);
@@ -606,7 +616,7 @@ impl Client {
         self.backoff.reset();
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;
-            room.backoff.reset();
+            room.reset_backoff();
         }
         self.tell(key, Event::DocumentChanged);
         self.tell(key, Event::Synced);

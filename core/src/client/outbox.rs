@@ -14,6 +14,10 @@ use crate::wire::v1::EditKind;
 /// At most this many edits are merged into one.
 const MERGE_MAX: usize = 500;
 
+/// An edit as it is sent: the number of the last own one inside, how the relay has to look at it,
+/// and the update.
+pub(super) type Sending = (EditNumber, EditKind, Bytes);
+
 /// Own edits that are not known to be durable on the relay, in order.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -79,24 +83,19 @@ impl Outbox {
         indexes
     }
 
-    /// The pending edits as few updates, when they are all that a relay with this state vector
-    /// lacks of a copy; `None` when it lacks more and needs the whole difference.
-    pub(super) fn batches(
-        &self,
-        theirs: &Known,
-        ours: &Known,
-        limits: &Limits,
-    ) -> Option<Vec<(EditNumber, EditKind, Bytes)>> {
+    /// The pending edits as few updates, and what a relay with this state vector has after them;
+    /// `None` when it lacks what they need.
+    pub(super) fn batches(&self, theirs: &Known, limits: &Limits) -> Option<(Vec<Sending>, Known)> {
         let mut reached = theirs.clone();
         for entry in &self.entries {
             let summary =
                 guard::check(&entry.update, &reached, Mode::State, &|_| false, limits).ok()?;
             reached.advance(&summary);
         }
-        reached.covers(ours).then(|| self.merged(limits))
+        Some((self.merged(limits), reached))
     }
 
-    fn merged(&self, limits: &Limits) -> Vec<(EditNumber, EditKind, Bytes)> {
+    fn merged(&self, limits: &Limits) -> Vec<Sending> {
         let mut batches: Vec<Batch> = Vec::new();
         for entry in &self.entries {
             let bytes = entry.update.len();
@@ -117,14 +116,14 @@ impl Outbox {
 #[derive(Debug)]
 struct Batch {
     kind: EditKind,
-    number: EditNumber,
     bytes: usize,
-    updates: Vec<Bytes>,
+    /// With their numbers.
+    updates: Vec<(EditNumber, Bytes)>,
 }
 
 impl Batch {
     const fn new(kind: EditKind) -> Self {
-        Self { kind, number: EditNumber(0), bytes: 0, updates: Vec::new() }
+        Self { kind, bytes: 0, updates: Vec::new() }
     }
 
     fn takes(&self, kind: EditKind, bytes: usize, limits: &Limits) -> bool {
@@ -134,25 +133,19 @@ impl Batch {
     }
 
     fn push(&mut self, entry: &Entry) {
-        self.number = entry.number;
         self.bytes += entry.update.len();
-        self.updates.push(entry.update.clone());
+        self.updates.push((entry.number, entry.update.clone()));
     }
 
-    fn finish(self) -> Vec<(EditNumber, EditKind, Bytes)> {
-        let (number, kind) = (self.number, self.kind);
-        match splice::merge(&self.updates) {
-            Ok(merged) if self.updates.len() > 1 => vec![(number, kind, merged.into())],
-            // One by one they say the same; only the last one may carry the number.
-            _ => {
-                let last = self.updates.len().saturating_sub(1);
-                let numbered = self.updates.into_iter().enumerate();
-                numbered
-                    .map(|(at, update)| {
-                        (if at == last { number } else { EditNumber(0) }, kind, update)
-                    })
-                    .collect()
+    fn finish(self) -> Vec<Sending> {
+        let kind = self.kind;
+        let updates: Vec<_> = self.updates.iter().map(|(_, update)| update.clone()).collect();
+        match (splice::merge(&updates), self.updates.last()) {
+            (Ok(merged), Some((last, _))) if updates.len() > 1 => {
+                vec![(*last, kind, merged.into())]
             }
+            // One by one they say the same.
+            _ => self.updates.into_iter().map(|(number, update)| (number, kind, update)).collect(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::{Bytes, BytesMut};
 
 use super::backoff::Backoff;
-use super::outbox::Outbox;
+use super::outbox::{Outbox, Sending};
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::known::Known;
 use crate::doc::replica::Replica;
@@ -246,6 +246,8 @@ impl Room {
     /// Brings what the device has into the document.
     pub(super) fn load(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
         let limits = trusting(limits);
+        // Whatever can be read of it: it is of this history, and has to sync from the start.
+        self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
         let broken = |error: Error| {
             let text = format!("this device's copy of the room is damaged: {}", error.message);
             Error::new(Code::DeviceUnavailable, text)
@@ -371,6 +373,13 @@ impl Room {
         }
     }
 
+    /// Notes a success: a sync alone is none while the relay may still refuse what is pending.
+    pub(super) fn reset_backoff(&mut self) {
+        if self.sync.is_none() && self.outbox.accepted() == self.outbox.last() {
+            self.backoff.reset();
+        }
+    }
+
     /// Forgets where in the relay's log the document stands: the next sync brings everything.
     pub(super) fn forget_position(&mut self) {
         if let Some(meta) = &mut self.meta {
@@ -386,19 +395,16 @@ impl Room {
         theirs: &Known,
         epoch: Epoch,
         limits: &Limits,
-    ) -> Vec<(EditNumber, EditKind, Bytes)> {
+    ) -> Vec<Sending> {
         self.take_edits();
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
-        let batches = (!is_other_epoch)
-            .then(|| self.outbox.batches(theirs, self.replica.known(), limits))
-            .flatten();
-        match batches {
-            Some(batches) => batches,
-            None => {
-                let update = self.replica.difference(theirs).into();
-                vec![(self.outbox.last(), EditKind::Difference, update)]
-            }
+        let (mut edits, reached) =
+            self.outbox.batches(theirs, limits).unwrap_or_else(|| (Vec::new(), theirs.clone()));
+        if is_other_epoch || !reached.covers(self.replica.known()) {
+            let update = self.replica.difference(&reached).into();
+            edits.push((self.outbox.last(), EditKind::Difference, update));
         }
+        edits
     }
 
     /// Leaves the membership behind; the event says that the others are gone from sight.
@@ -503,9 +509,10 @@ impl Room {
     }
 }
 
-/// Updates that the relay or this device already took must not fail at this session's limits.
-fn trusting(limits: &Limits) -> Limits {
+/// What the relay or this device already took must not fail at this session's limits.
+pub(super) fn trusting(limits: &Limits) -> Limits {
     Limits {
+        presence_bytes_max: usize::MAX,
         update_bytes_max: usize::MAX,
         update_blocks_max: u64::MAX,
         update_clients_max: u64::MAX,

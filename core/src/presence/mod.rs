@@ -62,8 +62,8 @@ impl Presence {
         Some(AwarenessEntry { client, clock, state: Some(json) })
     }
 
-    /// Takes one entry of an awareness update. `may_take_over` says whether the owner of a state
-    /// that belongs to another member may be replaced (a reconnected outside client).
+    /// Takes one entry of an awareness update. `may_take_over` says whether the sender may speak
+    /// for a client that it does not speak for yet (a reconnected outside client).
     pub fn apply(
         &mut self,
         sender: MemberId,
@@ -74,12 +74,15 @@ impl Presence {
         if entry.clock >= ROOM_CLOCK_MIN {
             return Outcome::Ignored;
         }
+        let is_own = self.present.get(&entry.client).is_some_and(|held| held.owner == sender);
+        if !is_own && !may_take_over {
+            return Outcome::Ignored;
+        }
         if let Some(held) = self.present.get(&entry.client) {
-            let is_own = held.owner == sender;
             let is_news = held.owner_clock.is_none_or(|clock| {
                 entry.clock > clock || (entry.clock == clock && (entry.state.is_none() || !is_own))
             });
-            if !is_news || (!is_own && (!may_take_over || entry.state.is_none())) {
+            if !is_news || (!is_own && entry.state.is_none()) {
                 return Outcome::Ignored;
             }
         }
@@ -129,18 +132,6 @@ impl Presence {
                 Some(AwarenessEntry { client, clock, state: Some(state.json.clone()) })
             })
             .collect()
-    }
-
-    /// How many states a member shows.
-    #[must_use]
-    pub fn count_of(&self, member: MemberId) -> usize {
-        self.present.values().filter(|state| state.owner == member).count()
-    }
-
-    /// Who shows a state under this id.
-    #[must_use]
-    pub fn owner_of(&self, client: ClientId) -> Option<MemberId> {
-        self.present.get(&client).map(|state| state.owner)
     }
 
     fn remove(&mut self, client: ClientId, now: Time) -> Option<AwarenessEntry> {
@@ -221,7 +212,7 @@ mod tests {
             assert_eq!(presence.apply(SECOND, &other, false, NOW), Outcome::Ignored);
         }
         assert_eq!(presence.set(SECOND, ANA, None, NOW), None);
-        assert_eq!(presence.owner_of(ANA), Some(FIRST));
+        assert_eq!(presence.leave(FIRST, NOW).len(), 1);
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Room {
             }
             Input::SetPresence { member, state } => self.set_presence(member, state, now),
             Input::Awareness { member, entries } => self.awareness(member, &entries, now),
-            Input::Query { member, state_vector } => self.query(member, &state_vector),
+            Input::Query { member, state_vector } => self.query(member, &state_vector, now),
             Input::Durable { through } => self.durable(through),
             Input::StoreFailed { error } => self.store_failed(error),
             Input::Compacted { through, snapshot } => {
@@ -290,6 +290,12 @@ impl Room {
         }
     }
 
+    /// Ends a membership. Nobody but the room tells the room of it.
+    fn end(&mut self, member: MemberId, error: Error, now: Time) {
+        self.send(member, RoomMessage::End { error });
+        self.leave(member, now);
+    }
+
     fn broadcast(&mut self, except: Option<MemberId>, message: RoomMessage) {
         self.outputs.push_back(Output::Broadcast { except, message });
     }
@@ -330,7 +336,9 @@ impl Room {
             let text = format!("an update has at most {} bytes", self.limits.update_bytes_max);
             return Err(Error::new(Code::UpdateTooLarge, text));
         }
-        if self.log.undurable_bytes() + update.len() > self.limits.undurable_bytes_max {
+        // One update is always taken, however large: it would be refused for ever otherwise.
+        let waiting = self.log.undurable_bytes();
+        if waiting > 0 && waiting + update.len() > self.limits.undurable_bytes_max {
             let text = "too many edits wait for the relay's disk";
             return Err(Error::new(Code::RelayDegraded, text).with_retry_after_ms(1_000));
         }
@@ -366,6 +374,8 @@ impl Room {
     ) {
         let Some(member) = self.members.get_mut(&from) else { return };
         match (member.protocol, error.code) {
+            // A refusal of number 0 is one of a presence state: the member would go on unheard.
+            (Protocol::V1, _) if number == EditNumber(0) => return self.end(from, error, now),
             (Protocol::V1, _) => member.is_refused = true,
             (Protocol::YWebsocket, Code::UpdateMissingDependencies) if kind == EditKind::Live => {
                 return self.ask_difference(from);
@@ -410,11 +420,9 @@ impl Room {
         }
         let (mut changed, mut renewed) = (Vec::new(), Vec::new());
         for entry in entries {
-            let owner = self.presence.owner_of(entry.client);
-            let is_new = owner != Some(from) && entry.state.is_some();
-            let count = self.presence.count_of(from);
-            if is_new && count >= self.limits.presence_clients_per_member_max {
-                let text = format!("one connection shows at most {count} presence states");
+            if entry.state.is_some() && !self.may_hold(entry.client, from) {
+                let most = self.limits.presence_clients_per_member_max;
+                let text = format!("one connection shows at most {most} presence states");
                 let error = Error::new(Code::PresenceTooMany, text);
                 self.send(from, RoomMessage::Refused { number: EditNumber(0), error });
                 break;
@@ -434,6 +442,15 @@ impl Room {
         if !renewed.is_empty() {
             self.send_to_outside(Some(from), &renewed);
         }
+    }
+
+    /// Whether a member may speak for a client. It holds every id that it ever showed something
+    /// under, so those are what is counted.
+    fn may_hold(&self, client: ClientId, member: MemberId) -> bool {
+        let held_by = |members: &BTreeSet<MemberId>| members.contains(&member);
+        self.holders.get(&client).is_some_and(held_by)
+            || self.holders.values().filter(|members| held_by(members)).count()
+                < self.limits.presence_clients_per_member_max
     }
 
     /// A client id of an outside client may move to a newer connection; one of a `coweave.v1`
@@ -464,12 +481,14 @@ impl Room {
         }
     }
 
-    fn query(&mut self, from: MemberId, state_vector: &[u8]) {
-        let message = match self.read_state_vector(state_vector) {
-            Ok(theirs) => RoomMessage::Difference { updates: self.log.difference(&theirs) },
-            Err(error) => RoomMessage::End { error },
-        };
-        self.send(from, message);
+    fn query(&mut self, from: MemberId, state_vector: &[u8], now: Time) {
+        match self.read_state_vector(state_vector) {
+            Ok(theirs) => {
+                let updates = self.log.difference(&theirs);
+                self.send(from, RoomMessage::Difference { updates });
+            }
+            Err(error) => self.end(from, error, now),
+        }
     }
 
     fn durable(&mut self, through: Sequence) {

@@ -347,11 +347,15 @@ impl Message {
     }
 }
 
+/// Messages in one frame, many times what this code gathers into one. A message takes three bytes
+/// on the wire and a hundred in memory.
+const MESSAGES_MAX: usize = 1 << 16;
+
 /// Cuts a frame into its messages. Messages of unknown types are left out.
 ///
 /// # Errors
-/// When the frame is empty, cannot be cut, or a known message cannot be read; then nothing of the
-/// frame may be used.
+/// When the frame is empty, cannot be cut, has more than 65,536 messages, or a known message cannot
+/// be read; then nothing of the frame may be used.
 pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
     let mut r = Reader::new(frame);
     let mut messages = Vec::new();
@@ -361,6 +365,9 @@ pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
         let body = frame.slice_ref(r.bytes()?);
         if let Some(message) = Message::read(kind, &body)? {
             messages.push((channel, message));
+        }
+        if messages.len() > MESSAGES_MAX {
+            return Err(ReadError::Range);
         }
         if r.is_empty() {
             return Ok(messages);

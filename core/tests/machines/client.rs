@@ -1,0 +1,237 @@
+//! A session and a relay with other limits, or without manners.
+
+use bytes::Bytes;
+use coweave_core::client::{
+    Client, Input, Output, Record, RoomKey, RoomState, Settings, StoredCopy,
+};
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::{Code, Error};
+use coweave_core::ids::{
+    Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, SessionKey,
+};
+use coweave_core::limits::Limits;
+use coweave_core::time::Time;
+use coweave_core::wire::awareness::{self, AwarenessEntry};
+use coweave_core::wire::v1::{Joined, Message, Welcome, read_frame};
+
+const TEXT: &str = "text";
+
+/// A session in memory or on a device, and what it has sent.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) keys: Vec<RoomKey>,
+    pub(crate) now: Time,
+    pub(crate) frames: Vec<Bytes>,
+    pub(crate) connects: usize,
+    pub(crate) wake: Option<Time>,
+}
+
+impl Session {
+    pub(crate) fn new(rooms: usize, has_device_store: bool) -> Self {
+        let settings = Settings {
+            session: SessionKey([1; 16]),
+            agent: "test".to_owned(),
+            limits: Limits::default(),
+            has_device_store,
+        };
+        let client = Client::new(settings, 1, Time::ZERO);
+        let (keys, frames) = (Vec::new(), Vec::new());
+        let mut this = Self { client, keys, now: Time::ZERO, frames, connects: 0, wake: None };
+        for room in 0..rooms {
+            let key = this.client.next_key();
+            let name = RoomName::parse(&format!("room {room}")).unwrap();
+            this.keys.push(key);
+            this.input(Input::Open { key, name, client: ClientId::from_u32(1 + room as u32) });
+        }
+        this
+    }
+
+    pub(crate) fn input(&mut self, input: Input) {
+        self.client.handle(input, self.now);
+        for _ in 0..10_000 {
+            match self.client.poll(self.now) {
+                Output::Idle { wake } => return self.wake = wake,
+                Output::Frame(frame) => self.frames.push(frame),
+                Output::Connect => self.connects += 1,
+                _ => {}
+            }
+        }
+        panic!("the session never rests");
+    }
+
+    /// The relay greets, with its limits.
+    pub(crate) fn welcome(&mut self, limits: &Limits) {
+        self.input(Input::SocketOpened { token: String::new() });
+        let welcome = Welcome {
+            version: 1,
+            capabilities: 0,
+            frame_bytes_max: limits.frame_bytes_max as u64,
+            update_bytes_max: limits.update_bytes_max as u64,
+            idle_timeout_ms: 60_000,
+            agent: "test".to_owned(),
+        };
+        self.hear(Channel::CONNECTION, &Message::Welcome(welcome));
+    }
+
+    pub(crate) fn hear(&mut self, channel: Channel, message: &Message) {
+        self.input(Input::SocketFrame(message.to_frame(channel).into()));
+    }
+
+    /// The relay lets the session into an empty room.
+    pub(crate) fn joined(&mut self, channel: u32) {
+        self.joined_in(channel, Epoch(1));
+    }
+
+    fn joined_in(&mut self, channel: u32, epoch: Epoch) {
+        let joined = Joined {
+            lineage: Lineage([1; 16]),
+            epoch,
+            sequence: Sequence(0),
+            sync_bytes: 0,
+            state_vector: Bytes::from_static(&[0]),
+        };
+        self.hear(Channel(channel), &Message::Joined(joined));
+    }
+
+    pub(crate) fn write(&mut self, room: usize, content: &str) {
+        let key = self.keys[room];
+        let replica = self.client.room_mut(key).unwrap().replica_mut();
+        replica.text_insert(TEXT, 0, content).unwrap();
+    }
+
+    fn state(&self, room: usize) -> &RoomState {
+        self.client.room(self.keys[room]).unwrap().state()
+    }
+
+    /// The edits in the frames since the last call.
+    fn sent(&mut self) -> Vec<(EditNumber, Bytes)> {
+        let frames = std::mem::take(&mut self.frames);
+        let messages = frames.iter().flat_map(|frame| read_frame(frame).unwrap());
+        messages
+            .filter_map(|(_, message)| match message {
+                Message::Edit { number, update, .. } => Some((number, update)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn what_is_gathered_never_makes_a_frame_that_the_relay_does_not_take() {
+    let limits = Limits::default();
+    let mut session = Session::new(2, false);
+    session.welcome(&limits);
+    session.joined(1);
+    session.joined(2);
+    session.write(0, &"a".repeat(2_000));
+    session.write(1, &"b".repeat(limits.update_bytes_max - 100));
+    session.input(Input::Tick);
+    assert!(session.frames.iter().all(|frame| frame.len() <= limits.frame_bytes_max));
+    assert_eq!(session.sent().len(), 2);
+}
+
+#[test]
+fn what_was_typed_offline_is_cut_to_the_size_that_this_relay_takes() {
+    let limits = Limits { update_bytes_max: 64 << 10, ..Limits::default() };
+    let mut session = Session::new(1, false);
+    for _ in 0..20 {
+        session.write(0, &"a".repeat(10 << 10));
+        session.input(Input::Tick);
+    }
+    session.welcome(&limits);
+    session.joined(1);
+    assert_eq!(session.state(0), &RoomState::Live);
+    let mut relay = Replica::new(ClientId::from_u32(9));
+    for (_, update) in session.sent() {
+        assert!(update.len() <= limits.update_bytes_max);
+        relay.apply(&update, &limits).unwrap();
+    }
+    assert_eq!(relay.text_length(TEXT), 20 * (10 << 10));
+}
+
+#[test]
+fn what_was_typed_offline_is_cut_to_size_for_a_relay_that_crashed_meanwhile_too() {
+    let limits = Limits { update_bytes_max: 64 << 10, ..Limits::default() };
+    let mut session = Session::new(1, false);
+    session.welcome(&limits);
+    session.joined(1);
+    session.input(Input::SocketClosed { error: None });
+    for _ in 0..20 {
+        session.write(0, &"a".repeat(10 << 10));
+        session.input(Input::Tick);
+    }
+    session.now = Time::from_ms(1_000);
+    session.input(Input::Tick);
+    session.welcome(&limits);
+    session.joined_in(2, Epoch(2));
+    assert_eq!(session.state(0), &RoomState::Live);
+    let mut relay = Replica::new(ClientId::from_u32(9));
+    for (_, update) in session.sent() {
+        relay.apply(&update, &limits).unwrap();
+    }
+    assert_eq!(relay.text_length(TEXT), 20 * (10 << 10));
+}
+
+#[test]
+fn a_presence_state_that_the_relay_allows_costs_nobody_the_connection() {
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    session.joined(1);
+    let state = Some(format!("\"{}\"", "x".repeat(Limits::default().presence_bytes_max)));
+    let entries = [AwarenessEntry { client: ClientId::from_u32(5), clock: 1, state }];
+    session.hear(Channel(1), &Message::Presence(awareness::write(&entries).into()));
+    assert_eq!(session.state(0), &RoomState::Live);
+    assert_eq!(session.client.room(session.keys[0]).unwrap().peers().len(), 1);
+}
+
+#[test]
+fn a_relay_that_refuses_again_and_again_is_asked_less_and_less_often() {
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    session.write(0, "hello");
+    session.input(Input::Tick);
+    let mut attempts = 0;
+    while session.now < Time::from_ms(60_000) {
+        let joins: Vec<_> = std::mem::take(&mut session.frames)
+            .iter()
+            .flat_map(|frame| read_frame(frame).unwrap())
+            .filter(|(_, message)| matches!(message, Message::Join(_)))
+            .map(|(channel, _)| channel)
+            .collect();
+        for channel in joins {
+            attempts += 1;
+            session.joined(channel.0);
+            let error = Error::new(Code::UpdateForeignClient, "held");
+            session.hear(channel, &Message::Refused { number: EditNumber(1), error });
+        }
+        session.now = session.now + std::time::Duration::from_millis(50);
+        session.hear(Channel::CONNECTION, &Message::Pong(1));
+    }
+    assert!(attempts < 40, "{attempts} attempts in a minute");
+    assert_eq!(session.connects, 1);
+}
+
+#[test]
+fn a_damaged_copy_still_knows_which_history_it_has() {
+    let mut session = Session::new(1, true);
+    let key = session.keys[0];
+    let meta = coweave_core::client::Meta {
+        lineage: Lineage([7; 16]),
+        epoch: Epoch(1),
+        sequence: Sequence(5),
+    };
+    let record = Record { index: 1, is_pending: false, update: Bytes::from_static(&[9, 9]) };
+    let copy = StoredCopy { meta: Some(meta), snapshot: None, records: vec![record] };
+    session.input(Input::Loaded { key, copy: Ok(copy) });
+    session.welcome(&Limits::default());
+    let joins: Vec<_> = session
+        .frames
+        .iter()
+        .flat_map(|frame| read_frame(frame).unwrap())
+        .filter_map(
+            |(_, message)| if let Message::Join(join) = message { Some(join) } else { None },
+        )
+        .collect();
+    assert_eq!(joins[0].lineage, Some(Lineage([7; 16])));
+    assert_eq!(joins[0].sequence, Sequence(0));
+}

@@ -1,0 +1,12 @@
+//! The machines against peers that break the rules: no panic, no endless work, nobody else harmed.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may panic, and its numbers are small"
+)]
+
+mod client;
+mod room;

@@ -1,0 +1,162 @@
+//! A room and members that break the rules.
+
+use bytes::Bytes;
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::Code;
+use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, MemberId, Sequence, SessionKey};
+use coweave_core::limits::Limits;
+use coweave_core::room::{Input, JoinRequest, Output, Protocol, Room, RoomMessage, StoredRoom};
+use coweave_core::time::Time;
+use coweave_core::wire::awareness::AwarenessEntry;
+use coweave_core::wire::v1::EditKind;
+
+const NOW: Time = Time::from_ms(1_000);
+const ANA: MemberId = MemberId(1);
+const EVE: MemberId = MemberId(2);
+
+fn open(limits: Limits) -> Room {
+    let stored =
+        StoredRoom { lineage: Lineage([1; 16]), epoch: Epoch(1), snapshot: None, tail: Vec::new() };
+    Room::open(stored, limits, NOW).unwrap()
+}
+
+fn join(room: &mut Room, member: MemberId, client: Option<u32>) -> Vec<Output> {
+    let request = Box::new(JoinRequest {
+        session: SessionKey([member.0 as u8; 16]),
+        client: client.map(ClientId::from_u32),
+        lineage: None,
+        epoch: Epoch(0),
+        sequence: Sequence(0),
+        state_vector: Bytes::from_static(&[0]),
+        protocol: if client.is_some() { Protocol::V1 } else { Protocol::YWebsocket },
+    });
+    hand_in(room, Input::Join { member, request })
+}
+
+fn hand_in(room: &mut Room, input: Input) -> Vec<Output> {
+    room.handle(input, NOW);
+    let mut outputs = Vec::new();
+    loop {
+        match room.poll(NOW) {
+            Output::Idle { .. } | Output::Unload => return outputs,
+            output => outputs.push(output),
+        }
+        assert!(outputs.len() < 1_000, "the room never rests");
+    }
+}
+
+fn says_that_somebody_is_gone(outputs: &[Output]) -> bool {
+    outputs.iter().any(|output| match output {
+        Output::Broadcast { message: RoomMessage::Presence { entries }, .. } => {
+            entries.iter().any(|entry| entry.state.is_none())
+        }
+        _ => false,
+    })
+}
+
+fn shows(client: u32, clock: u64) -> Vec<AwarenessEntry> {
+    let client = ClientId::from_u32(client);
+    vec![AwarenessEntry { client, clock, state: Some("{}".to_owned()) }]
+}
+
+fn edit(client: u32) -> Bytes {
+    let mut replica = Replica::new(ClientId::from_u32(client));
+    replica.text_insert("text", 0, "hello").unwrap();
+    replica.take_edits().unwrap()
+}
+
+#[test]
+fn a_member_whose_query_cannot_be_read_leaves_nothing_behind() {
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    join(&mut room, EVE, None);
+    hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(7, 1) });
+    let state_vector = Bytes::from_static(&[0xff]);
+    let outputs = hand_in(&mut room, Input::Query { member: EVE, state_vector });
+    let is_end = |output: &Output| {
+        matches!(output, Output::Send { to: EVE, message: RoomMessage::End { error } }
+            if error.code == Code::FrameMalformed)
+    };
+    assert!(outputs.iter().any(is_end), "{outputs:?}");
+    assert!(says_that_somebody_is_gone(&outputs), "{outputs:?}");
+    assert_eq!(room.member_count(), 1);
+}
+
+#[test]
+fn a_refused_edit_without_a_number_ends_the_membership() {
+    // The number 0 of a refusal stands for a presence state: the member would go on, and nothing
+    // more would ever be taken from it.
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    let (number, kind, update) = (EditNumber(0), EditKind::Difference, Bytes::from_static(&[9]));
+    let outputs = hand_in(&mut room, Input::Edit { member: ANA, number, kind, update });
+    assert!(
+        matches!(&outputs[..], [Output::Send { to: ANA, message: RoomMessage::End { error } }]
+            if error.code == Code::UpdateMalformed),
+        "{outputs:?}"
+    );
+    assert_eq!(room.member_count(), 0);
+}
+
+#[test]
+fn nobody_gets_hold_of_the_client_id_of_a_member_by_showing_something_under_it() {
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    join(&mut room, EVE, None);
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(1, 5) });
+    assert!(outputs.is_empty(), "{outputs:?}");
+    // Nor can Eve write under it, or keep Ana from coming back.
+    let (number, kind) = (EditNumber(1), EditKind::Live);
+    hand_in(&mut room, Input::Edit { member: EVE, number, kind, update: edit(1) });
+    assert!(room.known().is_empty());
+    hand_in(&mut room, Input::Leave { member: ANA });
+    let outputs = join(&mut room, MemberId(3), Some(1));
+    let is_in = |output: &Output| {
+        matches!(output, Output::Send { message: RoomMessage::Joined { .. }, .. })
+    };
+    assert!(outputs.iter().any(is_in), "{outputs:?}");
+}
+
+#[test]
+fn a_member_holds_no_more_client_ids_than_it_may_show_states() {
+    let limits = Limits::default();
+    let most = limits.presence_clients_per_member_max as u32;
+    let mut room = open(limits);
+    join(&mut room, EVE, None);
+    for client in 10..10 + most {
+        hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(client, 1) });
+        let client = ClientId::from_u32(client);
+        let entries = vec![AwarenessEntry { client, clock: 2, state: None }];
+        hand_in(&mut room, Input::Awareness { member: EVE, entries });
+    }
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(9, 1) });
+    assert!(
+        matches!(&outputs[..], [Output::Send { to: EVE, message: RoomMessage::Refused { error, .. } }]
+            if error.code == Code::PresenceTooMany),
+        "{outputs:?}"
+    );
+    // Those that it holds may come back.
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(10, 3) });
+    assert!(matches!(&outputs[..], [Output::Broadcast { .. }]), "{outputs:?}");
+}
+
+#[test]
+fn an_update_is_taken_by_an_idle_disk_however_little_may_wait_for_it() {
+    let mut room = open(Limits { undurable_bytes_max: 4, ..Limits::default() });
+    join(&mut room, ANA, Some(1));
+    let mut replica = Replica::new(ClientId::from_u32(1));
+    let mut send = |room: &mut Room, number: u64| {
+        replica.text_insert("text", 0, "hello").unwrap();
+        let (update, kind) = (replica.take_edits().unwrap(), EditKind::Live);
+        let number = EditNumber(number);
+        hand_in(room, Input::Edit { member: ANA, number, kind, update })
+    };
+    let outputs = send(&mut room, 1);
+    assert!(outputs.iter().any(|output| matches!(output, Output::Append { .. })), "{outputs:?}");
+    let outputs = send(&mut room, 2);
+    assert!(
+        matches!(&outputs[..], [Output::Send { message: RoomMessage::Refused { error, .. }, .. }]
+            if error.code == Code::RelayDegraded),
+        "{outputs:?}"
+    );
+}

@@ -226,3 +226,22 @@ fn embedded_objects_count_as_one_character() {
     replica.text_delete("t", 1, 2).unwrap();
     assert_reads(&mut replica, "ab", &[vec![Delta::Retain(1), Delta::Delete(2)]]);
 }
+
+#[test]
+fn a_large_text_leaves_in_updates_that_every_relay_takes() {
+    let text = "grün 🌼 ".repeat(30_000);
+    let mut a = replica(1);
+    a.text_insert("body", 0, "[]").unwrap();
+    a.text_insert("body", 1, &text).unwrap();
+    let mut b = replica(2);
+    let mut count = 0;
+    while let Some(update) = a.take_edits() {
+        assert!(update.len() < 56 << 10, "an update of {} bytes", update.len());
+        b.apply(&update, &Limits::default()).unwrap();
+        count += 1;
+    }
+    assert!(count > 5);
+    assert_eq!(a.text_string("body"), format!("[{text}]"));
+    assert_eq!(b.text_string("body"), a.text_string("body"));
+    assert_eq!(b.known(), a.known());
+}

@@ -295,9 +295,14 @@ impl Client {
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         for key in keys {
             let Some(room) = self.rooms.get_mut(&key) else { continue };
-            let edit = if room.is_loaded { room.take_edits() } else { None };
-            if let Some((number, update)) = edit {
+            let mut edits = Vec::new();
+            while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
+                edits.push(edit);
+            }
+            if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);
+            }
+            for (number, update) in edits {
                 self.send_edit(key, number, EditKind::Live, update, now);
             }
             self.send_presence(key, now);

@@ -28,6 +28,10 @@ use crate::limits::Limits;
 
 /// The origin of transactions that bring what others wrote.
 const REMOTE: &str = "remote";
+/// A text is inserted in pieces of at most this many bytes.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+/// Edits are merged up to this many bytes.
+const EDIT_BYTES_MAX: usize = 48 << 10;
 /// The key under which a text is observed.
 const OBSERVER: &str = "replica";
 
@@ -169,13 +173,19 @@ impl Replica {
         Ok(())
     }
 
-    /// Own edits since the last call as one update; `None` when there are none, or while a group
-    /// is open.
+    /// Own edits since the last call as one update, or the first of several when they are large;
+    /// `None` when there are none left, or while a group is open.
     pub fn take_edits(&mut self) -> Option<Bytes> {
         if self.depth > 0 || self.edits.is_empty() {
             return None;
         }
-        let mut edits = std::mem::take(&mut self.edits);
+        let mut bytes = 0;
+        let fits = self.edits.iter().take_while(|edit| {
+            bytes += edit.len();
+            bytes <= EDIT_BYTES_MAX
+        });
+        let count = fits.count().max(1);
+        let mut edits: Vec<_> = self.edits.drain(..count).collect();
         let merged = match edits.len() {
             1 => edits.pop(),
             _ => splice::merge(&edits).ok(),
@@ -220,14 +230,26 @@ impl Replica {
         if content.is_empty() {
             return Ok(());
         }
-        target.insert(&mut txn, index, content);
+        drop(txn);
+        // A large text goes in piece by piece, so that no update outgrows what a relay takes.
+        let mut at = index;
+        for piece in pieces(content) {
+            at = self.insert_piece(text, at, piece)?;
+        }
+        Ok(())
+    }
+
+    /// Inserts where nothing can be wrong any more; the answer is the index behind the piece.
+    fn insert_piece(&mut self, text: &str, index: u32, piece: &str) -> Result<u32, Error> {
+        let mut txn = self.doc.try_transact_mut().map_err(busy)?;
+        txn.get_or_insert_text(text).insert(&mut txn, index, piece);
         self.edits.push(txn.encode_update_v1());
         drop(txn);
         let next = Id { client: self.client, clock: self.known.next(self.client) };
-        let units = self.pairs.add_text(next, content);
+        let units = self.pairs.add_text(next, piece);
         self.has_uneven |= !self.pairs.is_empty();
         self.known.reach(self.client, next.clock.saturating_add(units));
-        Ok(())
+        Ok(index.saturating_add(u32::try_from(units).unwrap_or(u32::MAX)))
     }
 
     /// Deletes from a text; index and length are UTF-16 units.
@@ -366,6 +388,15 @@ impl Replica {
         };
         Some(Position { text, index: offset.index })
     }
+}
+
+/// Cuts a text between its characters.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = text.split_at_checked(text.floor_char_boundary(PIECE_BYTES_MAX))?;
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 fn new_document(client: ClientId) -> Doc {

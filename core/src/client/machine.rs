@@ -361,7 +361,8 @@ impl Client {
     fn send(&mut self, channel: Channel, message: &Message) {
         let before = self.frame.len();
         message.write(channel, &mut self.frame);
-        if self.frame.len() >= GATHER_BYTES {
+        let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.frame_bytes_max);
+        if self.frame.len() >= GATHER_BYTES || self.frame.len() as u64 > most {
             // A large message may be all that fits into a frame.
             let message = self.frame.split_off(before);
             self.flush();

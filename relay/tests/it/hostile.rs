@@ -243,3 +243,23 @@ async fn a_slow_download_is_not_taken_for_a_dead_connection() {
         tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
     }
 }
+
+#[tokio::test]
+async fn pages_of_strangers_are_kept_out_before_the_upgrade() {
+    let relay = TestRelay::start().await;
+    for (origin, expected) in
+        [("http://127.0.0.1:5173", "101"), ("https://stranger.example", "403"), ("null", "403")]
+    {
+        let head = format!(
+            "GET /notes HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            relay.address()
+        );
+        let mut stream = TcpStream::connect(relay.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status[9..], expected.as_bytes(), "{origin}");
+    }
+}

@@ -245,3 +245,18 @@ fn a_large_text_leaves_in_updates_that_every_relay_takes() {
     assert_eq!(b.text_string("body"), a.text_string("body"));
     assert_eq!(b.known(), a.known());
 }
+
+#[test]
+fn a_text_is_as_long_as_it_is_when_a_struct_that_is_known_in_part_changes_its_place() {
+    // Client 5 writes "abc" into one text, then says that it was "abcdef" in another one.
+    let first = [&[1, 1, 5, 0, 4, 1, 5][..], b"other", &[3], b"abc", &[0]].concat();
+    let second = [&[1, 1, 5, 0, 4, 1, 4][..], b"text", &[6], b"abcdef", &[0]].concat();
+    let mut replica = Replica::new(ClientId::from_u32(6));
+    replica.apply(&first, &Limits::default()).unwrap();
+    replica.apply(&second, &Limits::default()).unwrap();
+    for text in ["text", "other"] {
+        let length = replica.text_length(text);
+        assert_eq!(length as usize, replica.text_string(text).len(), "{text}");
+        replica.text_delete(text, 0, length).unwrap();
+    }
+}

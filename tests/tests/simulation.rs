@@ -60,6 +60,8 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("dead lines", total.swallowed),
         ("disk failures", total.disk_failures),
         ("storage losses", total.storage_losses),
+        ("drains", total.drains),
+        ("hostile frames", total.hostile_frames),
     ] {
         assert!(count > seeds / 50, "only {count} {what} in {seeds} worlds");
     }
@@ -73,5 +75,7 @@ fn add(total: &mut Report, report: &Report) {
     total.swallowed += report.swallowed;
     total.disk_failures += report.disk_failures;
     total.storage_losses += report.storage_losses;
+    total.drains += report.drains;
+    total.hostile_frames += report.hostile_frames;
     total.letters += report.letters;
 }

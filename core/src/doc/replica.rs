@@ -14,7 +14,7 @@ use yrs::{
     ReadTxn, StateVector, StickyIndex, Text, TextRef, Transact, Update, WriteTxn,
 };
 
-use super::guard::{Mode, Summary, inspect};
+use super::guard::{ClientRange, Mode, Summary, inspect};
 use super::known::Known;
 use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
@@ -110,6 +110,17 @@ impl Replica {
     pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
         let (summary, has_values) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.has_uneven |= summary.has_astral || has_values;
+        // A struct that is known in part goes on where its first part is. yrs would
+        // count it where the struct says, and panic when it misses it there.
+        let is_cut = |range: &ClientRange| {
+            let next = self.known.next(range.client);
+            range.start < next && next < range.end
+        };
+        let cut = match summary.ranges.iter().any(is_cut) {
+            true => Some(splice::difference(update, &self.known)?),
+            false => None,
+        };
+        let update = cut.as_deref().unwrap_or(update);
         let whole = self.keep_pairs_whole(update, &summary)?;
         let update = whole.as_deref().unwrap_or(update);
         if self.integrate(update).is_err() {

@@ -160,3 +160,23 @@ fn an_update_is_taken_by_an_idle_disk_however_little_may_wait_for_it() {
         "{outputs:?}"
     );
 }
+
+#[test]
+fn what_a_member_says_again_cannot_make_the_room_unreadable() {
+    let mut room = open(Limits::default());
+    join(&mut room, EVE, Some(5));
+    let mut send = |number: u64, update: &[u8]| {
+        let (number, kind) = (EditNumber(number), EditKind::Live);
+        let update = Bytes::copy_from_slice(update);
+        hand_in(&mut room, Input::Edit { member: EVE, number, kind, update })
+    };
+    send(1, &[&[1, 1, 5, 0, 4, 1, 4][..], b"text", &[6], b"abcdef", &[0]].concat());
+    // From clock 3 on, and left of clock 5. What is new of it begins right of that.
+    let outputs = send(2, &[&[1, 1, 5, 3, 0x44, 5, 5, 6][..], b"abcdef", &[0]].concat());
+    assert!(matches!(&outputs[..], [Output::Send { to: EVE, .. }]), "{outputs:?}");
+    let mut reader = Replica::new(ClientId::from_u32(9));
+    for update in room.state() {
+        reader.apply(&update, &Limits::default()).unwrap();
+    }
+    assert_eq!(reader.text_string("text"), "abcdef");
+}

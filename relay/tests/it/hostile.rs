@@ -169,7 +169,7 @@ async fn a_reader_that_stops_reading_is_dropped_and_nobody_waits_for_it() {
     let mut ann = V1Client::join(relay.address(), 2, "notes").await;
     let mut ben = V1Client::join(relay.address(), 3, "notes").await;
     // More than the buffers of both systems hold.
-    let page = "x".repeat(60_000);
+    let page = "x".repeat(45_000);
     for _ in 0..200 {
         let number = ann.write(&page).await;
         ann.wait_for_durable(number).await;

@@ -48,6 +48,8 @@ pub struct Actor {
     writes: VecDeque<(Time, RoomKey, RoomName, u64, Vec<Write>)>,
     session: u64,
     pub process: Option<Process>,
+    /// When the page is opened again.
+    pub back_at: Time,
     /// What the person was told is safe: the clocks of all own edits, by tier.
     pub told_durable: BTreeMap<RoomName, Known>,
     told_device: BTreeMap<RoomName, Known>,
@@ -77,6 +79,7 @@ impl Actor {
             writes: VecDeque::new(),
             session: 0,
             process: None,
+            back_at: Time::ZERO,
             told_durable: BTreeMap::new(),
             told_device: BTreeMap::new(),
             lost_storage: Vec::new(),
@@ -177,12 +180,12 @@ impl Actor {
             let at = random.below(length);
             let count = (1 + random.below(3)).min(length - at);
             let (at, count) = (u32::try_from(at).unwrap(), u32::try_from(count).unwrap());
-            replica.text_delete(TEXT, at, count).expect("inside the text");
+            may_cut_a_character(replica.text_delete(TEXT, at, count));
         } else {
             self.letters += 1;
             let words = format!("{}{} ", ["a", "b", "c", "d", "e"][self.name], self.letters);
             let at = u32::try_from(random.below(length + 1)).unwrap();
-            replica.text_insert(TEXT, at, &words).expect("inside the text");
+            may_cut_a_character(replica.text_insert(TEXT, at, &words));
         }
         process.wake = Some(Time::ZERO);
     }
@@ -338,6 +341,11 @@ impl Actor {
         }
     }
 
+    /// A client id that the others know.
+    pub fn client_id(&self) -> Option<ClientId> {
+        Some(self.room(self.rooms.first()?)?.replica().client())
+    }
+
     pub fn room(&self, name: &RoomName) -> Option<&Room> {
         let process = self.process.as_ref()?;
         process.client.room(*process.keys.get(name)?)
@@ -364,8 +372,15 @@ impl Actor {
 
     pub fn next_at(&self) -> Option<Time> {
         let write = self.writes.front().map(|(at, ..)| *at);
-        let wake = self.process.as_ref().and_then(|process| process.wake);
+        let wake = self.process.as_ref().map_or(Some(self.back_at), |process| process.wake);
         coweave_core::time::earliest(write, wake)
+    }
+}
+
+/// The places of edits are drawn without looking.
+fn may_cut_a_character(edited: Result<(), Error>) {
+    if let Err(error) = edited {
+        assert_eq!(error.code, Code::ApiSplitSurrogate, "{error}");
     }
 }
 
@@ -401,7 +416,7 @@ impl Outsider {
         let length = u64::from(self.replica.text_length(TEXT));
         let at = u32::try_from(random.below(length + 1)).unwrap();
         self.letters += 1;
-        self.replica.text_insert(TEXT, at, &format!("y{} ", self.letters)).expect("inside");
+        may_cut_a_character(self.replica.text_insert(TEXT, at, &format!("y{} ", self.letters)));
     }
 
     pub fn receive(

@@ -2,6 +2,7 @@
 //! that delays, repeats, swallows and cuts, with crashes of everything between any two steps.
 
 mod actor;
+mod hostile;
 mod network;
 mod relay;
 mod world;
@@ -13,12 +14,18 @@ pub use world::{Report, World};
 pub struct Plan {
     pub seed: u64,
     pub clients: usize,
+    /// The first ones never edit.
+    pub viewers: usize,
     pub outside_clients: usize,
+    pub hostile_clients: usize,
+    pub forges: bool,
     pub rooms: usize,
     pub steps: usize,
     /// Percent of steps.
     pub fault_percent: u64,
     pub tail_bytes_max: usize,
+    pub undurable_bytes_max: usize,
+    pub room_linger_ms: u64,
 }
 
 impl Plan {
@@ -29,11 +36,17 @@ impl Plan {
         Self {
             seed,
             clients: usize::try_from(between(2, 4)).unwrap(),
+            viewers: usize::try_from(between(0, 1)).unwrap(),
             outside_clients: usize::try_from(between(0, 1)).unwrap(),
+            hostile_clients: usize::try_from(between(0, 1)).unwrap(),
+            forges: between(0, 1) == 1,
             rooms: usize::try_from(between(1, 2)).unwrap(),
-            steps: usize::try_from(between(60, 240)).unwrap(),
+            // Some worlds last long enough for devices to fold their logs.
+            steps: usize::try_from(between(60, 240) * if seed % 50 == 49 { 8 } else { 1 }).unwrap(),
             fault_percent: between(0, 25),
             tail_bytes_max: usize::try_from(between(200, 4_000)).unwrap(),
+            undurable_bytes_max: usize::try_from(between(300, 20_000)).unwrap(),
+            room_linger_ms: between(0, 2_000),
         }
     }
 }

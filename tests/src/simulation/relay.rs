@@ -163,6 +163,32 @@ impl Relay {
         }
     }
 
+    /// The process ends in good order: everybody is told when to come back, everything goes to
+    /// disk, and the epoch stays. When the disk fails it is a crash after all.
+    pub fn drain(
+        mut self,
+        retry_after_ms: u64,
+        disk: &mut Disk,
+        network: &mut Network,
+        random: &mut Random,
+        now: Time,
+    ) {
+        for room in self.rooms.values_mut() {
+            room.handle(room::Input::Drain, now);
+        }
+        for connection in self.connections.values_mut() {
+            connection.link.handle(link::Input::Drain { retry_after_ms }, now);
+        }
+        self.run(disk, network, random, now);
+        if self.fails_until.is_some_and(|until| now < until) {
+            return self.crash(disk, random);
+        }
+        if let Some((_, writes)) = self.writing.take() {
+            apply(disk, &writes);
+        }
+        apply(disk, &self.waiting);
+    }
+
     pub fn fail_disk(&mut self, until: Time) {
         self.fails_until = Some(until);
     }

@@ -12,6 +12,7 @@ use coweave_core::time::Time;
 
 use super::Plan;
 use super::actor::{Actor, Outsider, TEXT};
+use super::hostile::Hostile;
 use super::network::{Arrival, Network, Socket, Way};
 use super::relay::{Disk, Relay};
 
@@ -25,6 +26,8 @@ pub struct Report {
     pub swallowed: u64,
     pub disk_failures: u64,
     pub storage_losses: u64,
+    pub drains: u64,
+    pub hostile_frames: u64,
     pub letters: usize,
 }
 
@@ -40,6 +43,7 @@ pub struct World {
     relay_back_at: Time,
     actors: Vec<Actor>,
     outsiders: Vec<Outsider>,
+    hostiles: Vec<Hostile>,
     limits: Limits,
     report: Report,
 }
@@ -49,7 +53,8 @@ impl World {
         let mut random = Random::from_seed(plan.seed ^ 0x5eed);
         let limits = Limits {
             tail_bytes_max: plan.tail_bytes_max,
-            room_linger: Duration::from_secs(2),
+            undurable_bytes_max: plan.undurable_bytes_max,
+            room_linger: Duration::from_millis(plan.room_linger_ms),
             sync_chunk_bytes: 200,
             ..Limits::default()
         };
@@ -64,6 +69,9 @@ impl World {
         let outsiders = (0..plan.outside_clients)
             .map(|at| Outsider::new(rooms[at % rooms.len()].clone(), limits.clone(), &mut random))
             .collect();
+        let hostiles = (0..plan.hostile_clients)
+            .map(|_| Hostile::new(rooms.clone(), plan.forges, &mut random))
+            .collect();
         let network = Network::new(random.below(150));
         Self {
             relay: Some(Relay::start(limits.clone())),
@@ -76,6 +84,7 @@ impl World {
             network,
             actors,
             outsiders,
+            hostiles,
             limits,
         }
     }
@@ -99,6 +108,14 @@ impl World {
     }
 
     fn act(&mut self) {
+        for hostile in &mut self.hostiles {
+            let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
+            if let Some(victim) = self.actors[at].client_id() {
+                hostile.look_at(victim);
+            }
+            self.report.hostile_frames += 1;
+            hostile.act(&mut self.network, &mut self.random, self.now);
+        }
         let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
         match self.random.below(10) {
             0 => self.actors[at].show(&mut self.random, self.now),
@@ -109,6 +126,7 @@ impl World {
                     self.report.edits += 1;
                 }
             }
+            _ if at < self.plan.viewers => {}
             _ => {
                 for _ in 0..=self.random.below(3) {
                     self.actors[at].edit(&mut self.random);
@@ -137,15 +155,18 @@ impl World {
                     self.network.swallow(socket, way);
                 }
             }
+            6 if self.random.chance(50) => self.drain_relay(),
             6 | 7 => self.crash_relay(),
             8 | 9 => {
                 self.report.client_crashes += 1;
                 self.actors[at].crash(&mut self.network, &mut self.random, self.now);
-                self.actors[at].start(&mut self.random, self.now);
+                let away = if self.random.chance(50) { self.random.below(5_000) } else { 0 };
+                self.actors[at].back_at = self.now + Duration::from_millis(away);
             }
             10 => {
                 self.report.disk_failures += 1;
-                let until = self.now + Duration::from_millis(self.random.below(1_500));
+                let longest = if self.random.chance(20) { 30_000 } else { 1_500 };
+                let until = self.now + Duration::from_millis(self.random.below(longest));
                 if let Some(relay) = &mut self.relay {
                     relay.fail_disk(until);
                 }
@@ -167,6 +188,16 @@ impl World {
             self.network.cut(socket, self.now);
         }
         self.relay_back_at = self.now + Duration::from_millis(self.random.below(3_000));
+        self.check_disk();
+    }
+
+    /// The relay is asked to stop: it sends everybody away, and brings everything to disk.
+    fn drain_relay(&mut self) {
+        let Some(relay) = self.relay.take() else { return };
+        self.report.drains += 1;
+        let retry_after_ms = 100 + self.random.below(400);
+        relay.drain(retry_after_ms, &mut self.disk, &mut self.network, &mut self.random, self.now);
+        self.relay_back_at = self.now + Duration::from_millis(self.random.below(1_000));
         self.check_disk();
     }
 
@@ -216,6 +247,9 @@ impl World {
         }
         let repeats = with_faults && self.plan.fault_percent > 10;
         for actor in &mut self.actors {
+            if actor.process.is_none() && now >= actor.back_at {
+                actor.start(&mut self.random, now);
+            }
             actor.run(&mut self.network, &mut self.random, repeats, now);
         }
         for outsider in &mut self.outsiders {
@@ -238,7 +272,10 @@ impl World {
         match arrival {
             Arrival::Opened => {
                 let outside = self.outsiders.iter().find(|o| o.socket == Some(socket));
-                relay.accept(socket, outside.map(|o| o.room.clone()), now);
+                let hostile = self.hostiles.iter().find(|h| h.socket == Some(socket));
+                let room = outside.map(|o| o.room.clone());
+                let room = room.or_else(|| hostile.and_then(|h| h.outside_room.clone()));
+                relay.accept(socket, room, now);
                 self.network.send(socket, Way::ToClient, Arrival::Opened, &mut self.random, now);
             }
             Arrival::Frame(frame) => relay.receive(socket, link::Input::Frame(frame), now),
@@ -259,6 +296,10 @@ impl World {
             self.outsiders.iter_mut().find(|outsider| outsider.socket == Some(socket))
         {
             outsider.receive(arrival, &mut self.network, &mut self.random, now);
+        } else if let Some(hostile) =
+            self.hostiles.iter_mut().find(|hostile| hostile.socket == Some(socket))
+        {
+            hostile.receive(&arrival);
         }
         if is_over {
             if let Some(relay) = &mut self.relay {
@@ -272,6 +313,11 @@ impl World {
     fn heal(&mut self) {
         if let Some(relay) = &mut self.relay {
             relay.fail_disk(self.now);
+        }
+        for hostile in &mut self.hostiles {
+            if let Some(socket) = hostile.socket {
+                self.network.cut(socket, self.now);
+            }
         }
         // An outside client's own watchdog: 30 s of silence.
         for at in 0..self.outsiders.len() {
@@ -315,6 +361,7 @@ impl World {
 
     fn check(&mut self) {
         self.check_disk();
+        let is_forged = self.plan.forges && self.plan.hostile_clients > 0;
         for (name, stored) in &self.disk.rooms {
             let mut replica = Replica::new(ClientId::from_u32(1));
             for (_, update) in stored.snapshot.iter().chain(&stored.tail) {
@@ -323,12 +370,16 @@ impl World {
             let text = replica.text_string(TEXT);
             self.report.letters += text.len();
             for actor in &mut self.actors {
-                let theirs = actor.room(name).expect("open").replica().known();
+                // The hostile member may have made up rooms.
+                let Some(room) = actor.room(name) else { continue };
+                let theirs = room.replica().known();
                 assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
-                assert_eq!(actor.text(name), text, "person {} sees another text", actor.name);
+                let theirs = actor.text(name);
+                assert!(is_forged || theirs == text, "person {}: {theirs} for {text}", actor.name);
             }
             for outsider in self.outsiders.iter().filter(|outsider| outsider.room == *name) {
-                assert_eq!(outsider.text(), text, "the outside client sees another text");
+                let theirs = outsider.text();
+                assert!(is_forged || theirs == text, "the outside client: {theirs} for {text}");
             }
             self.check_presence(name);
         }

@@ -29,9 +29,9 @@ use crate::limits::Limits;
 /// The origin of transactions that bring what others wrote.
 const REMOTE: &str = "remote";
 /// A text is inserted in pieces of at most this many bytes.
-const PIECE_BYTES_MAX: usize = 16 << 10;
+const PIECE_BYTES_MAX: usize = 256 << 10;
 /// Edits are merged up to this many bytes.
-const EDIT_BYTES_MAX: usize = 48 << 10;
+const EDIT_BYTES_MAX: usize = 384 << 10;
 /// The key under which a text is observed.
 const OBSERVER: &str = "replica";
 
@@ -242,16 +242,15 @@ impl Replica {
             return Ok(());
         }
         drop(txn);
-        // A large text goes in piece by piece, so that no update outgrows what a relay takes.
-        let mut at = index;
-        for piece in pieces(content) {
-            at = self.insert_piece(text, at, piece)?;
-        }
-        Ok(())
+        // A large text goes in piece by piece, so that no update outgrows what a relay takes. The
+        // last one first: pieces in their order would grow into one run, whose length yrs counts
+        // anew with every piece and, later on, with every key at its end.
+        let pieces: Vec<_> = pieces(content).collect();
+        pieces.into_iter().rev().try_for_each(|piece| self.insert_piece(text, index, piece))
     }
 
-    /// Inserts where nothing can be wrong any more; the answer is the index behind the piece.
-    fn insert_piece(&mut self, text: &str, index: u32, piece: &str) -> Result<u32, Error> {
+    /// Inserts where nothing can be wrong any more.
+    fn insert_piece(&mut self, text: &str, index: u32, piece: &str) -> Result<(), Error> {
         let mut txn = self.doc.try_transact_mut().map_err(busy)?;
         txn.get_or_insert_text(text).insert(&mut txn, index, piece);
         self.edits.push(txn.encode_update_v1());
@@ -260,7 +259,7 @@ impl Replica {
         let units = self.pairs.add_text(next, piece);
         self.has_uneven |= !self.pairs.is_empty();
         self.known.reach(self.client, next.clock.saturating_add(units));
-        Ok(index.saturating_add(u32::try_from(units).unwrap_or(u32::MAX)))
+        Ok(())
     }
 
     /// Deletes from a text; index and length are UTF-16 units.

@@ -194,7 +194,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "frame-bytes-max",
         group: Group::Limits,
         shape: Shape::Value("BYTES"),
-        help: "The largest WebSocket frame that is taken.",
+        help: "The largest WebSocket frame that is taken; the package sends up to 400 kB at once.",
         read: |config, text| {
             let bytes: usize = text
                 .parse()

@@ -106,7 +106,7 @@ codes! {
     /// An update could not be read, or breaks a rule of the format.
     UpdateMalformed = "update.malformed", Peer, false;
     /// An update is larger than a limit.
-    UpdateTooLarge = "update.too_large", Peer, false;
+    UpdateTooLarge = "update.too_large", App, false;
     /// An update needs others that the receiver does not have: send the difference.
     UpdateMissingDependencies = "update.missing_dependencies", Peer, true;
     /// An update writes under a client id that another connection holds; a dead connection lets go

@@ -3,7 +3,8 @@
 use std::ops::Add;
 use std::time::Duration;
 
-/// A moment, in milliseconds since an arbitrary origin (process start, page load, or zero in tests).
+/// A moment, in milliseconds since an origin that the shell picks: page load, zero in tests, and in
+/// the relay the start of the year 2026.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 

@@ -228,6 +228,25 @@ fn embedded_objects_count_as_one_character() {
 }
 
 #[test]
+fn a_large_text_leaves_in_updates_that_every_relay_takes() {
+    let text = "grün 🌼 ".repeat(200_000);
+    let mut a = replica(1);
+    a.text_insert("body", 0, "[]").unwrap();
+    a.text_insert("body", 1, &text).unwrap();
+    let mut b = replica(2);
+    let mut count = 0;
+    while let Some(update) = a.take_edits() {
+        assert!(update.len() < 400 << 10, "an update of {} bytes", update.len());
+        b.apply(&update, &Limits::default()).unwrap();
+        count += 1;
+    }
+    assert!(count > 5);
+    assert_eq!(a.text_string("body"), format!("[{text}]"));
+    assert_eq!(b.text_string("body"), a.text_string("body"));
+    assert_eq!(b.known(), a.known());
+}
+
+#[test]
 fn a_text_is_as_long_as_it_is_when_a_struct_that_is_known_in_part_changes_its_place() {
     // Client 5 writes "abc" into one text, then says that it was "abcdef" in another one.
     let first = [&[1, 1, 5, 0, 4, 1, 5][..], b"other", &[3], b"abc", &[0]].concat();

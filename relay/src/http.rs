@@ -20,6 +20,7 @@ use crate::connection;
 use crate::files;
 use crate::hub::Hub;
 use crate::meter::Meter;
+use crate::origin::Origins;
 use crate::socket::Socket;
 
 /// Buffers of a WebSocket: most connections are quiet most of the time.
@@ -31,6 +32,7 @@ const WRITE_BUFFER_BYTES: usize = 16 << 10;
 pub(crate) struct Site {
     pub(crate) hub: Arc<Hub>,
     pub(crate) static_dir: Option<Arc<Path>>,
+    pub(crate) origins: Arc<Origins>,
     /// Cancelled when the relay shuts down.
     pub(crate) drain: CancellationToken,
     pub(crate) connections: TaskTracker,
@@ -50,6 +52,11 @@ async fn answer(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     if headers.contains_key(header::UPGRADE) {
+        if !site.origins.allow(&headers) {
+            let text = "pages of this origin are not let in; start the relay with --allow-origin";
+            tracing::info!(origin = ?headers.get(header::ORIGIN), "a page was not let in");
+            return (StatusCode::FORBIDDEN, text).into_response();
+        }
         return match upgrade {
             Ok(upgrade) => open_socket(site, meter, &uri, upgrade),
             Err(rejection) => rejection.into_response(),
@@ -75,8 +82,6 @@ fn readiness(site: &Site) -> Response {
     }
 }
 
-/// Every origin is let in: this version knows no tokens and no cookies, so a page of a stranger
-/// can do no more than any program of the same user. With tokens comes a list of origins.
 fn open_socket(site: Site, meter: Meter, uri: &Uri, mut upgrade: WebSocketUpgrade) -> Response {
     let (limits, clock) = (site.hub.limits.clone(), site.hub.clock);
     let frame_bytes_max = limits.frame_bytes_max;

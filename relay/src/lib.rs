@@ -14,6 +14,7 @@ mod http;
 mod hub;
 mod log_writer;
 mod meter;
+mod origin;
 mod outbox;
 mod relay;
 mod room_task;

@@ -13,6 +13,7 @@ use crate::accept::accept;
 use crate::config::Config;
 use crate::http::{self, Site};
 use crate::hub::Hub;
+use crate::origin::Origins;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{OpenError, Store};
 
@@ -93,6 +94,7 @@ impl Relay {
         let router = http::router(Site {
             hub: Arc::clone(&hub),
             static_dir: config.static_dir.map(Into::into),
+            origins: Arc::new(Origins::new(config.allow_origin, local_addr.ip().is_loopback())),
             drain: drain.clone(),
             connections: connections.clone(),
         });

@@ -36,7 +36,8 @@ let app
 before(async () => {
   app = await mkdtemp(join(tmpdir(), 'coweave-vite-app-'))
   const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', app], { cwd: packageFolder })
-  const [{ filename }] = JSON.parse(stdout)
+  const [{ filename, files }] = JSON.parse(stdout)
+  assert.ok(files.some(({ path }) => path === 'dist/web.js'), 'npm/dist is missing: build the package first')
   await writeFile(join(app, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
   await writeFile(join(app, 'index.html'), APP_HTML)
   await writeFile(join(app, 'main.ts'), APP_MAIN)

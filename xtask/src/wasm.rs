@@ -1,7 +1,7 @@
 //! The browser crate: compiled, bound to JavaScript, made small, measured.
 
-use std::fs;
-use std::thread;
+use std::ffi::OsString;
+use std::{env, fs, thread};
 
 use crate::failure::{Failure, Outcome};
 use crate::process::{Program, say};
@@ -68,7 +68,8 @@ fn compile(project: &Project, build: Build) -> Outcome {
     let browser_crate = project
         .cargo()
         .args(["build", "--package", "coweave-client", "--target", "wasm32-unknown-unknown"])
-        .args(["--profile", profile]);
+        .args(["--profile", profile])
+        .env("CARGO_ENCODED_RUSTFLAGS", path_flags(project));
     let bindgen = project.cargo().args([
         "build",
         "--package",
@@ -85,6 +86,24 @@ fn compile(project: &Project, build: Build) -> Outcome {
         bindgen.join().unwrap_or_else(|_panic| Err(Failure::new("compiling bindgen panicked")))?;
         Ok(())
     })
+}
+
+/// Keeps the places of this machine out of the module's panic messages.
+fn path_flags(project: &Project) -> OsString {
+    let cargo_home = env::var_os("CARGO_HOME")
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo").into()))
+        .unwrap_or_default();
+    let mut flags = OsString::new();
+    for (from, to) in [(cargo_home.as_os_str(), "cargo"), (project.root().as_os_str(), ".")] {
+        if !flags.is_empty() {
+            flags.push("\x1f");
+        }
+        flags.push("--remap-path-prefix=");
+        flags.push(from);
+        flags.push("=");
+        flags.push(to);
+    }
+    flags
 }
 
 /// What the module is made from, and what it consists of.

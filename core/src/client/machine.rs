@@ -295,9 +295,14 @@ impl Client {
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         for key in keys {
             let Some(room) = self.rooms.get_mut(&key) else { continue };
-            let edit = if room.is_loaded { room.take_edits() } else { None };
-            if let Some((number, update)) = edit {
+            let mut edits = Vec::new();
+            while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
+                edits.push(edit);
+            }
+            if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);
+            }
+            for (number, update) in edits {
                 self.send_edit(key, number, EditKind::Live, update, now);
             }
             self.send_presence(key, now);
@@ -356,7 +361,8 @@ impl Client {
     fn send(&mut self, channel: Channel, message: &Message) {
         let before = self.frame.len();
         message.write(channel, &mut self.frame);
-        if self.frame.len() >= GATHER_BYTES {
+        let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.frame_bytes_max);
+        if self.frame.len() >= GATHER_BYTES || self.frame.len() as u64 > most {
             // A large message may be all that fits into a frame.
             let message = self.frame.split_off(before);
             self.flush();

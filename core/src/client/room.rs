@@ -396,7 +396,7 @@ impl Room {
         epoch: Epoch,
         limits: &Limits,
     ) -> Vec<Sending> {
-        self.take_edits();
+        while self.take_edits().is_some() {}
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
         let (mut edits, reached) =
             self.outbox.batches(theirs, limits).unwrap_or_else(|| (Vec::new(), theirs.clone()));

@@ -28,6 +28,10 @@ use crate::limits::Limits;
 
 /// The origin of transactions that bring what others wrote.
 const REMOTE: &str = "remote";
+/// A text is inserted in pieces of at most this many bytes.
+const PIECE_BYTES_MAX: usize = 256 << 10;
+/// Edits are merged up to this many bytes.
+const EDIT_BYTES_MAX: usize = 384 << 10;
 /// The key under which a text is observed.
 const OBSERVER: &str = "replica";
 
@@ -180,13 +184,19 @@ impl Replica {
         Ok(())
     }
 
-    /// Own edits since the last call as one update; `None` when there are none, or while a group
-    /// is open.
+    /// Own edits since the last call as one update, or the first of several when they are large;
+    /// `None` when there are none left, or while a group is open.
     pub fn take_edits(&mut self) -> Option<Bytes> {
         if self.depth > 0 || self.edits.is_empty() {
             return None;
         }
-        let mut edits = std::mem::take(&mut self.edits);
+        let mut bytes = 0;
+        let fits = self.edits.iter().take_while(|edit| {
+            bytes += edit.len();
+            bytes <= EDIT_BYTES_MAX
+        });
+        let count = fits.count().max(1);
+        let mut edits: Vec<_> = self.edits.drain(..count).collect();
         let merged = match edits.len() {
             1 => edits.pop(),
             _ => splice::merge(&edits).ok(),
@@ -231,11 +241,22 @@ impl Replica {
         if content.is_empty() {
             return Ok(());
         }
-        target.insert(&mut txn, index, content);
+        drop(txn);
+        // A large text goes in piece by piece, so that no update outgrows what a relay takes. The
+        // last one first: pieces in their order would grow into one run, whose length yrs counts
+        // anew with every piece and, later on, with every key at its end.
+        let pieces: Vec<_> = pieces(content).collect();
+        pieces.into_iter().rev().try_for_each(|piece| self.insert_piece(text, index, piece))
+    }
+
+    /// Inserts where nothing can be wrong any more.
+    fn insert_piece(&mut self, text: &str, index: u32, piece: &str) -> Result<(), Error> {
+        let mut txn = self.doc.try_transact_mut().map_err(busy)?;
+        txn.get_or_insert_text(text).insert(&mut txn, index, piece);
         self.edits.push(txn.encode_update_v1());
         drop(txn);
         let next = Id { client: self.client, clock: self.known.next(self.client) };
-        let units = self.pairs.add_text(next, content);
+        let units = self.pairs.add_text(next, piece);
         self.has_uneven |= !self.pairs.is_empty();
         self.known.reach(self.client, next.clock.saturating_add(units));
         Ok(())
@@ -377,6 +398,15 @@ impl Replica {
         };
         Some(Position { text, index: offset.index })
     }
+}
+
+/// Cuts a text between its characters.
+fn pieces(mut text: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let (piece, rest) = text.split_at_checked(text.floor_char_boundary(PIECE_BYTES_MAX))?;
+        text = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 fn new_document(client: ClientId) -> Doc {

@@ -380,9 +380,13 @@ impl Room {
             (Protocol::YWebsocket, Code::UpdateMissingDependencies) if kind == EditKind::Live => {
                 return self.ask_difference(from);
             }
-            (Protocol::YWebsocket, Code::UpdateForeignClient | Code::RelayDegraded)
-                if member.asked < ASK_AGAIN_MAX =>
-            {
+            (
+                Protocol::YWebsocket,
+                Code::UpdateForeignClient
+                | Code::RelayDegraded
+                // Its copy waits for something that somebody else has to bring first.
+                | Code::UpdateMissingDependencies,
+            ) if member.asked < ASK_AGAIN_MAX => {
                 member.ask_at = Some(now + ASK_AGAIN_AFTER);
                 return;
             }

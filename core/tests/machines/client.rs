@@ -119,13 +119,14 @@ impl Session {
 
 #[test]
 fn what_is_gathered_never_makes_a_frame_that_the_relay_does_not_take() {
-    let limits = Limits::default();
+    let limits =
+        Limits { frame_bytes_max: 60 << 10, update_bytes_max: 59 << 10, ..Limits::default() };
     let mut session = Session::new(2, false);
     session.welcome(&limits);
     session.joined(1);
     session.joined(2);
-    session.write(0, &"a".repeat(2_000));
-    session.write(1, &"b".repeat(limits.update_bytes_max - 100));
+    session.write(0, &"a".repeat(20_000));
+    session.write(1, &"b".repeat(45_000));
     session.input(Input::Tick);
     assert!(session.frames.iter().all(|frame| frame.len() <= limits.frame_bytes_max));
     assert_eq!(session.sent().len(), 2);

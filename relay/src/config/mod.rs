@@ -21,6 +21,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Whether connections without a token are taken from other machines.
     pub allow_anonymous: bool,
+    /// Origins of web pages that may connect beside those of this machine; `*` lets all in.
+    pub allow_origin: Vec<String>,
     /// Where the store lives.
     pub data_dir: PathBuf,
     /// Files to serve in place of the built-in page.
@@ -38,6 +40,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4700)),
             allow_anonymous: false,
+            allow_origin: Vec::new(),
             data_dir: PathBuf::from("./coweave-data"),
             static_dir: None,
             log: Targets::new().with_default(tracing::Level::INFO),

@@ -135,6 +135,18 @@ pub(super) static SETTINGS: &[Setting] = &[
         show: |config| config.allow_anonymous.to_string(),
     },
     Setting {
+        name: "allow-origin",
+        group: Group::Network,
+        shape: Shape::Value("ORIGIN,…"),
+        help: "Web pages that may connect, beside those of this machine: https://app.example, or * for all.",
+        read: |config, text| {
+            let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+            config.allow_origin = origins.map(read_origin).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        show: |config| config.allow_origin.join(","),
+    },
+    Setting {
         name: "data-dir",
         group: Group::Files,
         shape: Shape::Value("FOLDER"),
@@ -182,7 +194,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         name: "frame-bytes-max",
         group: Group::Limits,
         shape: Shape::Value("BYTES"),
-        help: "The largest WebSocket frame that is taken.",
+        help: "The largest WebSocket frame that is taken; the package sends up to 400 kB at once.",
         read: |config, text| {
             let bytes: usize = text
                 .parse()
@@ -274,6 +286,16 @@ pub(super) fn find(name: &str) -> Option<&'static Setting> {
 
 fn expected_number(least: &impl ToString, most: &impl ToString) -> String {
     format!("a whole number from {} to {} was expected", least.to_string(), most.to_string())
+}
+
+fn read_origin(text: &str) -> Result<String, String> {
+    let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
+        matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/')
+    });
+    if is_origin || text == "*" {
+        return Ok(text.to_owned());
+    }
+    Err("origins such as https://app.example, or *, were expected".to_owned())
 }
 
 fn not_empty(text: &str) -> Result<&str, String> {

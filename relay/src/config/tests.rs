@@ -106,6 +106,15 @@ fn anonymous_access_from_outside_has_to_be_asked_for() {
 }
 
 #[test]
+fn origins_are_a_list_of_origins() {
+    let config = config_from(&["--allow-origin", "https://a.example, http://b:8080"], &[]);
+    assert_eq!(config.allow_origin, ["https://a.example", "http://b:8080"]);
+    for wrong in ["a.example", "https://", "https://a.example/", "ftp://a"] {
+        assert_eq!(load_from(&["--allow-origin", wrong], &[]).unwrap_err().0.len(), 1, "{wrong}");
+    }
+}
+
+#[test]
 fn an_unknown_variable_is_a_warning_only() {
     match load_from(&[], &[("COWEAVE_LISTN", "x"), ("HOME", "/")]) {
         Ok(Command::Serve { warnings, .. }) => {

@@ -169,7 +169,7 @@ async fn a_reader_that_stops_reading_is_dropped_and_nobody_waits_for_it() {
     let mut ann = V1Client::join(relay.address(), 2, "notes").await;
     let mut ben = V1Client::join(relay.address(), 3, "notes").await;
     // More than the buffers of both systems hold.
-    let page = "x".repeat(60_000);
+    let page = "x".repeat(45_000);
     for _ in 0..200 {
         let number = ann.write(&page).await;
         ann.wait_for_durable(number).await;
@@ -270,5 +270,25 @@ async fn a_slow_upload_is_not_taken_for_a_dead_connection() {
         let count = read.unwrap();
         assert_ne!(count, 0, "hung up after {heard:?}");
         heard.extend_from_slice(&piece[..count]);
+    }
+}
+
+#[tokio::test]
+async fn pages_of_strangers_are_kept_out_before_the_upgrade() {
+    let relay = TestRelay::start().await;
+    for (origin, expected) in
+        [("http://127.0.0.1:5173", "101"), ("https://stranger.example", "403"), ("null", "403")]
+    {
+        let head = format!(
+            "GET /notes HTTP/1.1\r\nHost: {}\r\nOrigin: {origin}\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            relay.address()
+        );
+        let mut stream = TcpStream::connect(relay.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status[9..], expected.as_bytes(), "{origin}");
     }
 }

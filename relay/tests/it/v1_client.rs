@@ -116,8 +116,11 @@ impl V1Client {
     pub(crate) async fn write(&mut self, content: &str) -> EditNumber {
         let end = self.replica.text_length(TEXT);
         self.replica.text_insert(TEXT, end, content).unwrap();
-        let update = self.replica.take_edits().unwrap();
-        self.send_edit(update).await
+        let mut number = None;
+        while let Some(update) = self.replica.take_edits() {
+            number = Some(self.send_edit(update).await);
+        }
+        number.unwrap()
     }
 
     pub(crate) async fn send_edit(&mut self, update: Bytes) -> EditNumber {

@@ -40,8 +40,9 @@ impl YClient {
     pub(crate) async fn write(&mut self, content: &str) {
         let end = self.replica.text_length(TEXT);
         self.replica.text_insert(TEXT, end, content).unwrap();
-        let update = self.replica.take_edits().unwrap();
-        self.send(&Message::Update(update)).await;
+        while let Some(update) = self.replica.take_edits() {
+            self.send(&Message::Update(update)).await;
+        }
     }
 
     pub(crate) async fn show(&mut self, clock: u64, state: Option<&str>) {

@@ -61,6 +61,7 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("disk failures", total.disk_failures),
         ("storage losses", total.storage_losses),
         ("drains", total.drains),
+        ("folds", total.folds),
         ("hostile frames", total.hostile_frames),
     ] {
         assert!(count > seeds / 50, "only {count} {what} in {seeds} worlds");
@@ -76,6 +77,7 @@ fn add(total: &mut Report, report: &Report) {
     total.disk_failures += report.disk_failures;
     total.storage_losses += report.storage_losses;
     total.drains += report.drains;
+    total.folds += report.folds;
     total.hostile_frames += report.hostile_frames;
     total.letters += report.letters;
 }

@@ -61,6 +61,8 @@ pub struct Actor {
     /// Rooms where the device's store failed: what was told is not held against the device.
     lost_storage: Vec<RoomName>,
     letters: u64,
+    /// How often the device's log became a snapshot.
+    pub folds: u64,
 }
 
 /// The running page.
@@ -89,6 +91,7 @@ impl Actor {
             told_device: BTreeMap::new(),
             lost_storage: Vec::new(),
             letters: 0,
+            folds: 0,
         }
     }
 
@@ -145,6 +148,7 @@ impl Actor {
                 }
                 Write::SetMeta(meta) => kept.meta = Some(meta),
                 Write::Fold { through, snapshot } => {
+                    self.folds += 1;
                     kept.records.retain(|kept| {
                         kept.session != session
                             || kept.record.index > through

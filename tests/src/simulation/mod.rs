@@ -42,7 +42,8 @@ impl Plan {
             forges: between(0, 1) == 1,
             rooms: usize::try_from(between(1, 2)).unwrap(),
             // Some worlds last long enough for devices to fold their logs.
-            steps: usize::try_from(between(60, 240) * if seed % 50 == 49 { 8 } else { 1 }).unwrap(),
+            steps: usize::try_from(between(60, 240) * if seed % 50 == 49 { 16 } else { 1 })
+                .unwrap(),
             fault_percent: between(0, 25),
             tail_bytes_max: usize::try_from(between(200, 4_000)).unwrap(),
             undurable_bytes_max: usize::try_from(between(300, 20_000)).unwrap(),

@@ -27,6 +27,7 @@ pub struct Report {
     pub disk_failures: u64,
     pub storage_losses: u64,
     pub drains: u64,
+    pub folds: u64,
     pub hostile_frames: u64,
     pub letters: usize,
 }
@@ -104,6 +105,7 @@ impl World {
         }
         self.heal();
         self.check();
+        self.report.folds = self.actors.iter().map(|actor| actor.folds).sum();
         self.report
     }
 

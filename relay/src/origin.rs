@@ -37,9 +37,10 @@ impl Origins {
 /// Whether a host name means this machine wherever it is looked up.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
-    address
-        .parse::<std::net::IpAddr>()
-        .map_or(host == "localhost" || host.ends_with(".localhost"), |ip| ip.is_loopback())
+    match address.parse::<std::net::IpAddr>() {
+        Ok(ip) => ip.is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What an update deletes, to see whether it deletes anything new.
+//! What was deleted, to see whether an update deletes anything new.
 
 use std::collections::BTreeMap;
 
@@ -18,17 +18,15 @@ impl Deletions {
     pub fn of(update: &[u8]) -> Result<Self, Error> {
         let mut deletions = Self::default();
         walk(update, usize::MAX, &mut deletions)?;
-        for ranges in deletions.0.values_mut() {
-            ranges.sort_unstable();
-            ranges.dedup_by(|next, range| {
-                let touches = next.0 <= range.1;
-                if touches {
-                    range.1 = range.1.max(next.1);
-                }
-                touches
-            });
-        }
         Ok(deletions)
+    }
+
+    /// Takes in what `other` deletes.
+    pub fn add(&mut self, other: &Self) {
+        for (client, ranges) in &other.0 {
+            let here = self.0.entry(*client).or_default();
+            ranges.iter().for_each(|range| insert(here, *range));
+        }
     }
 
     /// Whether everything that `other` deletes is deleted here.
@@ -50,9 +48,19 @@ impl<'a> Visit<'a> for Deletions {
     }
 
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
-        self.0.entry(client).or_default().push((start, end));
+        insert(self.0.entry(client).or_default(), (start, end));
         Ok(())
     }
+}
+
+/// Adds a range, and joins it to those that it touches.
+fn insert(ranges: &mut Vec<(u64, u64)>, (start, end): (u64, u64)) {
+    let first = ranges.partition_point(|range| range.1 < start);
+    let behind = ranges.partition_point(|range| range.0 <= end);
+    let touched = ranges.get(first..behind).unwrap_or_default();
+    let start = touched.first().map_or(start, |range| range.0.min(start));
+    let end = touched.last().map_or(end, |range| range.1.max(end));
+    ranges.splice(first..behind.max(first), [(start, end)]);
 }
 
 #[cfg(test)]
@@ -64,6 +72,17 @@ mod tests {
         let mut update = vec![0, 1, 1, u8::try_from(ranges.len()).unwrap()];
         ranges.iter().for_each(|(clock, length)| update.extend([*clock, *length]));
         Deletions::of(&update).unwrap()
+    }
+
+    #[test]
+    fn ranges_are_joined_in_whatever_order_they_come() {
+        let mut all = Deletions::default();
+        for range in [(20, 2), (2, 3), (10, 1), (5, 5), (30, 1), (21, 9)] {
+            all.add(&deleting(&[range]));
+        }
+        assert_eq!(all, deleting(&[(2, 9), (20, 11)]));
+        all.add(&deleting(&[(0, 100)]));
+        assert_eq!(all, deleting(&[(0, 100)]));
     }
 
     #[test]

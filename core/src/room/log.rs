@@ -39,7 +39,7 @@ impl Log {
         snapshot: Option<(Sequence, Bytes)>,
         tail: Vec<(Sequence, Bytes)>,
         limits: &Limits,
-    ) -> Result<(Self, Known), Error> {
+    ) -> Result<(Self, Known, Deletions), Error> {
         // What was stored passed the guard of its day; a limit lowered since must not lock it in.
         let limits = Limits {
             update_bytes_max: usize::MAX,
@@ -47,11 +47,14 @@ impl Log {
             update_clients_max: u64::MAX,
             ..limits.clone()
         };
-        let mut known = Known::default();
+        let (mut known, mut deletions) = (Known::default(), Deletions::default());
         let mut admit = |sequence: Sequence, update: &Bytes| -> Result<(), Error> {
             let summary = guard::check(update, &known, Mode::State, &|_| false, &limits)
                 .map_err(|error| damaged(sequence, &error.message))?;
             known.advance(&summary);
+            if summary.has_deletes {
+                deletions.add(&Deletions::of(update)?);
+            }
             Ok(())
         };
         let base = snapshot.as_ref().map_or(Sequence(0), |(through, _)| *through);
@@ -78,7 +81,7 @@ impl Log {
             merged: None,
             is_unmergeable: false,
         };
-        Ok((log, known))
+        Ok((log, known, deletions))
     }
 
     pub(super) const fn epoch(&self) -> Epoch {
@@ -160,16 +163,6 @@ impl Log {
             .map(|update| splice::difference(&update, theirs).map_or(update, Bytes::from))
             .filter(|update| update.as_ref() != [0, 0])
             .collect()
-    }
-
-    /// Whether an update deletes nothing new. A full state brings all deletions of its document,
-    /// which every reconnecting outside client sends.
-    pub(super) fn has_deletions_of(&mut self, update: &[u8]) -> bool {
-        let Ok(theirs) = Deletions::of(update) else { return false };
-        match self.whole().as_slice() {
-            [whole] => Deletions::of(whole).is_ok_and(|ours| ours.covers(&theirs)),
-            _ => false,
-        }
     }
 
     pub(super) fn wants_compaction(&self, limits: &Limits) -> bool {

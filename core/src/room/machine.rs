@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::log::Log;
 use super::{Input, JoinRequest, Output, Protocol, RoomMessage, StoredRoom};
+use crate::doc::deletions::Deletions;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::error::{Code, Error};
@@ -35,6 +36,8 @@ pub struct Room {
     log: Log,
     /// What every member can rely on: the next clock of every client.
     known: Known,
+    /// What is deleted: an update that brings neither structs nor deletions is no news.
+    deletions: Deletions,
     members: BTreeMap<MemberId, Member>,
     /// Which members write under a client id; all of one session.
     holders: BTreeMap<ClientId, BTreeSet<MemberId>>,
@@ -81,12 +84,14 @@ impl Room {
     /// # Errors
     /// `room.unavailable` when the stored bytes are damaged.
     pub fn open(stored: StoredRoom, limits: Limits, now: Time) -> Result<Self, Error> {
-        let (log, known) = Log::open(stored.epoch, stored.snapshot, stored.tail, &limits)?;
+        let (log, known, deletions) =
+            Log::open(stored.epoch, stored.snapshot, stored.tail, &limits)?;
         Ok(Self {
             limits,
             lineage: stored.lineage,
             log,
             known,
+            deletions,
             members: BTreeMap::new(),
             holders: BTreeMap::new(),
             presence: Presence::default(),
@@ -350,12 +355,12 @@ impl Room {
         let is_foreign =
             |client: ClientId| holders.get(&client).is_some_and(|held| !held.contains(&from));
         let summary = guard::check(update, &self.known, mode, &is_foreign, &self.limits)?;
-        let is_old = !summary.is_news
-            && (!summary.has_deletes
-                || (kind == EditKind::Difference && self.log.has_deletions_of(update)));
-        if is_old {
+        let deletions =
+            if summary.has_deletes { Deletions::of(update)? } else { Deletions::default() };
+        if !summary.is_news && self.deletions.covers(&deletions) {
             return Ok(self.log.head());
         }
+        self.deletions.add(&deletions);
         self.known.advance(&summary);
         let sequence = self.log.append(update.clone());
         self.outputs.push_back(Output::Append { sequence, update: update.clone() });

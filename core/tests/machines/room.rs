@@ -214,3 +214,41 @@ fn an_outside_client_has_to_come_back_when_its_edits_could_not_be_taken_for_minu
         assert!(asked < 100, "it is never sent away");
     }
 }
+
+#[test]
+fn what_is_sent_again_is_acknowledged_and_not_stored_again() {
+    // A client that comes back sends what it has no acknowledgement for; a deletion among it once
+    // filled the log with every attempt, and left no room for what stood behind it.
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    let mut replica = Replica::new(ClientId::from_u32(1));
+    replica.text_insert("text", 0, "hello").unwrap();
+    let written = replica.take_edits().unwrap();
+    replica.text_delete("text", 1, 2).unwrap();
+    let deleted = replica.take_edits().unwrap();
+    let mut send = |number, kind, update: &Bytes| {
+        let (number, update) = (EditNumber(number), update.clone());
+        hand_in(&mut room, Input::Edit { member: ANA, number, kind, update })
+    };
+    let is_stored =
+        |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Append { .. }));
+    assert!(is_stored(&send(1, EditKind::Live, &written)));
+    assert!(is_stored(&send(2, EditKind::Live, &deleted)));
+    let state = Bytes::from(replica.state());
+    for (kind, update) in [
+        (EditKind::Live, &written),
+        (EditKind::Live, &deleted),
+        (EditKind::Difference, &deleted),
+        (EditKind::Difference, &state),
+    ] {
+        let outputs = send(3, kind, update);
+        assert!(!is_stored(&outputs), "{outputs:?}");
+        assert!(
+            matches!(&outputs[..], [Output::Send { message: RoomMessage::Ack { accepted, .. }, .. }]
+                if *accepted == EditNumber(3)),
+            "{outputs:?}"
+        );
+    }
+    replica.text_delete("text", 0, 1).unwrap();
+    assert!(is_stored(&send(4, EditKind::Live, &replica.take_edits().unwrap())));
+}

@@ -1,21 +1,21 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
+mod receive;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::backoff::Backoff;
-use super::room::{Room, RoomState, Storage, trusting};
+use super::room::{Room, RoomState, Storage};
 use super::{Event, Input, Output, RoomKey, StoredCopy};
-use crate::doc::known::Known;
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::time::{Time, earliest};
-use crate::wire::awareness;
-use crate::wire::v1::{EditKind, Hello, Join, Joined, Message, VERSION, Welcome, read_frame};
+use crate::wire::v1::{EditKind, Hello, Join, Message, VERSION, Welcome};
 
 /// A socket that does not open within this time is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -445,187 +445,6 @@ impl Client {
             agent: self.settings.agent.clone(),
         };
         self.send(Channel::CONNECTION, &Message::Hello(hello));
-    }
-
-    fn socket_frame(&mut self, frame: &Bytes, now: Time) {
-        if !self.is_connected() {
-            return;
-        }
-        self.heard_at = now;
-        self.answer_by = None;
-        let result = match read_frame(frame) {
-            Ok(messages) => messages
-                .into_iter()
-                .try_for_each(|(channel, message)| self.receive(channel, message, now)),
-            Err(error) => {
-                let text = format!("the relay's frame cannot be read: {error}");
-                Err(Error::new(Code::FrameMalformed, text))
-            }
-        };
-        // Whatever the relay did wrong, its next version or the next connection may do right.
-        if let Err(error) = result {
-            self.lose_connection(&error, now);
-        }
-    }
-
-    fn receive(&mut self, channel: Channel, message: Message, now: Time) -> Result<(), Error> {
-        match message {
-            // A message of this frame may have ended the connection.
-            _ if !self.is_connected() => Ok(()),
-            Message::Ping(number) => {
-                self.send(Channel::CONNECTION, &Message::Pong(number));
-                Ok(())
-            }
-            Message::Pong(_) => Ok(()),
-            Message::Error(error) if channel == Channel::CONNECTION => {
-                if error.code.is_retryable() {
-                    self.lose_connection(&error, now);
-                } else {
-                    self.stop(error);
-                }
-                Ok(())
-            }
-            Message::Welcome(welcome) if matches!(self.socket, Socket::Greeting { .. }) => {
-                self.socket = Socket::Open;
-                self.welcome = Some(welcome);
-                let keys: Vec<_> = self.rooms.keys().copied().collect();
-                keys.into_iter().for_each(|key| self.join(key, now));
-                Ok(())
-            }
-            message => match self.channels.get(&channel) {
-                Some(key) => self.receive_in_room(*key, channel, message, now),
-                // For a room that was left while the message was on its way.
-                None if channel != Channel::CONNECTION => Ok(()),
-                None => Err(Error::new(Code::FrameUnexpected, "the relay spoke out of turn")),
-            },
-        }
-    }
-
-    fn receive_in_room(
-        &mut self,
-        key: RoomKey,
-        channel: Channel,
-        message: Message,
-        now: Time,
-    ) -> Result<(), Error> {
-        let limits = &self.settings.limits;
-        let Some(room) = self.rooms.get_mut(&key) else { return Ok(()) };
-        match message {
-            Message::Joined(joined) => self.joined(key, channel, joined, now)?,
-            Message::Sync(piece) => match room.sync_piece(&piece, limits) {
-                Ok(false) => {}
-                Ok(true) => self.synced(key),
-                Err(error) => self.distrust(key, channel, error, now),
-            },
-            Message::Update { sequence, update } => match room.receive(update, limits) {
-                Ok(is_news) => {
-                    room.reach(sequence);
-                    if is_news {
-                        self.tell(key, Event::DocumentChanged);
-                    }
-                }
-                Err(error) => self.distrust(key, channel, error, now),
-            },
-            Message::Ack { accepted, durable, sequence } => {
-                room.acknowledge(accepted, durable);
-                if room.sync.is_none() {
-                    room.reach(sequence);
-                }
-                room.reset_backoff();
-            }
-            Message::Refused { number, error } => {
-                self.tell(key, Event::Refused { number, error: error.clone() });
-                if number != EditNumber(0) {
-                    self.send(channel, &Message::Leave);
-                    self.end_or_stop(key, error, now);
-                }
-            }
-            Message::Presence(bytes) => {
-                let entries = awareness::read(&bytes, &trusting(limits))?;
-                if let Some(event) = room.receive_presence(entries) {
-                    self.tell(key, event);
-                }
-            }
-            Message::Error(error) => self.end_or_stop(key, error, now),
-            Message::Durability { degraded } => {
-                room.degraded = degraded;
-                self.tell(key, Event::SavedChanged);
-            }
-            _ => return Err(Error::new(Code::FrameUnexpected, "a client's message came back")),
-        }
-        Ok(())
-    }
-
-    fn end_or_stop(&mut self, key: RoomKey, error: Error, now: Time) {
-        if error.code.is_retryable() {
-            self.rejoin_later(key, &error, now);
-        } else {
-            self.stop_room(key, error);
-        }
-    }
-
-    /// An update from the relay did not pass the guard. One that needs others means that this copy
-    /// is not where it believes to be: it takes everything anew.
-    fn distrust(&mut self, key: RoomKey, channel: Channel, error: Error, now: Time) {
-        self.send(channel, &Message::Leave);
-        if let Some(room) = self.rooms.get_mut(&key) {
-            room.forget_position();
-        }
-        self.end_or_stop(key, error, now);
-    }
-
-    fn joined(
-        &mut self,
-        key: RoomKey,
-        channel: Channel,
-        joined: Joined,
-        now: Time,
-    ) -> Result<(), Error> {
-        let mut limits = self.settings.limits.clone();
-        if let Some(most) = self.welcome.as_ref().map(|welcome| welcome.update_bytes_max) {
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
-            limits.update_bytes_max = limits.update_bytes_max.min(most);
-        }
-        let Some(room) = self.rooms.get_mut(&key) else { return Ok(()) };
-        if room.meta.is_some_and(|meta| meta.lineage != joined.lineage) {
-            let text = "the stored room has another history than this copy; nothing was merged";
-            let error = Error::new(Code::RoomLineageMismatch, text);
-            self.send(channel, &Message::Leave);
-            self.stop_room(key, error);
-            return Ok(());
-        }
-        let theirs = Known::decode(&joined.state_vector, limits.state_vector_clients_max).map_err(
-            |error| {
-                let text = format!("the relay's state vector cannot be read: {error}");
-                Error::new(Code::FrameMalformed, text)
-            },
-        )?;
-        room.may_send = true;
-        room.is_presence_due = room.presence.is_some();
-        let edits = room.edits_for(&theirs, joined.epoch, &limits);
-        let is_synced = joined.sync_bytes == 0;
-        if is_synced {
-            room.set_meta(&joined);
-        } else {
-            room.begin_sync(joined);
-        }
-        for (number, kind, update) in edits {
-            self.send_edit(key, number, kind, update, now);
-        }
-        if is_synced {
-            self.synced(key);
-        }
-        Ok(())
-    }
-
-    fn synced(&mut self, key: RoomKey) {
-        self.backoff.reset();
-        if let Some(room) = self.rooms.get_mut(&key) {
-            room.is_synced = true;
-            room.reset_backoff();
-        }
-        self.tell(key, Event::DocumentChanged);
-        self.tell(key, Event::Synced);
     }
 
     // ---- time ---------------------------------------------------------------------------------

@@ -93,10 +93,14 @@ impl Connection {
                     Event::Ended => return,
                 },
                 Some(delivery) = deliveries.next(), if is_flushed => {
-                    self.deliver(delivery);
+                    let mut is_large = self.deliver(delivery);
                     for _ in 1..TURN_MESSAGES_MAX {
+                        // Of documents one is in memory as frames, however many rooms are joined.
+                        if is_large {
+                            break;
+                        }
                         let Some(delivery) = deliveries.try_next() else { break };
-                        self.deliver(delivery);
+                        is_large = self.deliver(delivery);
                     }
                     continue;
                 }
@@ -135,17 +139,21 @@ impl Connection {
         }
     }
 
-    fn deliver(&mut self, delivery: Delivery) {
+    /// Hands a message to the link, and says whether it may be as large as a document.
+    fn deliver(&mut self, delivery: Delivery) -> bool {
         let Delivery { channel, member, message } = delivery;
         // What was on its way to an earlier membership is not meant for this one.
         if self.memberships.get(&channel).is_none_or(|membership| membership.member != member) {
-            return;
+            return false;
         }
         let message = Arc::unwrap_or_clone(message);
+        let is_large =
+            matches!(message, RoomMessage::Joined { .. } | RoomMessage::Difference { .. });
         if matches!(message, RoomMessage::End { .. }) {
             self.memberships.remove(&channel);
         }
         self.link.handle(Input::Room { channel, message }, self.hub.clock.now());
+        is_large
     }
 
     fn request(&mut self, channel: Channel, request: RoomRequest) {

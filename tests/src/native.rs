@@ -7,9 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coweave_core::client::{
-    Client, Event, Input, Output, Room, RoomKey, RoomState, Settings, Tier,
-};
+use coweave_core::client::{Client, Input, Output, Room, RoomKey, RoomState, Settings, Tier};
 use coweave_core::doc::replica::Replica;
 use coweave_core::ids::{ClientId, RoomName, SessionKey};
 use coweave_core::limits::Limits;
@@ -106,8 +104,6 @@ pub struct NativeClient {
     wants_socket: bool,
     /// Frames that wait to be sent.
     pub outgoing: std::collections::VecDeque<Bytes>,
-    /// How often the document changed, by own edits or by updates of others.
-    pub changes: usize,
     wake: Option<Time>,
 }
 
@@ -135,7 +131,6 @@ impl NativeClient {
             socket: None,
             wants_socket: false,
             outgoing: std::collections::VecDeque::new(),
-            changes: 0,
             wake: None,
         }
     }
@@ -193,9 +188,7 @@ impl NativeClient {
                     self.outgoing.clear();
                 }
                 Output::Frame(frame) => self.outgoing.push_back(frame),
-                Output::Event { event, .. } => {
-                    self.changes += usize::from(event == Event::DocumentChanged);
-                }
+                Output::Event { .. } => {}
                 other => panic!("a client without a device wants {other:?}"),
             }
             if let RoomState::Stopped { error } = self.room().state() {
@@ -254,6 +247,18 @@ impl NativeClient {
             Ok(Some(Ok(Message::Binary(frame)))) => self.input(Input::SocketFrame(frame)),
             Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => self.lose(),
             Ok(Some(Ok(_))) => {}
+        }
+    }
+
+    /// Receives, and does nothing else, until something is true.
+    ///
+    /// # Panics
+    /// When it does not become true within a minute.
+    pub async fn receive_until(&mut self, what: &str, is_true: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_mins(1);
+        while !is_true(self) {
+            assert!(Instant::now() < end, "after a minute still not: {what}");
+            self.receive(Duration::from_secs(1)).await;
         }
     }
 

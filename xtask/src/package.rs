@@ -10,16 +10,18 @@ use crate::wasm;
 pub(crate) fn build(project: &Project, build: Build) -> Outcome {
     wasm::build(project, build)?;
     setup::npm_packages(project, &["npm"])?;
-    run_build(project, "npm", &["npm"])
+    // Making the module anew removes what this build had put beside it.
+    run_build(project, "npm", &["npm"], &["npm/dist", "npm/wasm/coweave_inline.js"])
 }
 
 /// Builds the example app on the package; call after [`build`].
 pub(crate) fn build_example(project: &Project) -> Outcome {
     setup::npm_packages(project, &["examples/notes"])?;
-    run_build(project, "examples/notes", &["examples/notes", "npm/dist", "npm/package.json"])
+    let sources = ["examples/notes", "npm/dist", "npm/package.json"];
+    run_build(project, "examples/notes", &sources, &["examples/notes/dist"])
 }
 
-fn run_build(project: &Project, folder: &str, sources: &[&str]) -> Outcome {
+fn run_build(project: &Project, folder: &str, sources: &[&str], outputs: &[&str]) -> Outcome {
     if !project.path(folder).join("package.json").exists() {
         return Err(Failure::new(format!(
             "{folder}/package.json is missing: is this clone complete?"
@@ -27,8 +29,7 @@ fn run_build(project: &Project, folder: &str, sources: &[&str]) -> Outcome {
     }
     // Not all of npm/wasm: the package's own build adds to it.
     let inputs: Vec<&str> = sources.iter().copied().chain(wasm::OUTPUTS).collect();
-    let dist = format!("{folder}/dist");
-    let stamp = Stamp::of(project, &format!("dist-{folder}"), &inputs, &[&dist])?;
+    let stamp = Stamp::of(project, &format!("dist-{folder}"), &inputs, outputs)?;
     if stamp.is_current() {
         return Ok(());
     }

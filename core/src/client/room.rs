@@ -225,6 +225,12 @@ impl Room {
         self.outbox.last()
     }
 
+    /// Own edits up to here are in the relay's order.
+    #[must_use]
+    pub const fn accepted(&self) -> EditNumber {
+        self.outbox.accepted()
+    }
+
     /// Own edits up to here are on the relay's disk.
     #[must_use]
     pub const fn durable(&self) -> EditNumber {
@@ -333,8 +339,9 @@ impl Room {
         }
     }
 
-    /// The place in the log that a join may start from.
-    pub(super) fn position(&self) -> (Epoch, Sequence) {
+    /// Where in the relay's log the document stands: everything up to there is in it.
+    #[must_use]
+    pub fn position(&self) -> (Epoch, Sequence) {
         self.meta.map_or((Epoch(0), Sequence(0)), |meta| (meta.epoch, meta.sequence))
     }
 

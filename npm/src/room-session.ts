@@ -306,13 +306,14 @@ export class RoomSession implements Receiver {
   }
 
   #takePeers(changed: readonly PeerView[]): void {
-    const ids = new Set(changed.map(({ id }) => id))
-    const peers = this.peers.filter(({ id }) => !ids.has(id))
+    // One turn may bring several states of the same peer: the last one counts.
+    const peers = new Map(this.peers.map(peer => [peer.id, peer]))
     for (const { id, state } of changed) {
       const shown = parseShown(state)
-      if (shown !== null) peers.push({ id, state: shown })
+      if (shown === null) peers.delete(id)
+      else peers.set(id, { id, state: shown })
     }
-    this.peers = peers
+    this.peers = [...peers.values()]
     this.#peerFrame.request()
   }
 

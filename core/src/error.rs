@@ -118,8 +118,6 @@ codes! {
     PresenceTooLarge = "presence.too_large", App, false;
     /// One connection speaks for too many presence states.
     PresenceTooMany = "presence.too_many", Peer, false;
-    /// A presence state of somebody else.
-    PresenceForeignClient = "presence.foreign_client", Peer, false;
     /// The relay is shutting down; come back soon.
     RelayDraining = "relay.draining", Relay, true;
     /// The store of the relay fails; edits are not durable at the moment.

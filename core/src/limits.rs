@@ -41,6 +41,21 @@ pub struct Limits {
     pub tail_bytes_max: usize,
 }
 
+impl Limits {
+    /// The same for what was taken before, by the relay or into a store: it passed the limits of
+    /// its day, and must not fail at those of today.
+    #[must_use]
+    pub fn for_taken(&self) -> Self {
+        Self {
+            update_bytes_max: usize::MAX,
+            update_blocks_max: u64::MAX,
+            update_clients_max: u64::MAX,
+            presence_bytes_max: usize::MAX,
+            ..self.clone()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -24,7 +24,6 @@ export const errorCodes = [
   'presence.malformed',
   'presence.too_large',
   'presence.too_many',
-  'presence.foreign_client',
   'relay.draining',
   'relay.degraded',
   'relay.internal',

@@ -251,7 +251,7 @@ impl Room {
 
     /// Brings what the device has into the document.
     pub(super) fn load(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
-        let limits = trusting(limits);
+        let limits = limits.for_taken();
         // Whatever can be read of it: it is of this history, and has to sync from the start.
         self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
         let broken = |error: Error| {
@@ -302,7 +302,7 @@ impl Room {
 
     /// Applies an update of others and keeps it on the device.
     pub(super) fn receive(&mut self, update: Bytes, limits: &Limits) -> Result<bool, Error> {
-        let summary = self.replica.apply(&update, &trusting(limits))?;
+        let summary = self.replica.apply(&update, &limits.for_taken())?;
         let is_news = summary.is_news || summary.has_deletes;
         if is_news {
             self.record(update, false);
@@ -513,17 +513,6 @@ impl Room {
             .map(|client| AwarenessEntry { client, clock: 0, state: None })
             .collect();
         (!entries.is_empty()).then_some(Event::PresenceChanged(entries))
-    }
-}
-
-/// What the relay or this device already took must not fail at this session's limits.
-pub(super) fn trusting(limits: &Limits) -> Limits {
-    Limits {
-        presence_bytes_max: usize::MAX,
-        update_bytes_max: usize::MAX,
-        update_blocks_max: u64::MAX,
-        update_clients_max: u64::MAX,
-        ..limits.clone()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, RoomName, SessionKey};
 use crate::limits::Limits;
 use crate::room::{JoinRequest, RoomMessage};
@@ -197,4 +197,13 @@ const fn close_code(code: Code) -> u16 {
         Code::ConnectionIdle | Code::ConnectionHelloTimeout => 4000,
         _ => 4400,
     }
+}
+
+fn text_frame() -> Error {
+    Error::new(Code::FrameUnexpected, "text frames are not used here")
+}
+
+fn oversized_frame(limits: &Limits) -> Error {
+    let text = format!("a frame has at most {} bytes", limits.frame_bytes_max);
+    Error::new(Code::FrameTooLarge, text)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::{Heartbeat, Input, Output, RoomRequest, close_code};
+use super::{Heartbeat, Input, Output, RoomRequest, close_code, oversized_frame, text_frame};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, RoomName, SessionKey};
 use crate::limits::Limits;
@@ -57,13 +57,8 @@ impl V1Link {
                 self.frame(&frame);
             }
             Input::Alive => self.heartbeat.heard(now),
-            Input::TextFrame => {
-                self.fail(Error::new(Code::FrameUnexpected, "text frames are not used here"));
-            }
-            Input::OversizedFrame => {
-                let text = format!("a frame has at most {} bytes", self.limits.frame_bytes_max);
-                self.fail(Error::new(Code::FrameTooLarge, text));
-            }
+            Input::TextFrame => self.fail(text_frame()),
+            Input::OversizedFrame => self.fail(oversized_frame(&self.limits)),
             Input::Room { channel, message } => self.room(channel, message),
             Input::TooSlow => {
                 let text = "this connection reads too slowly; it catches up when it comes back";

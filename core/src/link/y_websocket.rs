@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Heartbeat, Input, Output, RoomRequest, close_code};
+use super::{Heartbeat, Input, Output, RoomRequest, close_code, oversized_frame, text_frame};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, Epoch, RoomName, Sequence, SessionKey};
 use crate::limits::Limits;
@@ -61,13 +61,8 @@ impl YWebsocketLink {
                 }
             }
             Input::Alive => self.heartbeat.heard(now),
-            Input::TextFrame => {
-                self.fail(&Error::new(Code::FrameUnexpected, "text frames are not used here"));
-            }
-            Input::OversizedFrame => {
-                let text = format!("a frame has at most {} bytes", self.limits.frame_bytes_max);
-                self.fail(&Error::new(Code::FrameTooLarge, text));
-            }
+            Input::TextFrame => self.fail(&text_frame()),
+            Input::OversizedFrame => self.fail(&oversized_frame(&self.limits)),
             Input::Room { message, .. } => self.room(message),
             // The client comes back by itself and both sides exchange state vectors.
             Input::TooSlow => self.close(Code::ConnectionTooSlow),

@@ -40,13 +40,7 @@ impl Log {
         tail: Vec<(Sequence, Bytes)>,
         limits: &Limits,
     ) -> Result<(Self, Known, Deletions), Error> {
-        // What was stored passed the guard of its day; a limit lowered since must not lock it in.
-        let limits = Limits {
-            update_bytes_max: usize::MAX,
-            update_blocks_max: u64::MAX,
-            update_clients_max: u64::MAX,
-            ..limits.clone()
-        };
+        let limits = limits.for_taken();
         let (mut known, mut deletions) = (Known::default(), Deletions::default());
         let mut admit = |sequence: Sequence, update: &Bytes| -> Result<(), Error> {
             let summary = guard::check(update, &known, Mode::State, &|_| false, &limits)

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::{Client, Socket};
-use crate::client::room::trusting;
 use crate::client::{Event, RoomKey};
 use crate::doc::known::Known;
 use crate::error::{Code, Error};
@@ -107,7 +106,7 @@ impl Client {
                 }
             }
             Message::Presence(bytes) => {
-                let entries = awareness::read(&bytes, &trusting(limits))?;
+                let entries = awareness::read(&bytes, &limits.for_taken())?;
                 if let Some(event) = room.receive_presence(entries) {
                     self.tell(key, event);
                 }

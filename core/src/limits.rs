@@ -35,6 +35,8 @@ pub struct Limits {
     pub hello_timeout: Duration,
     /// Silence after which a connection counts as dead (`connection.idle`).
     pub idle_timeout: Duration,
+    /// What one room may take in memory and in the store, in bytes (`room.too_large`).
+    pub room_bytes_max: usize,
     /// How long an empty, clean room stays in memory.
     pub room_linger: Duration,
     /// Size of a room's log tail at which it is folded into the snapshot, in bytes.
@@ -74,6 +76,7 @@ impl Default for Limits {
             sync_chunk_bytes: 64 << 10,
             hello_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            room_bytes_max: 256 << 20,
             room_linger: Duration::from_secs(30),
             tail_bytes_max: 1 << 20,
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::log::Log;
-use super::{Input, JoinRequest, Output, Protocol, RoomMessage, StoredRoom};
+use super::answers::Answers;
+use super::{Input, JoinRequest, Output, Protocol, RoomMessage, StoredRoom, Tombstone};
 use crate::doc::deletions::Deletions;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
@@ -23,8 +24,9 @@ use crate::wire::v1::{EditKind, Joined};
 const RENEWAL: Duration = Duration::from_secs(15);
 /// An outside client cannot be told to come back with an edit, so it is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// A snapshot that could not be stored is tried again after this.
+/// A snapshot that could not be made or stored is tried again after this, and later each time.
 const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10);
+const COMPACT_PAUSE_MAX: Duration = Duration::from_secs(3_600);
 /// How often: longer than a dead connection holds its client id.
 const ASK_AGAIN_MAX: u32 = 24;
 
@@ -34,6 +36,9 @@ pub struct Room {
     limits: Limits,
     lineage: Lineage,
     log: Log,
+    answers: Answers,
+    /// Rooms of this name that were deleted, and who wrote in them.
+    graves: Vec<(Lineage, Known)>,
     /// What every member can rely on: the next clock of every client.
     known: Known,
     /// What is deleted: an update that brings neither structs nor deletions is no news.
@@ -48,8 +53,10 @@ pub struct Room {
     unacknowledged: BTreeSet<MemberId>,
     degraded: Option<Error>,
     is_draining: bool,
+    is_deleted: bool,
     is_compacting: bool,
     compact_after: Time,
+    compact_pause: Duration,
     empty_since: Option<Time>,
     renew_at: Time,
     outputs: VecDeque<Output>,
@@ -86,10 +93,13 @@ impl Room {
     pub fn open(stored: StoredRoom, limits: Limits, now: Time) -> Result<Self, Error> {
         let (log, known, deletions) =
             Log::open(stored.epoch, stored.snapshot, stored.tail, &limits)?;
+        let graves = stored.tombstones.iter().map(grave).collect::<Result<_, _>>()?;
         Ok(Self {
             limits,
             lineage: stored.lineage,
             log,
+            answers: Answers::default(),
+            graves,
             known,
             deletions,
             members: BTreeMap::new(),
@@ -99,8 +109,10 @@ impl Room {
             unacknowledged: BTreeSet::new(),
             degraded: None,
             is_draining: false,
+            is_deleted: false,
             is_compacting: false,
             compact_after: now,
+            compact_pause: COMPACT_AGAIN_AFTER,
             empty_since: Some(now),
             renew_at: now + RENEWAL,
             outputs: VecDeque::new(),
@@ -123,14 +135,17 @@ impl Room {
             Input::Query { member, state_vector } => self.query(member, &state_vector, now),
             Input::Durable { through } => self.durable(through),
             Input::StoreFailed { error } => self.store_failed(error),
-            Input::Compacted { through, snapshot } => {
+            Input::Compacted { snapshot } => {
                 self.is_compacting = false;
-                self.log.compacted(through, snapshot);
+                self.compact_pause = COMPACT_AGAIN_AFTER;
+                self.log.compacted(snapshot);
             }
             Input::CompactFailed => {
                 self.is_compacting = false;
-                self.compact_after = now + COMPACT_AGAIN_AFTER;
+                self.compact_after = now + self.compact_pause;
+                self.compact_pause = (self.compact_pause * 2).min(COMPACT_PAUSE_MAX);
             }
+            Input::Delete => self.delete(now),
             Input::Drain => self.is_draining = true,
         }
     }
@@ -189,10 +204,9 @@ impl Room {
         &self.known
     }
 
-    /// Everything accepted so far as one update.
-    #[must_use]
-    pub fn state(&mut self) -> Vec<Bytes> {
-        self.log.whole()
+    /// Everything accepted so far, in order.
+    pub fn updates(&self) -> impl Iterator<Item = &Bytes> {
+        self.log.updates()
     }
 
     fn unload_at(&self) -> Option<Time> {
@@ -205,7 +219,7 @@ impl Room {
     }
 
     fn join(&mut self, to: MemberId, request: &JoinRequest, now: Time) {
-        let updates = match self.admit(request) {
+        let updates = match self.admit(request, now) {
             Ok(updates) => updates,
             Err(error) => return self.send(to, RoomMessage::End { error }),
         };
@@ -246,7 +260,7 @@ impl Room {
     }
 
     /// Checks a request, and gives the updates that bring the member up to date.
-    fn admit(&mut self, request: &JoinRequest) -> Result<Vec<Bytes>, Error> {
+    fn admit(&mut self, request: &JoinRequest, now: Time) -> Result<Vec<Bytes>, Error> {
         if self.is_draining {
             return Err(Error::new(Code::RelayDraining, "the relay is shutting down"));
         }
@@ -263,8 +277,14 @@ impl Room {
             return Err(Error::new(Code::UpdateForeignClient, text));
         }
         let theirs = self.read_state_vector(&request.state_vector)?;
-        let since = request.lineage.and_then(|_| self.log.since(request.epoch, request.sequence));
-        Ok(since.unwrap_or_else(|| self.log.difference(&theirs)))
+        if request.lineage.is_some()
+            && request.epoch == self.log.epoch()
+            && request.sequence > Sequence(0)
+            && let Some(missing) = self.log.since(request.sequence)
+        {
+            return Ok(missing.cloned().collect());
+        }
+        self.answer(&request.state_vector, &theirs, now)
     }
 
     fn read_state_vector(&self, bytes: &[u8]) -> Result<Known, Error> {
@@ -494,11 +514,29 @@ impl Room {
         }
     }
 
-    fn query(&mut self, from: MemberId, state_vector: &[u8], now: Time) {
+    fn answer(&mut self, key: &Bytes, theirs: &Known, now: Time) -> Result<Vec<Bytes>, Error> {
+        self.answers.find(&self.log, key, theirs, self.limits.sync_chunk_bytes, now)
+    }
+
+    /// Ends the room for all, and has it replaced by its tombstone.
+    fn delete(&mut self, now: Time) {
+        self.is_deleted = true;
+        let members: Vec<_> = self.members.keys().copied().collect();
+        for member in members {
+            let text = "the room was deleted";
+            self.end(member, Error::new(Code::RoomDeleted, text), now);
+        }
+        let state_vector = self.known.encode().into();
+        self.outputs.push_back(Output::Delete { state_vector });
+    }
+
+    fn query(&mut self, from: MemberId, state_vector: &Bytes, now: Time) {
         match self.read_state_vector(state_vector) {
             Ok(theirs) => {
-                let updates = self.log.difference(&theirs);
-                self.send(from, RoomMessage::Difference { updates });
+                match self.answer(state_vector, &theirs, now) {
+                    Ok(updates) => self.send(from, RoomMessage::Difference { updates }),
+                    Err(error) => self.end(from, error, now),
+                }
             }
             Err(error) => self.end(from, error, now),
         }
@@ -538,8 +576,15 @@ impl Room {
         {
             return None;
         }
-        let (through, snapshot) = self.log.compaction()?;
+        let (through, updates) = self.log.compaction();
         self.is_compacting = true;
-        Some(Output::Compact { through, snapshot })
+        Some(Output::Compact { through, updates })
     }
+}
+
+fn grave(tombstone: &Tombstone) -> Result<(Lineage, Known), Error> {
+    let known = Known::decode(&tombstone.state_vector, u64::MAX).map_err(|error| {
+        Error::new(Code::RoomDamaged, format!("a tombstone of the room cannot be read: {error}"))
+    })?;
+    Ok((tombstone.lineage, known))
 }

@@ -1,6 +1,8 @@
 //! One room on the relay: members, the order of updates, the place in the log, acknowledgements,
 //! presence. A pure machine: the relay's room task drives it on tokio, the simulation in a loop.
 
+mod answers;
+pub mod compaction;
 mod log;
 mod machine;
 
@@ -21,10 +23,31 @@ pub struct StoredRoom {
     pub lineage: Lineage,
     /// The numbering of its sequences.
     pub epoch: Epoch,
-    /// All updates up to a sequence, merged into one.
-    pub snapshot: Option<(Sequence, Bytes)>,
+    /// All updates up to a sequence, folded.
+    pub snapshot: Option<Snapshot>,
     /// The updates since, in order and without a gap.
     pub tail: Vec<(Sequence, Bytes)>,
+    /// Rooms of this name that were deleted.
+    pub tombstones: Vec<Tombstone>,
+}
+
+/// Everything up to a place in a room's log, folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last sequence that is in it.
+    pub through: Sequence,
+    /// Updates that can be integrated one after the other; none is much larger than a piece of a
+    /// first sync.
+    pub pieces: Vec<Bytes>,
+}
+
+/// What stays of a deleted room, so that old copies of it can be told and are never merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// The history that ended.
+    pub lineage: Lineage,
+    /// State vector of the room at its end, encoded: who wrote in it.
+    pub state_vector: Bytes,
 }
 
 /// What a connection asks for when it enters a room.
@@ -115,13 +138,13 @@ pub enum Input {
     },
     /// The store has replaced its snapshot (the answer to [`Output::Compact`]).
     Compacted {
-        /// The sequence the snapshot reaches to.
-        through: Sequence,
         /// The snapshot.
-        snapshot: Bytes,
+        snapshot: Snapshot,
     },
-    /// The snapshot of [`Output::Compact`] could not be stored; the log stays as it is.
+    /// The snapshot of [`Output::Compact`] could not be made or stored; the log stays as it is.
     CompactFailed,
+    /// Somebody who may do so deletes the room: [`Output::Delete`] follows, and nothing after it.
+    Delete,
     /// The relay is shutting down: nobody may enter any more.
     Drain,
 }
@@ -153,12 +176,18 @@ pub enum Output {
         /// The update, checked.
         update: Bytes,
     },
-    /// Store this snapshot, and forget the log up to it.
+    /// Fold these updates ([`compaction::fold`]), away from everything that people wait for; check
+    /// what comes out ([`compaction::check`]), and store it in the place of the log up to there.
     Compact {
-        /// The sequence the snapshot reaches to, durable already.
+        /// The sequence of the last one, durable already.
         through: Sequence,
-        /// All updates up to it in one.
-        snapshot: Bytes,
+        /// All updates up to it: the pieces of the present snapshot, then the log since.
+        updates: Vec<Bytes>,
+    },
+    /// Replace the stored room by its tombstone, then drop it. All members have been told.
+    Delete {
+        /// State vector of the room, encoded.
+        state_vector: Bytes,
     },
     /// Nobody is here and all is durable: drop the room. Only given after [`Room::poll`] found
     /// the room empty and clean for the linger time; any input takes it back.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use coweave_core::ids::{Lineage, RoomName, Sequence};
-use coweave_core::room::StoredRoom;
+use coweave_core::room::{Snapshot, StoredRoom};
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 
@@ -53,13 +53,20 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// bytes is skipped, so that a batch whose outcome is not known can be handed in again.
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Replaces the snapshot of a room and drops its log up to `through`, both or neither, and
-    /// returns after the flush.
+    /// Replaces the snapshot of a room and drops its log up to there, both or neither, and returns
+    /// after the flush.
     fn replace_snapshot(
         &self,
         room: RoomId,
-        through: Sequence,
-        snapshot: Bytes,
+        snapshot: Snapshot,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Replaces a room by a tombstone, and returns after the flush. A room of the same name that is
+    /// created later has another lineage, and knows the tombstone.
+    fn delete(
+        &self,
+        room: RoomId,
+        state_vector: Bytes,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Ends all work in an orderly way; later calls fail.

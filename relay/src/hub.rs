@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Epoch, MemberId, RoomName};
 use coweave_core::limits::Limits;
 use coweave_core::room::Input;
 use dashmap::DashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::log_writer::LogWriter;
-use crate::room_task::{self, Command};
+use crate::room_task::{self, Command, RoomStatus};
 use crate::store::Store;
 
 /// Commands that wait for a room; a connection whose room is behind stops reading.
@@ -119,6 +120,24 @@ impl Hub {
     /// The epoch of a room that broke in this process, instead of the stored one.
     pub(crate) fn epoch_after_break(&self, name: &RoomName) -> Option<Epoch> {
         self.broken.get(name).map(|epoch| *epoch)
+    }
+
+    /// How a room is; it is loaded when it is not in memory.
+    pub(crate) async fn status(self: &Arc<Self>, name: &RoomName) -> Option<RoomStatus> {
+        let (answer, status) = oneshot::channel();
+        self.room(name).send(Command::Status(answer)).await.ok()?;
+        status.await.ok()
+    }
+
+    /// Deletes a room, and returns when it is gone from the disk. Its members are told.
+    pub(crate) async fn delete(self: &Arc<Self>, name: &RoomName) -> Result<(), Error> {
+        let (answer, deleted) = oneshot::channel();
+        let unavailable = |()| Error::new(Code::RoomUnavailable, "the room cannot be loaded");
+        let room = self.room(name);
+        room.send(Command::Delete(answer)).await.map_err(|_gone| unavailable(()))?;
+        // Its task may only end when nobody holds a way to it.
+        drop(room);
+        deleted.await.map_err(|_gone| unavailable(()))?
     }
 
     /// Lets nobody enter any room that is in memory.

@@ -7,8 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, Lineage, MemberId, RoomName, Sequence};
+<<<<<<< HEAD
 use coweave_core::link::Shared;
 use coweave_core::room::{Audience, Input, JoinRequest, Output, Protocol, Room, RoomMessage};
+=======
+use coweave_core::room::{Input, JoinRequest, Output, Room, RoomMessage, Snapshot, compaction};
+>>>>>>> store
 use coweave_core::time::Time;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +26,13 @@ use crate::store::{LogLine, RoomId};
 
 /// Commands that are handled in one go, so that their acknowledgements become one.
 const COMMANDS_PER_TURN: usize = 64;
+<<<<<<< HEAD
 /// Work on a room that is larger than this may take milliseconds.
 const ASIDE_BYTES: usize = 512 << 10;
+=======
+/// How large the pieces of a snapshot may be: those of a first sync.
+const PIECE_BYTES_MAX: usize = 256 << 10;
+>>>>>>> store
 /// When a room may go but somebody is just asking for it, look again after this time.
 const RETIRE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -227,7 +236,7 @@ impl RoomTask {
                     let line = LogLine { room: self.id, sequence, update };
                     self.residence.hub.writer.append(line, &self.receipt_sender);
                 }
-                Output::Compact { through, snapshot } => self.compact(through, snapshot),
+                Output::Compact { through, updates } => self.compact(through, updates),
                 Output::Unload => return Turn::Retire,
                 Output::Idle { wake } => return Turn::Wait(wake),
                 other => tracing::error!(?other, "a bug: the room wants what this relay cannot do"),
@@ -235,6 +244,7 @@ impl RoomTask {
         }
     }
 
+<<<<<<< HEAD
     /// Puts the tombstone in the place of the room, behind everything that is on its way to disk.
     async fn delete(&mut self, state_vector: Bytes) {
         let hub = &self.residence.hub;
@@ -250,11 +260,28 @@ impl RoomTask {
     }
 
     fn compact(&mut self, through: Sequence, snapshot: Bytes) {
+=======
+    fn compact(&mut self, through: Sequence, updates: Vec<Bytes>) {
+>>>>>>> store
         let hub = Arc::clone(&self.residence.hub);
         let (id, name) = (self.id, self.residence.name.clone());
         self.compaction = Some(tokio::spawn(async move {
-            match hub.store.replace_snapshot(id, through, snapshot.clone()).await {
-                Ok(()) => Input::Compacted { through, snapshot },
+            let folding =
+                tokio::task::spawn_blocking(move || compaction::fold(&updates, PIECE_BYTES_MAX));
+            let pieces = match folding.await {
+                Ok(Ok(pieces)) => pieces,
+                Ok(Err(error)) => {
+                    tracing::error!(room = %name, %error, "a log cannot be folded; it stays as it is");
+                    return Input::CompactFailed;
+                }
+                Err(error) => {
+                    tracing::error!(room = %name, %error, "folding a log broke off; it stays as it is");
+                    return Input::CompactFailed;
+                }
+            };
+            let snapshot = Snapshot { through, pieces };
+            match hub.store.replace_snapshot(id, snapshot.clone()).await {
+                Ok(()) => Input::Compacted { snapshot },
                 Err(error) => {
                     tracing::warn!(room = %name, %error, "a snapshot was not stored; the log stays");
                     Input::CompactFailed

@@ -6,7 +6,8 @@
 use bytes::Bytes;
 
 use crate::doc::splice;
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::doc::known::Known;
 
 /// Folds updates in the order of a log. The pieces can be integrated one after the other.
 ///
@@ -14,4 +15,17 @@ use crate::error::Error;
 /// `update.malformed` or `update.missing_dependencies` when the updates are no log of a room.
 pub fn fold(updates: &[Bytes], _piece_bytes_max: usize) -> Result<Vec<Bytes>, Error> {
     Ok(vec![splice::merge(updates)?.into()])
+}
+
+/// Checks that pieces mean what the updates mean that they were folded from.
+///
+/// # Errors
+/// `relay.internal` when they do not.
+pub fn check(updates: &[Bytes], pieces: &[Bytes]) -> Result<(), Error> {
+    let reach = |all: &[Bytes]| -> Result<Known, Error> { splice::state_vector(&splice::merge(all)?) };
+    if reach(updates)? == reach(pieces)? {
+        Ok(())
+    } else {
+        Err(Error::new(Code::RelayInternal, "the folded log has lost something"))
+    }
 }

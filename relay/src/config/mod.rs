@@ -25,6 +25,8 @@ pub struct Config {
     pub allow_origin: Vec<String>,
     /// Where the store lives.
     pub data_dir: PathBuf,
+    /// How long the lines of a log stay on disk when they are in a snapshot.
+    pub keep_log: Duration,
     /// Files to serve in place of the built-in page.
     pub static_dir: Option<PathBuf>,
     /// Which log lines to write.
@@ -42,6 +44,7 @@ impl Default for Config {
             allow_anonymous: false,
             allow_origin: Vec::new(),
             data_dir: PathBuf::from("./coweave-data"),
+            keep_log: Duration::from_secs(24 * 3600),
             static_dir: None,
             log: Targets::new().with_default(tracing::Level::INFO),
             drain_limit: Duration::from_secs(10),

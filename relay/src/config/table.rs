@@ -157,6 +157,13 @@ pub(super) static SETTINGS: &[Setting] = &[
         },
         show: |config| config.data_dir.display().to_string(),
     },
+    milliseconds!(
+        "keep-log-ms",
+        Files,
+        0..=10 * 365 * 86_400_000,
+        keep_log,
+        "How long the single edits of a room stay on disk after they were folded into its snapshot."
+    ),
     Setting {
         name: "static-dir",
         group: Group::Files,

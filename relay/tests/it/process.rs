@@ -163,7 +163,7 @@ async fn a_database_that_this_relay_cannot_use_is_told_and_left_alone() {
     sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
     must_fail(folder.path(), "is in use by another process");
     sqlx::raw_sql("ROLLBACK; PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
-    must_fail(folder.path(), "has schema version 99, but this relay knows only versions up to 1");
+    must_fail(folder.path(), "has schema version 99, but this relay knows only versions up to 2");
 }
 
 #[test]

@@ -7,12 +7,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, Lineage, MemberId, RoomName, Sequence};
-<<<<<<< HEAD
 use coweave_core::link::Shared;
-use coweave_core::room::{Audience, Input, JoinRequest, Output, Protocol, Room, RoomMessage};
-=======
-use coweave_core::room::{Input, JoinRequest, Output, Room, RoomMessage, Snapshot, compaction};
->>>>>>> store
+use coweave_core::room::{
+    Audience, Input, JoinRequest, Output, Protocol, Room, RoomMessage, Snapshot, compaction,
+};
 use coweave_core::time::Time;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
@@ -26,13 +24,10 @@ use crate::store::{LogLine, RoomId};
 
 /// Commands that are handled in one go, so that their acknowledgements become one.
 const COMMANDS_PER_TURN: usize = 64;
-<<<<<<< HEAD
 /// Work on a room that is larger than this may take milliseconds.
 const ASIDE_BYTES: usize = 512 << 10;
-=======
 /// How large the pieces of a snapshot may be: those of a first sync.
 const PIECE_BYTES_MAX: usize = 256 << 10;
->>>>>>> store
 /// When a room may go but somebody is just asking for it, look again after this time.
 const RETIRE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -244,7 +239,6 @@ impl RoomTask {
         }
     }
 
-<<<<<<< HEAD
     /// Puts the tombstone in the place of the room, behind everything that is on its way to disk.
     async fn delete(&mut self, state_vector: Bytes) {
         let hub = &self.residence.hub;
@@ -259,10 +253,7 @@ impl RoomTask {
         }
     }
 
-    fn compact(&mut self, through: Sequence, snapshot: Bytes) {
-=======
     fn compact(&mut self, through: Sequence, updates: Vec<Bytes>) {
->>>>>>> store
         let hub = Arc::clone(&self.residence.hub);
         let (id, name) = (self.id, self.residence.name.clone());
         self.compaction = Some(tokio::spawn(async move {

@@ -9,6 +9,7 @@ mod json;
 pub mod known;
 mod orphan;
 mod pair;
+mod piece;
 pub mod pieces;
 pub mod replica;
 mod run;

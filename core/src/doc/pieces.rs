@@ -9,19 +9,16 @@ use std::collections::BTreeSet;
 
 use super::guard::{first_twice, malformed, missing};
 use super::known::Known;
+use super::piece::{CLIENT_BYTES, Part, Piece, RANGE_BYTES};
 use super::run::Run;
 use super::splice::difference;
 use super::walk::{Block, Id, Section, Visit, read_block, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
-use crate::wire::primitive::{Reader, write_var};
+use crate::wire::primitive::Reader;
 
 /// Pieces are not made smaller than this.
 const BYTES_MIN: usize = 128;
-/// What the head of a client's structs and of its deletions may take.
-const CLIENT_BYTES: usize = 24;
-/// What a deleted range may take.
-const RANGE_BYTES: usize = 8;
 
 /// Cuts an update that passed the guard into several that each take about `bytes_max` at most, for a
 /// receiver who has `known`. Applied in this order they bring what [`difference`] brings; none when
@@ -74,8 +71,9 @@ struct Author<'a> {
     /// The receiver has everything below.
     reached: u64,
     deleted: Ranges<'a>,
-    /// Its place in the piece that is being made.
-    part: Option<usize>,
+    /// Its part in the piece with the number.
+    part: usize,
+    piece: usize,
 }
 
 impl<'a> Visit<'a> for Outline<'a, '_> {
@@ -141,7 +139,8 @@ impl Author<'_> {
             end: reached,
             reached,
             deleted: Ranges { reader: Reader::new(&[]), left: 0, next: None },
-            part: None,
+            part: 0,
+            piece: usize::MAX,
         }
     }
 
@@ -221,17 +220,29 @@ impl<'a> Cutter<'a, '_> {
     /// Places the deletions below a clock of each author.
     fn delete(&mut self, clock: impl Fn(&Author<'a>) -> u64) {
         for at in 0..self.authors.len() {
-            loop {
-                let Some(author) = self.authors.get_mut(at) else { break };
-                let Some((start, end)) = author.deleted.take_below(clock(author)) else { break };
+            while let Some(author) = self.authors.get_mut(at)
+                && let Some((start, end)) = author.deleted.take_below(clock(author))
+            {
                 if self.piece.bytes.saturating_add(RANGE_BYTES) > self.bytes_max {
                     self.close();
                 }
-                let Some(author) = self.authors.get_mut(at) else { break };
-                self.piece.part_of(at, author).delete(start, end);
                 self.piece.bytes = self.piece.bytes.saturating_add(RANGE_BYTES);
+                if let Some((_, part)) = self.part(at) {
+                    part.delete(start, end);
+                }
             }
         }
+    }
+
+    /// An author, and its part in the piece.
+    fn part(&mut self, at: usize) -> Option<(&mut Author<'a>, &mut Part)> {
+        let author = self.authors.get_mut(at)?;
+        if author.piece != self.pieces.len() {
+            author.piece = self.pieces.len();
+            author.part = self.piece.next_part();
+        }
+        let part = self.piece.part(author.part, author.client)?;
+        Some((author, part))
     }
 
     fn place_all(&mut self) -> Result<(), Error> {
@@ -313,7 +324,7 @@ impl<'a> Cutter<'a, '_> {
         run.skip(known)?;
         while run.left() > 0 {
             let fits = self.fits(at, &run);
-            if !fits && !self.piece.parts.is_empty() {
+            if !fits && !self.piece.is_empty() {
                 self.close();
                 continue;
             }
@@ -326,7 +337,7 @@ impl<'a> Cutter<'a, '_> {
 
     /// How many bytes an author may add to the piece.
     fn room(&self, at: usize) -> usize {
-        let is_new = self.authors.get(at).is_some_and(|author| author.part.is_none());
+        let is_new = self.authors.get(at).is_some_and(|author| author.piece != self.pieces.len());
         let head = if is_new { CLIENT_BYTES } else { 0 };
         self.bytes_max.saturating_sub(self.piece.bytes).saturating_sub(head)
     }
@@ -359,37 +370,22 @@ impl<'a> Cutter<'a, '_> {
         end: u64,
         write: impl FnOnce(&mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let Some(author) = self.authors.get_mut(at) else { return Ok(()) };
-        let start = author.reached;
-        let part = self.piece.part_of(at, author);
-        if part.blocks == 0 {
-            part.start = start;
-        }
-        let before = part.structs.len();
-        write(&mut part.structs)?;
-        part.blocks = part.blocks.saturating_add(1);
-        let mut more = part.structs.len().saturating_sub(before);
+        let Some((author, part)) = self.part(at) else { return Ok(()) };
+        let mut bytes = part.add(author.reached, write)?;
         while let Some((start, end)) = author.deleted.take_below(end) {
             part.delete(start, end);
-            more = more.saturating_add(RANGE_BYTES);
+            bytes = bytes.saturating_add(RANGE_BYTES);
         }
         author.reached = end;
-        self.piece.bytes = self.piece.bytes.saturating_add(more);
+        self.piece.bytes = self.piece.bytes.saturating_add(bytes);
         Ok(())
     }
 
     /// Ends the piece, if there is anything in it.
     fn close(&mut self) {
-        if self.piece.parts.is_empty() {
-            return;
+        if !self.piece.is_empty() {
+            self.pieces.push(std::mem::take(&mut self.piece).finish());
         }
-        let piece = std::mem::take(&mut self.piece);
-        for part in &piece.parts {
-            if let Some(author) = self.authors.get_mut(part.author) {
-                author.part = None;
-            }
-        }
-        self.pieces.push(piece.finish());
     }
 
     #[cold]
@@ -397,99 +393,4 @@ impl<'a> Cutter<'a, '_> {
         let client = self.authors.get(at).map_or(ClientId::from_u32(0), |author| author.client);
         missing(Id { client, clock })
     }
-}
-
-/// A piece that is being made.
-#[derive(Default)]
-struct Piece {
-    parts: Vec<Part>,
-    /// About how many bytes it takes.
-    bytes: usize,
-}
-
-/// What of one client is in a piece.
-struct Part {
-    client: ClientId,
-    /// Who that is, by index.
-    author: usize,
-    start: u64,
-    blocks: u64,
-    structs: Vec<u8>,
-    ranges: u64,
-    /// All ranges but the last one, which may still grow.
-    deleted: Vec<u8>,
-    last: Option<(u64, u64)>,
-}
-
-impl Piece {
-    fn part_of(&mut self, at: usize, author: &mut Author<'_>) -> &mut Part {
-        let index = *author.part.get_or_insert(self.parts.len());
-        if index == self.parts.len() {
-            self.bytes = self.bytes.saturating_add(CLIENT_BYTES);
-            self.parts.push(Part::new(at, author.client));
-        }
-        // The index is that of a part: one that was there, or the one that was just added.
-        let last = self.parts.len().saturating_sub(1);
-        &mut self.parts[index.min(last)]
-    }
-
-    fn finish(mut self) -> Vec<u8> {
-        self.parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.client));
-        let mut out = Vec::with_capacity(self.bytes);
-        let with_structs = self.parts.iter().filter(|part| part.blocks > 0);
-        write_count(&mut out, with_structs.clone().count());
-        for part in with_structs {
-            write_var(&mut out, part.blocks);
-            write_var(&mut out, part.client.get());
-            write_var(&mut out, part.start);
-            out.extend_from_slice(&part.structs);
-        }
-        let with_deletions = self.parts.iter().filter(|part| part.last.is_some());
-        write_count(&mut out, with_deletions.clone().count());
-        for part in with_deletions {
-            write_var(&mut out, part.client.get());
-            write_var(&mut out, part.ranges);
-            out.extend_from_slice(&part.deleted);
-            if let Some(last) = part.last {
-                write_range(&mut out, last);
-            }
-        }
-        out
-    }
-}
-
-impl Part {
-    const fn new(author: usize, client: ClientId) -> Self {
-        Self {
-            client,
-            author,
-            start: 0,
-            blocks: 0,
-            structs: Vec::new(),
-            ranges: 0,
-            deleted: Vec::new(),
-            last: None,
-        }
-    }
-
-    fn delete(&mut self, start: u64, end: u64) {
-        if let Some(last) = &mut self.last {
-            if last.1 == start {
-                last.1 = end;
-                return;
-            }
-            write_range(&mut self.deleted, *last);
-        }
-        self.last = Some((start, end));
-        self.ranges = self.ranges.saturating_add(1);
-    }
-}
-
-fn write_range(out: &mut Vec<u8>, (start, end): (u64, u64)) {
-    write_var(out, start);
-    write_var(out, end.saturating_sub(start));
-}
-
-fn write_count(out: &mut Vec<u8>, count: usize) {
-    write_var(out, u64::try_from(count).unwrap_or(u64::MAX));
 }

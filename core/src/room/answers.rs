@@ -94,7 +94,7 @@ impl Answers {
 }
 
 /// The updates behind a place in the log, when they are so few that they can follow as they are.
-fn few_behind(log: &Log, at: Sequence) -> Option<impl Iterator<Item = &Bytes>> {
+pub(super) fn few_behind(log: &Log, at: Sequence) -> Option<impl Iterator<Item = &Bytes>> {
     let count = log.head().0.checked_sub(at.0)?;
     if count > BEHIND_UPDATES_MAX { None } else { log.since(at) }
 }

@@ -15,6 +15,9 @@ use crate::limits::Limits;
 /// More updates than this are worth folding, however small they are.
 const TAIL_UPDATES_MAX: usize = 5_000;
 
+/// A room that nobody is in keeps no longer tail than this, so that it opens fast.
+const TAIL_UPDATES_LEFT_MAX: usize = 200;
+
 /// Snapshot, tail and watermarks.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -138,10 +141,12 @@ impl Log {
         (skipped <= self.tail.len()).then(|| self.tail.range(skipped..))
     }
 
-    pub(super) fn wants_compaction(&self, limits: &Limits) -> bool {
+    /// Whether folding is worth its cost: now, or before the room leaves the memory.
+    pub(super) fn wants_compaction(&self, is_leaving: bool, limits: &Limits) -> bool {
         self.durable > self.base
             && (self.tail_bytes > limits.tail_bytes_max.max(self.snapshot_bytes / 2)
-                || self.tail.len() > TAIL_UPDATES_MAX)
+                || self.tail.len() > TAIL_UPDATES_MAX
+                || (is_leaving && self.tail.len() > TAIL_UPDATES_LEFT_MAX))
     }
 
     /// The durable log: pieces of the snapshot, then the tail as far as it is on disk.

@@ -78,6 +78,29 @@ pub enum Protocol {
     YWebsocket,
 }
 
+/// Members by their protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All.
+    Everybody,
+    /// Those that speak `coweave.v1`.
+    V1,
+    /// Those that speak an outside protocol.
+    Outside,
+}
+
+impl Audience {
+    /// Whether a member with this protocol belongs to it.
+    #[must_use]
+    pub fn has(self, protocol: Protocol) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::V1 => protocol == Protocol::V1,
+            Self::Outside => protocol == Protocol::YWebsocket,
+        }
+    }
+}
+
 /// What happens to a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -126,6 +149,33 @@ pub enum Input {
         /// Its state vector, encoded.
         state_vector: Bytes,
     },
+    /// A member brings the first content of the room, unless there is some already.
+    Seed {
+        /// The member.
+        member: MemberId,
+        /// A Yjs v1 update, not checked yet.
+        update: Bytes,
+    },
+    /// A member wants to know when everything is on disk that is in the order now.
+    Flush {
+        /// The member.
+        member: MemberId,
+        /// Its number for the answer.
+        number: u64,
+    },
+    /// The queue of a member is full: the shell gives it no broadcasts any more. To be handed in
+    /// before anything else, because what is missed has to be in the log's tail still.
+    Behind {
+        /// The member.
+        member: MemberId,
+        /// The last update that it was given.
+        since: Sequence,
+    },
+    /// A member that was behind has been given all of its queue.
+    Drained {
+        /// The member.
+        member: MemberId,
+    },
     /// The store has flushed everything up to here.
     Durable {
         /// The last flushed sequence.
@@ -160,12 +210,14 @@ pub enum Output {
         /// What.
         message: RoomMessage,
     },
-    /// Send to all members but one: all that were sent [`RoomMessage::Joined`] before this output
-    /// and have not left. (Not all that were handed in by now: an update would overtake the
+    /// Send to members that were sent [`RoomMessage::Joined`] before this output, have not left and
+    /// are not behind. (Not to all that were handed in by now: an update would overtake the
     /// member's first sync.)
     Broadcast {
-        /// Who is left out: the sender.
-        except: Option<MemberId>,
+        /// To which of them.
+        to: Audience,
+        /// Who is left out, in rising order.
+        except: Vec<MemberId>,
         /// What.
         message: RoomMessage,
     },
@@ -244,10 +296,29 @@ pub enum RoomMessage {
         /// Why.
         error: Error,
     },
-    /// Presence states that changed.
+    /// What a member missed that was behind: updates, to be applied in order.
+    CaughtUp {
+        /// The last update that it had before.
+        since: Sequence,
+        /// The place in the log that it reaches with the last one of these.
+        sequence: Sequence,
+        /// The updates; may be empty.
+        updates: Vec<Bytes>,
+    },
+    /// What became of the content that the member brought: whether it was the first.
+    Seeded {
+        /// Or why it was not taken.
+        result: Result<bool, Error>,
+    },
+    /// Everything is on disk that was in the order when this was asked for.
+    Flushed {
+        /// The member's number.
+        number: u64,
+    },
+    /// Presence states that changed, with the room's clocks, as an awareness update of y-protocols.
     Presence {
-        /// The states, with the room's clocks.
-        entries: Vec<AwarenessEntry>,
+        /// The update.
+        update: Bytes,
     },
     /// Whether edits reach the disk.
     Durability {

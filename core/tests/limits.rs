@@ -21,7 +21,7 @@ use coweave_core::ids::{
     Channel, ClientId, EditNumber, Epoch, Lineage, MemberId, RoomName, Sequence, SessionKey,
 };
 use coweave_core::limits::Limits;
-use coweave_core::link::{self, Link};
+use coweave_core::link::{self, Link, Shared};
 use coweave_core::room::{self, JoinRequest, Output, Protocol, Room, RoomMessage, StoredRoom};
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
@@ -71,7 +71,7 @@ fn a_first_sync_comes_in_pieces_of_the_size_of_the_limit() {
         state_vector: Bytes::from_static(&[0]),
     };
     let updates = vec![Bytes::from(vec![0; 24])];
-    let message = RoomMessage::Joined { joined, updates };
+    let message = Shared::new(RoomMessage::Joined { joined, updates });
     link.handle(link::Input::Room { channel: Channel(1), message }, Time::ZERO);
     let pieces: Vec<_> = said(&mut link, Time::ZERO)
         .into_iter()
@@ -111,14 +111,21 @@ fn said(link: &mut Link, now: Time) -> Vec<Message> {
     for _ in 0..1_000 {
         match link.poll(now) {
             link::Output::Frame(frame) => {
-                messages
-                    .extend(read_frame(&frame).unwrap().into_iter().map(|(_, message)| message));
+                messages.extend(said_in(&frame));
             }
-            link::Output::Idle { .. } | link::Output::Close { .. } => return messages,
+            link::Output::Close { .. } => return messages,
+            link::Output::Idle { .. } => match link.next_piece() {
+                Some(frame) => messages.extend(said_in(&frame)),
+                None => return messages,
+            },
             _ => {}
         }
     }
     panic!("the link never rests");
+}
+
+fn said_in(frame: &Bytes) -> impl Iterator<Item = Message> {
+    read_frame(frame).unwrap().into_iter().map(|(_, message)| message)
 }
 
 fn refusal(messages: Vec<Message>) -> Option<Code> {
@@ -212,8 +219,7 @@ fn idle(above: usize) -> Option<Code> {
 // ---- rooms ------------------------------------------------------------------------------------
 
 fn open(limits: Limits) -> Room {
-    let stored =
-        StoredRoom { lineage: Lineage([0; 16]), epoch: Epoch(1), snapshot: None, tail: Vec::new() };
+    let stored = StoredRoom::new(Lineage([0; 16]), Epoch(1));
     Room::open(stored, limits, Time::ZERO).unwrap()
 }
 

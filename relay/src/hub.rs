@@ -59,7 +59,7 @@ impl Hub {
             tasks: TaskTracker::new(),
             writer: LogWriter::start(Arc::clone(&store)),
             store,
-            compactor: Compactor::new(compaction, limits.clone()),
+            compactor: Compactor::new(compaction, &limits),
             limits,
             clock: Clock::start(),
         }

@@ -10,7 +10,7 @@ use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::known::Known;
 use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
-use crate::ids::{Channel, ClientId, EditNumber, Epoch, RoomName, Sequence};
+use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
 use crate::limits::Limits;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
@@ -358,6 +358,12 @@ impl Room {
     #[must_use]
     pub fn position(&self) -> (Epoch, Sequence) {
         self.meta.map_or((Epoch(0), Sequence(0)), |meta| (meta.epoch, meta.sequence))
+    }
+
+    /// Which history this copy belongs to, once it was in step with a relay.
+    #[must_use]
+    pub fn lineage(&self) -> Option<Lineage> {
+        self.meta.map(|meta| meta.lineage)
     }
 
     /// Starts taking the first sync. From here on there is content of the relay's history in this

@@ -35,12 +35,12 @@ pub fn folded_bytes_max(updates: &[Bytes]) -> usize {
 ///
 /// # Errors
 /// `room.damaged` with what is wrong; those of [`fold`] when the updates are no log of a room.
-pub fn check(updates: &[Bytes], pieces: &[Bytes], limits: &Limits) -> Result<(), Error> {
+pub fn check(updates: &[Bytes], pieces: &[Bytes]) -> Result<(), Error> {
     let bytes: usize = pieces.iter().map(Bytes::len).sum();
     if bytes > folded_bytes_max(updates) {
         return Err(wrong("it is larger than the log"));
     }
-    let limits = limits.for_taken();
+    let limits = Limits::default().for_taken();
     let wrong_piece = |error: Error| wrong(&error.message);
     let (known, deletions) = meaning(pieces, &limits).map_err(wrong_piece)?;
     let (known_before, deletions_before) = meaning(updates, &limits)?;

@@ -31,6 +31,14 @@ pub struct StoredRoom {
     pub tombstones: Vec<Tombstone>,
 }
 
+impl StoredRoom {
+    /// A room that was just created.
+    #[must_use]
+    pub const fn new(lineage: Lineage, epoch: Epoch) -> Self {
+        Self { lineage, epoch, snapshot: None, tail: Vec::new(), tombstones: Vec::new() }
+    }
+}
+
 /// Everything up to a place in a room's log, folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

@@ -1,13 +1,13 @@
 //! The side of the child: takes the limits upon itself before it reads a byte, folds, answers.
 
 use std::ffi::OsString;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 
 use bytes::Bytes;
 use coweave_core::room::compaction;
 use rustix::process::{Resource, Rlimit, nice, setrlimit};
 
-use super::frames;
+use super::{OUT_OF_MEMORY, frames};
 
 /// Behind everything that people wait for.
 const NICENESS: i32 = 10;
@@ -25,7 +25,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Result<(), String> {
     limit(memory_bytes_max, seconds_max).map_err(|error| format!("no limits: {error}"))?;
     let piece_bytes_max = usize::try_from(piece_bytes_max).unwrap_or(usize::MAX);
     let mut input = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut input).map_err(|error| error.to_string())?;
+    std::io::stdin().lock().read_to_end(&mut input).map_err(|error| match error.kind() {
+        ErrorKind::OutOfMemory => format!("{OUT_OF_MEMORY} for the log failed"),
+        _ => error.to_string(),
+    })?;
     let updates = frames::read(&input.into()).map_err(|error| format!("the log: {error}"))?;
     let pieces = compaction::fold(&updates, piece_bytes_max).map_err(|error| error.to_string())?;
     write(&pieces).map_err(|error| error.to_string())

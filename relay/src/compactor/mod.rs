@@ -18,6 +18,9 @@ use tokio::sync::Semaphore;
 
 pub use child::run as run_child;
 
+/// What a child says that gets no memory: words of Rust's own, and ours where it goes on.
+const OUT_OF_MEMORY: &str = "memory allocation";
+
 /// How logs are folded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compaction {
@@ -90,15 +93,17 @@ pub enum CompactError {
 #[derive(Debug)]
 pub struct Compactor {
     settings: Compaction,
-    limits: Limits,
+    /// How large the pieces are about: those of a first sync.
+    piece_bytes_max: usize,
     turn: Semaphore,
 }
 
 impl Compactor {
     /// A compactor for a relay with these limits.
     #[must_use]
-    pub fn new(settings: Compaction, limits: Limits) -> Self {
-        Self { settings, limits, turn: Semaphore::new(1) }
+    pub fn new(settings: Compaction, limits: &Limits) -> Self {
+        let piece_bytes_max = limits.sync_chunk_bytes;
+        Self { settings, piece_bytes_max, turn: Semaphore::new(1) }
     }
 
     /// Folds updates in the order of a log, and checks the pieces.
@@ -107,7 +112,7 @@ impl Compactor {
     /// [`CompactError`]; nothing is changed anywhere then.
     pub async fn fold(&self, updates: Vec<Bytes>) -> Result<Vec<Bytes>, CompactError> {
         let _turn = self.turn.acquire().await.map_err(|_closed| CompactError::BrokeOff)?;
-        let piece_bytes_max = self.limits.sync_chunk_bytes;
+        let piece_bytes_max = self.piece_bytes_max;
         let (updates, pieces) = match &self.settings.place {
             Place::InProcess => {
                 let folding = tokio::task::spawn_blocking(move || {
@@ -123,9 +128,8 @@ impl Compactor {
                 (updates, pieces)
             }
         };
-        let limits = self.limits.clone();
         let checking = tokio::task::spawn_blocking(move || {
-            compaction::check(&updates, &pieces, &limits).map(|()| pieces)
+            compaction::check(&updates, &pieces).map(|()| pieces)
         });
         let checked = checking.await.map_err(|_broken| CompactError::BrokeOff)?;
         checked.map_err(|error| CompactError::WrongAnswer(error.to_string()))

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufWriter};
 use tokio::process::{ChildStdin, Command};
 
-use super::{CompactError, Compaction, frames};
+use super::{CompactError, Compaction, OUT_OF_MEMORY, frames};
 
 /// As much of a complaint is passed on.
 const COMPLAINT_BYTES_MAX: usize = 1024;
@@ -101,15 +101,13 @@ fn judge(status: ExitStatus, complaint: &str, settings: &Compaction) -> Result<(
     if status.success() {
         return Ok(());
     }
+    // A Rust program that gets no memory says so, and mostly aborts.
+    if complaint.contains(OUT_OF_MEMORY) {
+        return Err(CompactError::OverMemory(settings.memory_bytes_max));
+    }
     match status.signal() {
         Some(signal) if signal == Signal::XCPU.as_raw() => {
             Err(CompactError::OverTime(settings.time_max))
-        }
-        // How a Rust program ends that gets no memory.
-        Some(signal)
-            if signal == Signal::ABORT.as_raw() && complaint.contains("memory allocation") =>
-        {
-            Err(CompactError::OverMemory(settings.memory_bytes_max))
         }
         Some(signal) => Err(CompactError::Signal(signal)),
         None => Err(CompactError::GaveUp(complaint.trim().to_owned())),

@@ -188,6 +188,10 @@ impl Room {
 
     /// Answers when everything is on disk that is in the order now.
     pub(super) fn flush(&mut self, member: MemberId, number: u64) {
+        // Edits before it were dropped: it is asked for again behind them.
+        if self.members.get(&member).is_none_or(|member| member.is_refused) {
+            return;
+        }
         let sequence = self.log.head();
         if sequence <= self.log.durable() {
             self.send(member, RoomMessage::Flushed { number });

@@ -65,7 +65,7 @@ impl Room {
     pub(super) fn tick(&mut self) {
         let changed = std::mem::take(&mut self.changed);
         let mut for_outside = std::mem::take(&mut self.renewed);
-        if !changed.is_empty() {
+        if !changed.is_empty() && self.members.len() > self.outside {
             let message = self.presence_of(&changed);
             let (to, except) = (Audience::V1, Vec::new());
             self.outputs.push_back(Output::Broadcast { to, except, message });
@@ -83,9 +83,11 @@ impl Room {
                 self.send(*owner, message);
             }
         }
-        let message = self.presence_of(&for_outside);
-        let (to, except) = (Audience::Outside, owners.into_keys().collect());
-        self.outputs.push_back(Output::Broadcast { to, except, message });
+        if self.outside > owners.len() {
+            let message = self.presence_of(&for_outside);
+            let (to, except) = (Audience::Outside, owners.into_keys().collect());
+            self.outputs.push_back(Output::Broadcast { to, except, message });
+        }
     }
 
     /// Which of these clients outside members speak for.

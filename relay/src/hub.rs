@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::compactor::{Compaction, Compactor};
 use crate::log_writer::LogWriter;
 use crate::room_task::{self, Command, RoomStatus};
 use crate::store::Store;
@@ -33,6 +34,7 @@ pub(crate) struct Hub {
     tasks: TaskTracker,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) writer: LogWriter,
+    pub(crate) compactor: Compactor,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
 }
@@ -48,7 +50,7 @@ struct Entry {
 }
 
 impl Hub {
-    pub(crate) fn new(store: Arc<dyn Store>, limits: Limits) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, limits: Limits, compaction: Compaction) -> Self {
         Self {
             rooms: DashMap::new(),
             broken: DashMap::new(),
@@ -57,6 +59,7 @@ impl Hub {
             tasks: TaskTracker::new(),
             writer: LogWriter::start(Arc::clone(&store)),
             store,
+            compactor: Compactor::new(compaction, &limits),
             limits,
             clock: Clock::start(),
         }

@@ -7,6 +7,7 @@
 
 mod accept;
 mod clock;
+pub mod compactor;
 pub mod config;
 mod connection;
 mod files;

@@ -95,7 +95,7 @@ impl Relay {
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let head_limit = config.limits.hello_timeout;
         let sweeper = tokio::spawn(sweep(Arc::clone(&store)));
-        let hub = Arc::new(Hub::new(store, config.limits));
+        let hub = Arc::new(Hub::new(store, config.limits, config.compaction));
         let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Site {
             hub: Arc::clone(&hub),

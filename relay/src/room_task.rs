@@ -9,12 +9,12 @@ use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, Lineage, MemberId, RoomName, Sequence};
 use coweave_core::link::Shared;
 use coweave_core::room::{
-    Audience, Input, JoinRequest, Output, Protocol, Room, RoomMessage, Snapshot, compaction,
+    Audience, Input, JoinRequest, Output, Protocol, Room, RoomMessage, Snapshot,
 };
 use coweave_core::time::Time;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Alarm;
 use crate::hub::Hub;
@@ -26,8 +26,6 @@ use crate::store::{LogLine, RoomId};
 const COMMANDS_PER_TURN: usize = 64;
 /// Work on a room that is larger than this may take milliseconds.
 const ASIDE_BYTES: usize = 512 << 10;
-/// How large the pieces of a snapshot may be: those of a first sync.
-const PIECE_BYTES_MAX: usize = 256 << 10;
 /// When a room may go but somebody is just asking for it, look again after this time.
 const RETIRE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -88,9 +86,6 @@ pub(crate) async fn run(
             let mut task =
                 RoomTask { residence, id, room, receipt_sender, receipts, compaction, deletions };
             task.serve().await;
-            if let Some(compaction) = task.compaction.take() {
-                let _its_answer_is_for_nobody = compaction.await;
-            }
         }
     }
 }
@@ -131,7 +126,7 @@ struct RoomTask {
     receipt_sender: mpsc::UnboundedSender<Receipt>,
     receipts: mpsc::UnboundedReceiver<Receipt>,
     /// The machine wants one at a time.
-    compaction: Option<JoinHandle<Input>>,
+    compaction: Option<AbortOnDropHandle<Input>>,
     /// Who waits for the room's end.
     deletions: Vec<oneshot::Sender<Result<(), Error>>>,
 }
@@ -259,17 +254,12 @@ impl RoomTask {
     fn compact(&mut self, through: Sequence, updates: Vec<Bytes>) {
         let hub = Arc::clone(&self.residence.hub);
         let (id, name) = (self.id, self.residence.name.clone());
-        self.compaction = Some(tokio::spawn(async move {
-            let folding =
-                tokio::task::spawn_blocking(move || compaction::fold(&updates, PIECE_BYTES_MAX));
-            let pieces = match folding.await {
-                Ok(Ok(pieces)) => pieces,
-                Ok(Err(error)) => {
-                    tracing::error!(room = %name, %error, "a log cannot be folded; it stays as it is");
-                    return Input::CompactFailed;
-                }
+        // When the room ends, so does this: the log stays, and nobody waits for it.
+        self.compaction = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let pieces = match hub.compactor.fold(updates).await {
+                Ok(pieces) => pieces,
                 Err(error) => {
-                    tracing::error!(room = %name, %error, "folding a log broke off; it stays as it is");
+                    tracing::error!(room = %name, %error, "a log was not folded; it stays as it is");
                     return Input::CompactFailed;
                 }
             };
@@ -281,7 +271,7 @@ impl RoomTask {
                     Input::CompactFailed
                 }
             }
-        }));
+        })));
     }
 }
 
@@ -296,7 +286,7 @@ fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
     }
 }
 
-async fn compacted(compaction: &mut Option<JoinHandle<Input>>) -> Input {
+async fn compacted(compaction: &mut Option<AbortOnDropHandle<Input>>) -> Input {
     match compaction {
         Some(task) => task.await.unwrap_or(Input::CompactFailed),
         None => std::future::pending().await,

@@ -12,6 +12,8 @@ use coweave_core::limits::Limits;
 use thiserror::Error;
 use tracing_subscriber::filter::Targets;
 
+use crate::compactor::Compaction;
+
 use table::{SETTINGS, Setting, Shape};
 
 /// Everything that can be set.
@@ -31,6 +33,8 @@ pub struct Config {
     pub static_dir: Option<PathBuf>,
     /// Which log lines to write.
     pub log: Targets,
+    /// How logs are folded.
+    pub compaction: Compaction,
     /// How long a shutdown may take.
     pub drain_limit: Duration,
     /// The limits of rooms and connections.
@@ -47,6 +51,7 @@ impl Default for Config {
             keep_log: Duration::from_secs(24 * 3600),
             static_dir: None,
             log: Targets::new().with_default(tracing::Level::INFO),
+            compaction: Compaction::default(),
             drain_limit: Duration::from_secs(10),
             limits: Limits::default(),
         }

@@ -190,6 +190,21 @@ pub(super) static SETTINGS: &[Setting] = &[
         },
         show: |config| config.log.to_string(),
     },
+    number!(
+        "compaction-memory-bytes",
+        Running,
+        "BYTES",
+        64 << 20..=1 << 40,
+        compaction.memory_bytes_max,
+        "The memory of the process that folds the log of a room; one that needs more is ended."
+    ),
+    milliseconds!(
+        "compaction-time-ms",
+        Running,
+        1_000..=3_600_000,
+        compaction.time_max,
+        "The processor time of the process that folds the log of a room."
+    ),
     milliseconds!(
         "drain-limit-ms",
         Running,

@@ -4,14 +4,12 @@ use std::io;
 use std::pin::pin;
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-
-use crate::meter::{Meter, Metered};
 
 /// The largest head of a request.
 const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -51,10 +49,8 @@ async fn serve(http: http1::Builder, stream: TcpStream, router: Router, stop: Ca
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps its delay");
     }
-    let meter = Meter::default();
-    let service = TowerToHyperService::new(router.layer(Extension(meter.clone())));
-    let stream = TokioIo::new(Metered::new(stream, meter));
-    let mut connection = pin!(http.serve_connection(stream, service).with_upgrades());
+    let service = TowerToHyperService::new(router);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.cancelled() => {

@@ -19,7 +19,7 @@ use crate::clock::Alarm;
 use crate::hub::Hub;
 use crate::outbox::{Deliveries, Delivery, Outbox, outbox};
 use crate::room_task::Command;
-use crate::socket::{Event, Socket};
+use crate::websocket::{Event, Socket};
 
 /// How long a connection that ends may take to read its last messages.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -70,7 +70,6 @@ impl Connection {
         let mut overflow = pin!(self.outbox.overflow().fuse());
         let mut drained = pin!(drain.cancelled().fuse());
         let mut alarm = Alarm::new(self.hub.clock);
-        let mut is_readable = true;
         loop {
             alarm.set(self.carry_out(&mut socket));
             if self.is_closing {
@@ -85,11 +84,9 @@ impl Connection {
                     Event::Binary(frame) => Input::Frame(frame),
                     Event::Text => Input::TextFrame,
                     Event::Alive => Input::Alive,
-                    Event::Oversized => {
-                        is_readable = false;
-                        Input::OversizedFrame
-                    }
+                    Event::Oversized => Input::OversizedFrame,
                     Event::Flushed => continue,
+                    Event::Closing => break,
                     Event::Ended => return,
                 },
                 Some(delivery) = deliveries.next(), if is_flushed => {
@@ -116,8 +113,7 @@ impl Connection {
         }
         // The rooms need not wait for the peer to read its last messages.
         drop(self);
-        let _peer_does_not_read =
-            tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket, is_readable)).await;
+        let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
     }
 
     /// Does everything that the machine wants done now, and says when it wants to be asked again.
@@ -250,16 +246,13 @@ fn refuse(command: Command) {
 
 /// Writes what is left, and waits for the peer to take it: closing a socket with unread bytes in
 /// it would make the peer's system throw the last messages away.
-async fn linger(socket: &mut Socket, is_readable: bool) {
+async fn linger(socket: &mut Socket) {
     while !socket.is_flushed() {
         if matches!(socket.next(false).await, Event::Ended) {
             return;
         }
     }
-    if !is_readable {
-        return std::future::pending().await;
-    }
-    while !matches!(socket.next(true).await, Event::Ended | Event::Oversized) {}
+    while !matches!(socket.next(true).await, Event::Ended) {}
 }
 
 /// A random number; the least one when the system gives none.

@@ -13,14 +13,13 @@ mod files;
 mod http;
 mod hub;
 mod log_writer;
-mod meter;
 mod origin;
 mod outbox;
 mod relay;
 mod room_task;
-mod socket;
 pub mod store;
 pub mod telemetry;
+mod websocket;
 
 pub use config::Config;
 pub use relay::{Drained, Relay, StartError};

@@ -3,6 +3,8 @@
 //!
 //! "Frame" means here what the RFC means; elsewhere in this project it is a whole message.
 
+#[cfg(test)]
+mod autobahn;
 mod decoder;
 pub(crate) mod handshake;
 mod outgoing;

@@ -15,7 +15,9 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowance;
 use crate::clock::Alarm;
+use crate::door::Guest;
 use crate::hub::Hub;
 use crate::outbox::{Deliveries, Delivery, Outbox, outbox};
 use crate::room_task::Command;
@@ -30,9 +32,16 @@ const TURN_MESSAGES_MAX: usize = 256;
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(socket: Socket, link: Link, hub: Arc<Hub>, drain: CancellationToken) {
+pub(crate) async fn serve(
+    socket: Socket,
+    link: Link,
+    guest: Arc<Guest>,
+    hub: Arc<Hub>,
+    drain: CancellationToken,
+) {
     let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
     let connection = Connection {
+        allowance: Allowance::new(&hub.limits, hub.clock.now()),
         hub,
         link,
         outbox,
@@ -40,7 +49,7 @@ pub(crate) async fn serve(socket: Socket, link: Link, hub: Arc<Hub>, drain: Canc
         to_rooms: VecDeque::new(),
         is_closing: false,
     };
-    connection.run(socket, deliveries, drain).await;
+    connection.run(socket, deliveries, &guest, drain).await;
 }
 
 /// A connection's place in a room.
@@ -52,6 +61,7 @@ struct Membership {
 struct Connection {
     hub: Arc<Hub>,
     link: Link,
+    allowance: Allowance,
     outbox: Outbox,
     memberships: BTreeMap<Channel, Membership>,
     /// Commands for rooms that are behind; nothing more is read until they are taken.
@@ -64,28 +74,46 @@ impl Connection {
         mut self,
         mut socket: Socket,
         mut deliveries: Deliveries,
+        guest: &Guest,
         drain: CancellationToken,
     ) {
         // Waiting for these starts once, not with every message.
         let mut overflow = pin!(self.outbox.overflow().fuse());
         let mut drained = pin!(drain.cancelled().fuse());
         let mut alarm = Alarm::new(self.hub.clock);
+        let mut is_greeted = false;
         loop {
             alarm.set(self.carry_out(&mut socket));
             if self.is_closing {
                 break;
             }
-            let may_read = self.to_rooms.is_empty() && !socket.is_behind();
+            if !is_greeted && self.link.is_greeted() {
+                is_greeted = true;
+                guest.is_greeted();
+                socket.set_message_bytes_max(self.link.frame_bytes_max());
+            }
+            let now = self.hub.clock.now();
+            self.allowance.take_bytes(socket.bytes_read(), now);
+            let paused_until = self.allowance.wait(now);
+            alarm.set(paused_until);
+            let may_read =
+                paused_until.is_none() && self.to_rooms.is_empty() && !socket.is_behind();
             let is_flushed = socket.is_flushed();
             let input = tokio::select! {
                 () = &mut overflow => Input::TooSlow,
                 () = &mut drained => Input::Drain { retry_after_ms: random_in(COME_BACK_MS) },
                 event = socket.next(may_read) => match event {
-                    Event::Binary(frame) => Input::Frame(frame),
+                    Event::Binary(frame) => {
+                        self.allowance.take_frame(now);
+                        Input::Frame(frame)
+                    }
                     Event::Text => Input::TextFrame,
-                    Event::Alive => Input::Alive,
+                    Event::Alive => {
+                        self.allowance.take_frame(now);
+                        Input::Alive
+                    }
                     Event::Oversized => Input::OversizedFrame,
-                    Event::Flushed => continue,
+                    Event::Flushed | Event::Partial => continue,
                     Event::Closing => break,
                     Event::Ended => return,
                 },
@@ -103,7 +131,8 @@ impl Connection {
                 }
                 () = hand_over(&mut self.to_rooms) => continue,
                 () = alarm.ring() => {
-                    if !socket.has_progressed() {
+                    // Who is not read from cannot show that it is there.
+                    if paused_until.is_none() && !socket.has_progressed() {
                         continue;
                     }
                     Input::Alive
@@ -122,7 +151,10 @@ impl Connection {
             match self.link.poll(self.hub.clock.now()) {
                 Output::Frame(frame) => socket.send(frame),
                 Output::Ping => socket.ping(),
-                Output::Room { channel, request } => self.request(channel, request),
+                Output::Room { channel, request } => {
+                    self.allowance.take_request(self.hub.clock.now());
+                    self.request(channel, request);
+                }
                 Output::Close { code, reason } => {
                     tracing::debug!(code, reason, "a connection is closed");
                     socket.close(code, reason);

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use coweave_core::ids::{RoomName, SessionKey};
 use coweave_core::link::Link;
 use coweave_core::wire::v1::SUBPROTOCOL;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection;
+use crate::door::Guest;
 use crate::files;
 use crate::hub::Hub;
 use crate::origin::Origins;
@@ -39,9 +40,13 @@ pub(crate) fn router(site: Site) -> Router {
     Router::new().fallback(answer).with_state(site)
 }
 
-async fn answer(State(site): State<Site>, request: Request) -> Response {
+async fn answer(
+    State(site): State<Site>,
+    Extension(guest): Extension<Arc<Guest>>,
+    request: Request,
+) -> Response {
     if handshake::is_asked_for(request.headers()) {
-        return open_socket(site, request);
+        return open_socket(site, guest, request);
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
@@ -63,7 +68,7 @@ fn readiness(site: &Site) -> Response {
     }
 }
 
-fn open_socket(site: Site, mut request: Request) -> Response {
+fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response {
     let headers = request.headers();
     if !site.origins.allow(headers) {
         let text = "pages of this origin are not let in; start the relay with --allow-origin";
@@ -92,11 +97,13 @@ fn open_socket(site: Site, mut request: Request) -> Response {
     };
     let upgrade = hyper::upgrade::on(&mut request);
     let Site { hub, drain, connections, .. } = site;
-    connections.spawn(async move {
-        if let Some(socket) = switch(upgrade, hub.limits.frame_bytes_max).await {
-            connection::serve(socket, link, hub, drain).await;
+    let entering = Arc::clone(&guest);
+    let task = connections.spawn(async move {
+        if let Some(socket) = switch(upgrade, link.frame_bytes_max()).await {
+            connection::serve(socket, link, guest, hub, drain).await;
         }
     });
+    entering.is_served_by(task.abort_handle());
     answer
 }
 

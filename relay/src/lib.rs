@@ -6,9 +6,11 @@
 //! the rooms and the store. `store` and `config` know nothing of them.
 
 mod accept;
+mod allowance;
 mod clock;
 pub mod config;
 mod connection;
+mod door;
 mod files;
 mod http;
 mod hub;

@@ -11,6 +11,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::accept::accept;
 use crate::config::Config;
+use crate::door::Door;
 use crate::http::{self, Site};
 use crate::hub::Hub;
 use crate::origin::Origins;
@@ -89,6 +90,7 @@ impl Relay {
         let local_addr =
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let head_limit = config.limits.hello_timeout;
+        let door = Door::new(&config.limits);
         let hub = Arc::new(Hub::new(store, config.limits));
         let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Site {
@@ -98,7 +100,7 @@ impl Relay {
             drain: drain.clone(),
             connections: connections.clone(),
         });
-        let server = tokio::spawn(accept(listener, router, head_limit, drain.clone()));
+        let server = tokio::spawn(accept(listener, router, door, head_limit, drain.clone()));
         Ok(Self {
             local_addr,
             drain_limit: config.drain_limit,

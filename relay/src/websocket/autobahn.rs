@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
+use coweave_core::limits::Limits;
 use hyper::upgrade::Parts;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Event, Socket, handshake};
 use crate::accept::accept;
+use crate::door::Door;
 
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
@@ -29,7 +31,8 @@ async fn autobahn_echo() {
     let address = std::env::var("COWEAVE_ECHO").unwrap();
     let listener = TcpListener::bind(address).await.unwrap();
     let router = Router::new().fallback(answer);
-    accept(listener, router, Duration::from_secs(10), CancellationToken::new()).await;
+    let door = Door::new(&Limits::default());
+    accept(listener, router, door, Duration::from_secs(10), CancellationToken::new()).await;
 }
 
 async fn answer(mut request: Request) -> Response {
@@ -52,7 +55,7 @@ async fn echo(mut socket: Socket) {
             Event::Binary(message) => socket.send(message),
             Event::Text => socket.close(1003, "text"),
             Event::Oversized => socket.close(1009, "large"),
-            Event::Flushed | Event::Alive | Event::Closing => {}
+            Event::Flushed | Event::Alive | Event::Partial | Event::Closing => {}
             Event::Ended => return,
         }
     }

@@ -72,6 +72,8 @@ pub(crate) enum Event {
     Text,
     /// A ping or pong.
     Alive,
+    /// Some of a message.
+    Partial,
     /// A frame above the limit; nothing more can be read.
     Oversized,
     /// The peer has closed, or broken the rules of WebSockets. The answer waits to be written,
@@ -181,27 +183,23 @@ impl Socket {
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        loop {
-            let decoded = if self.rest.is_empty() {
-                match ready!(self.poll_read(cx)) {
-                    Some(decoded) => decoded,
-                    None => return Poll::Ready(Event::Ended),
-                }
-            } else {
-                let mut input = &self.rest[..];
-                let decoded = self.decoder.decode(&mut input);
-                let taken = self.rest.len() - input.len();
-                self.rest.advance(taken);
-                decoded
-            };
-            if self.rest.is_empty() {
-                // It would hold on to memory.
-                self.rest = Bytes::new();
+        let decoded = if self.rest.is_empty() {
+            match ready!(self.poll_read(cx)) {
+                Some(decoded) => decoded,
+                None => return Poll::Ready(Event::Ended),
             }
-            if let Some(event) = self.take(decoded) {
-                return Poll::Ready(event);
-            }
+        } else {
+            let mut input = &self.rest[..];
+            let decoded = self.decoder.decode(&mut input);
+            let taken = self.rest.len() - input.len();
+            self.rest.advance(taken);
+            decoded
+        };
+        if self.rest.is_empty() {
+            // It would hold on to memory.
+            self.rest = Bytes::new();
         }
+        Poll::Ready(self.take(decoded))
     }
 
     /// Reads once, and looks at what has arrived; `None` when nothing more comes.
@@ -241,17 +239,17 @@ impl Socket {
     }
 
     /// What the connection has to hear of what was decoded.
-    fn take(&mut self, decoded: Result<Option<Incoming>, Broken>) -> Option<Event> {
+    fn take(&mut self, decoded: Result<Option<Incoming>, Broken>) -> Event {
         match decoded {
-            Ok(None) => None,
-            Ok(Some(Incoming::Binary(message))) => Some(Event::Binary(message)),
-            Ok(Some(Incoming::Text)) => Some(Event::Text),
-            Ok(Some(Incoming::Pong)) => Some(Event::Alive),
+            Ok(None) => Event::Partial,
+            Ok(Some(Incoming::Binary(message))) => Event::Binary(message),
+            Ok(Some(Incoming::Text)) => Event::Text,
+            Ok(Some(Incoming::Pong)) => Event::Alive,
             Ok(Some(Incoming::Ping(payload))) => {
                 if !self.is_closing {
                     self.outgoing.pong(payload);
                 }
-                Some(Event::Alive)
+                Event::Alive
             }
             Ok(Some(Incoming::Close(code))) => {
                 self.reading = Reading::Closed;
@@ -260,17 +258,17 @@ impl Socket {
                     self.outgoing.abandon();
                     self.queue_close(code, "");
                 }
-                Some(Event::Closing)
+                Event::Closing
             }
             Err(broken) => {
                 self.reading = Reading::Nothing;
                 self.rest = Bytes::new();
                 match broken {
-                    Broken::TooLarge => return Some(Event::Oversized),
+                    Broken::TooLarge => return Event::Oversized,
                     Broken::Rule(rule) => self.queue_close(Some(PROTOCOL_ERROR), rule),
                     Broken::NotUtf8 => self.queue_close(Some(INVALID_DATA), "not UTF-8"),
                 }
-                Some(Event::Closing)
+                Event::Closing
             }
         }
     }

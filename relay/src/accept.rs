@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a connection above the limit hears, without having asked.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\n\
-    content-type: text/plain; charset=utf-8\r\ncontent-length: 59\r\n\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 60\r\n\r\n\
     relay.full: the relay has as many connections as it may have";
 
 /// Serves the router on all connections. A client has this long to send the head of a request.

@@ -9,6 +9,8 @@ mod failing_store;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod restart;

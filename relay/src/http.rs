@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{self, AdminToken};
 use crate::connection;
 use crate::files;
 use crate::hub::Hub;
@@ -33,6 +34,7 @@ pub(crate) struct Site {
     pub(crate) hub: Arc<Hub>,
     pub(crate) static_dir: Option<Arc<Path>>,
     pub(crate) origins: Arc<Origins>,
+    pub(crate) admin_token: Option<AdminToken>,
     /// Cancelled when the relay shuts down.
     pub(crate) drain: CancellationToken,
     pub(crate) connections: TaskTracker,
@@ -61,6 +63,10 @@ async fn answer(
             Ok(upgrade) => open_socket(site, meter, &uri, upgrade),
             Err(rejection) => rejection.into_response(),
         };
+    }
+    if let Some(token) = site.admin_token.as_ref().filter(|_| uri.path().starts_with(admin::ROOMS))
+    {
+        return admin::answer(&site.hub, token, &method, uri.path(), &headers).await;
     }
     if method != Method::GET && method != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();

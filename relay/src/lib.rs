@@ -6,6 +6,7 @@
 //! the rooms and the store. `store` and `config` know nothing of them.
 
 mod accept;
+pub mod admin;
 mod clock;
 pub mod compactor;
 pub mod config;
@@ -17,6 +18,7 @@ mod log_writer;
 mod meter;
 mod origin;
 mod outbox;
+mod quarantine;
 mod relay;
 mod room_task;
 mod socket;

@@ -1,9 +1,13 @@
 //! The relay from outside: real sockets, a real store, and the real program.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod both_protocols;
 #[cfg(test)]
 mod compaction;
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod failing_store;
 #[cfg(test)]

@@ -82,9 +82,9 @@ pub(crate) async fn run(
             let (receipt_sender, receipts) = mpsc::unbounded_channel();
             let compaction = None;
             residence.is_serving = true;
-            let deletion = None;
+            let deletions = Vec::new();
             let mut task =
-                RoomTask { residence, id, room, receipt_sender, receipts, compaction, deletion };
+                RoomTask { residence, id, room, receipt_sender, receipts, compaction, deletions };
             task.serve().await;
         }
     }
@@ -145,7 +145,7 @@ struct RoomTask {
     /// The machine wants one at a time.
     compaction: Option<AbortOnDropHandle<Input>>,
     /// Who waits for the room's end.
-    deletion: Option<oneshot::Sender<Result<(), Error>>>,
+    deletions: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 impl RoomTask {
@@ -220,7 +220,7 @@ impl RoomTask {
                 });
             }
             Command::Delete(answer) => {
-                self.deletion = Some(answer);
+                self.deletions.push(answer);
                 self.handle(Input::Delete);
             }
             Command::Input(input) => self.handle(input),
@@ -253,6 +253,9 @@ impl RoomTask {
 
     /// Puts the tombstone in the place of the room, behind everything that is on its way to disk.
     async fn delete(&mut self, state_vector: Bytes) {
+        if let Some(compaction) = self.compaction.take() {
+            let _its_answer_is_for_nobody = compaction.await;
+        }
         let hub = &self.residence.hub;
         hub.writer.flush().await;
         let deleted = hub.store.delete(self.id, state_vector).await.map_err(|error| {
@@ -260,8 +263,8 @@ impl RoomTask {
             let text = "the room could not be deleted; it is as it was";
             Error::new(Code::RelayDegraded, text)
         });
-        if let Some(answer) = self.deletion.take() {
-            let _nobody_waits = answer.send(deleted);
+        for answer in self.deletions.drain(..) {
+            let _nobody_waits = answer.send(deleted.clone());
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::guard::Summary;
-use super::walk::{Block, CLOCK_MAX, Visit, walk};
+use super::walk::{Block, CLOCK_MAX, Section, Visit, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
 use crate::wire::primitive::{ReadError, Reader, write_var};
@@ -115,9 +115,9 @@ impl Known {
 struct Before(Known);
 
 impl<'a> Visit<'a> for Before {
-    fn section(&mut self, client: ClientId, clock: u64, _blocks: u64) -> Result<(), Error> {
-        if let Some(next) = self.0.0.get_mut(&client) {
-            *next = clock.min(*next);
+    fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
+        if let Some(next) = self.0.0.get_mut(&section.client) {
+            *next = section.clock.min(*next);
         }
         Ok(())
     }

@@ -11,6 +11,8 @@ use crate::wire::awareness::AwarenessEntry;
 const ROOM_CLOCK_MIN: u64 = 1 << 28;
 /// The wire has 32 bits.
 const CLOCK_MAX: u64 = u32::MAX as u64;
+/// So many tenths of a second may lie between a departure and its being told.
+const GONE_SLACK: u64 = 20;
 /// Clocks of clients that left, kept so that the same id does not start behind its own past.
 const DEPARTED_MAX: usize = 10_000;
 
@@ -69,10 +71,11 @@ impl Presence {
         may_take_over: bool,
         now: Time,
     ) -> Outcome {
-        if entry.clock >= ROOM_CLOCK_MIN {
+        let is_own = self.owner(entry.client) == Some(sender);
+        // Nobody is sent its own states, so it cannot echo them.
+        if !is_own && entry.clock >= ROOM_CLOCK_MIN {
             return Outcome::Ignored;
         }
-        let is_own = self.owner(entry.client) == Some(sender);
         if !is_own && !may_take_over {
             return Outcome::Ignored;
         }
@@ -127,6 +130,12 @@ impl Presence {
         }
     }
 
+    /// Clients that went at this time or later, and perhaps some that went shortly before.
+    pub fn gone_since(&self, at: Time) -> impl Iterator<Item = ClientId> {
+        let least = by_time(at).saturating_sub(GONE_SLACK);
+        self.departed.iter().filter(move |(_, clock)| **clock >= least).map(|(client, _)| *client)
+    }
+
     /// Stamps the states whose owners do not renew them by themselves, and names them.
     pub fn renew(&mut self, now: Time) -> BTreeSet<ClientId> {
         let is_still = |(client, state): (&ClientId, &State)| {
@@ -162,9 +171,14 @@ impl Presence {
             .get(&client)
             .map(|state| state.clock)
             .or_else(|| self.departed.get(&client).copied());
-        let by_time = ROOM_CLOCK_MIN.saturating_add(now.as_ms() / 100);
+        let by_time = by_time(now);
         told.map_or(by_time, |clock| by_time.max(clock + 1)).min(CLOCK_MAX)
     }
+}
+
+/// The room's clock at a time, in tenths of a second.
+const fn by_time(now: Time) -> u64 {
+    ROOM_CLOCK_MIN.saturating_add(now.as_ms() / 100)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::log::Log;
 use crate::doc::known::Known;
+use crate::doc::pieces::pieces;
 use crate::doc::splice;
 use crate::error::Error;
 use crate::ids::Sequence;
@@ -101,7 +102,6 @@ pub(super) fn few_behind(log: &Log, at: Sequence) -> Option<impl Iterator<Item =
 
 fn compute(log: &Log, theirs: &Known, piece_bytes_max: usize) -> Result<Vec<Bytes>, Error> {
     let updates: Vec<_> = log.updates().collect();
-    let missing = splice::difference(&splice::merge(&updates)?, theirs)?;
-    let _ = piece_bytes_max;
-    Ok(if missing == [0, 0] { Vec::new() } else { vec![missing.into()] })
+    let whole = splice::merge(&updates)?;
+    Ok(pieces(&whole, theirs, piece_bytes_max)?.into_iter().map(Bytes::from).collect())
 }

@@ -6,8 +6,10 @@
 use bytes::Bytes;
 
 use crate::doc::deletions::Deletions;
+use crate::doc::digest::digest;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
+use crate::doc::pieces::pieces;
 use crate::doc::splice;
 use crate::error::{Code, Error};
 use crate::limits::Limits;
@@ -19,8 +21,10 @@ const CUTTING_BYTES: usize = 4096;
 ///
 /// # Errors
 /// `update.malformed` or `update.missing_dependencies` when the updates are no log of a room.
-pub fn fold(updates: &[Bytes], _piece_bytes_max: usize) -> Result<Vec<Bytes>, Error> {
-    Ok(vec![splice::merge(updates)?.into()])
+pub fn fold(updates: &[Bytes], piece_bytes_max: usize) -> Result<Vec<Bytes>, Error> {
+    let folded = splice::squeeze(updates)?;
+    let pieces = pieces(&folded, &Known::new(), piece_bytes_max)?;
+    Ok(pieces.into_iter().map(Bytes::from).collect())
 }
 
 /// How large the pieces of these updates may be together.
@@ -49,6 +53,9 @@ pub fn check(updates: &[Bytes], pieces: &[Bytes]) -> Result<(), Error> {
     }
     if deletions != deletions_before {
         return Err(wrong("other structs are deleted in it"));
+    }
+    if digest(updates)? != digest(pieces).map_err(wrong_piece)? {
+        return Err(wrong("its structs have other places or other content"));
     }
     Ok(())
 }

@@ -192,6 +192,7 @@ impl Relay {
                 // The room's task ends with it.
                 Write::Delete(name, _) => {
                     self.rooms.remove(&name);
+                    self.folding.retain(|(_, room, ..)| *room != name);
                     continue;
                 }
             };

@@ -1,7 +1,5 @@
 //! Who is in the room: joining, leaving, falling behind and catching up.
 
-use std::collections::BTreeSet;
-
 use bytes::Bytes;
 
 use super::{Behind, Member, RENEWAL, Room};
@@ -38,6 +36,7 @@ impl Room {
             is_refused: false,
             ask_at: None,
             asked: 0,
+            show_at: None,
             behind: None,
         };
         self.members.insert(to, member);
@@ -49,7 +48,7 @@ impl Room {
             state_vector: self.known.encode().into(),
         };
         self.send(to, RoomMessage::Joined { joined, updates });
-        self.show_all(to);
+        self.show_soon(to, now);
         if self.degraded.is_some() {
             self.send(to, RoomMessage::Durability { degraded: self.degraded.clone() });
         }
@@ -151,21 +150,20 @@ impl Room {
     }
 
     /// Notes what a member has that gets no broadcasts any more.
-    pub(super) fn fall_behind(&mut self, id: MemberId, since: Sequence) {
+    pub(super) fn fall_behind(&mut self, id: MemberId, since: Sequence, now: Time) {
         let known = match self.log.since(since) {
             Some(missed) => self.known.before(missed),
             None => Known::new(),
         };
-        let shown: BTreeSet<_> = self.presence.clients().collect();
         if let Some(member) = self.members.get_mut(&id) {
-            member.behind.get_or_insert(Behind { since, known, shown });
+            member.behind.get_or_insert(Behind { since, known, at: now });
         }
     }
 
     /// Brings a member up to date in one go that has been behind.
     pub(super) fn catch_up(&mut self, id: MemberId, now: Time) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        let Some(Behind { since, known, shown }) = member.behind.take() else { return };
+        let Some(Behind { since, known, at }) = member.behind.take() else { return };
         let few = answers::few_behind(&self.log, since).map(|few| few.cloned().collect());
         let updates = few.map_or_else(|| self.answer(&known.encode().into(), &known, now), Ok);
         let updates = match updates {
@@ -173,7 +171,7 @@ impl Room {
             Err(error) => return self.end(id, error, now),
         };
         self.send(id, RoomMessage::CaughtUp { since, sequence: self.log.head(), updates });
-        self.show_since(id, &shown);
+        self.show_since(id, at);
         self.unacknowledged.insert(id);
         self.send(id, RoomMessage::Durability { degraded: self.degraded.clone() });
     }

@@ -84,6 +84,8 @@ struct Member {
     /// When an outside client is asked for its difference again, and how often it was.
     ask_at: Option<Time>,
     asked: u32,
+    /// When it is shown what the others show, unless it says before who it is.
+    show_at: Option<Time>,
     /// Its queue overflowed: it gets no broadcasts until it has read what is in there.
     behind: Option<Behind>,
 }
@@ -93,7 +95,7 @@ struct Member {
 struct Behind {
     since: Sequence,
     known: Known,
-    shown: BTreeSet<ClientId>,
+    at: Time,
 }
 
 #[derive(Debug)]
@@ -167,7 +169,7 @@ impl Room {
             Input::SetPresence { member, state } => self.set_presence(member, state, now),
             Input::Awareness { member, entries } => self.awareness(member, &entries, now),
             Input::Query { member, state_vector } => self.query(member, &state_vector, now),
-            Input::Behind { member, since } => self.fall_behind(member, since),
+            Input::Behind { member, since } => self.fall_behind(member, since, now),
             Input::Drained { member } => self.catch_up(member, now),
             Input::Durable { through } => self.durable(through),
             Input::StoreFailed { error } => self.store_failed(error),
@@ -260,6 +262,9 @@ impl Room {
         if self.ask_at().is_some_and(|at| now >= at) {
             self.ask_again(now);
         }
+        if self.show_at().is_some_and(|at| now >= at) {
+            self.show_waiting(now);
+        }
         self.answers.expire(now);
     }
 
@@ -267,13 +272,14 @@ impl Room {
         let tick_at =
             (!(self.changed.is_empty() && self.renewed.is_empty())).then_some(self.tick_at);
         let renew_at = (self.outside > 0).then_some(self.renew_at);
-        [tick_at, renew_at, self.ask_at(), self.answers.expire_at()]
+        [tick_at, renew_at, self.ask_at(), self.show_at(), self.answers.expire_at()]
             .into_iter()
             .fold(self.unload_at(), earliest)
     }
 
     fn unload_at(&self) -> Option<Time> {
-        let since = self.empty_since.filter(|_| self.is_clean() && self.members.is_empty())?;
+        let may_go = self.is_clean() && self.members.is_empty() && !self.is_deleted;
+        let since = self.empty_since.filter(|_| may_go)?;
         Some(since + self.limits.room_linger)
     }
 
@@ -294,7 +300,9 @@ impl Room {
 
     /// Ends the room for all, and has it replaced by its tombstone.
     fn delete(&mut self, now: Time) {
-        self.is_deleted = true;
+        if std::mem::replace(&mut self.is_deleted, true) {
+            return;
+        }
         let members: Vec<_> = self.members.keys().copied().collect();
         for member in members {
             let text = "the room was deleted";

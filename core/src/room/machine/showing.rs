@@ -1,14 +1,18 @@
 //! Presence: what members show, gathered into ticks, and encoded once for all who see it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use super::Room;
+use super::{Member, Room};
 use crate::error::{Code, Error};
 use crate::ids::{ClientId, EditNumber, MemberId};
 use crate::presence::Outcome;
 use crate::room::{Audience, Output, Protocol, RoomMessage};
-use crate::time::Time;
+use crate::time::{Time, earliest};
 use crate::wire::awareness::{self, AwarenessEntry};
+
+/// An outside client sends its state with its state vector, when it has one to show.
+const SAYS_WHO_IT_IS_WITHIN: Duration = Duration::from_secs(1);
 
 impl Room {
     pub(super) fn set_presence(&mut self, from: MemberId, state: Option<String>, now: Time) {
@@ -40,6 +44,11 @@ impl Room {
                 Outcome::Changed => drop(self.changed.insert(entry.client)),
                 Outcome::Renewed => drop(self.renewed.insert(entry.client)),
             }
+        }
+        if let Some(member) = self.members.get_mut(&from)
+            && member.show_at.take().is_some()
+        {
+            self.show(from, self.presence.clients().collect());
         }
     }
 
@@ -74,35 +83,40 @@ impl Room {
             return;
         }
         for_outside.extend(changed);
-        // An outside client would take the echo of an own state for a newer one.
-        let owners = self.outside_owners(&for_outside);
-        for (owner, own) in &owners {
+        let own = self.own_of_outside(&for_outside);
+        for (member, own) in &own {
             let others: BTreeSet<_> = for_outside.difference(own).copied().collect();
             if !others.is_empty() {
                 let message = self.presence_of(&others);
-                self.send(*owner, message);
+                self.send(*member, message);
             }
         }
-        if self.outside > owners.len() {
-            let message = self.presence_of(&for_outside);
-            let (to, except) = (Audience::Outside, owners.into_keys().collect());
+        let is_waiting = |(_, member): &(&MemberId, &Member)| member.show_at.is_some();
+        let waiting = self.members.iter().filter(is_waiting).map(|(id, _)| *id);
+        let except: BTreeSet<_> = own.into_keys().chain(waiting).collect();
+        if self.outside > except.len() {
+            let (to, message) = (Audience::Outside, self.presence_of(&for_outside));
+            let except = except.into_iter().collect();
             self.outputs.push_back(Output::Broadcast { to, except, message });
         }
     }
 
-    /// Which of these clients outside members speak for.
-    fn outside_owners(
+    /// Which of these clients outside members speak for. One that is sent its own state takes the
+    /// room's clock for its own.
+    fn own_of_outside(
         &self,
         clients: &BTreeSet<ClientId>,
     ) -> BTreeMap<MemberId, BTreeSet<ClientId>> {
-        let mut owners: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let mut own: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for client in clients {
-            let Some(owner) = self.presence.owner(*client) else { continue };
-            if self.members.get(&owner).is_some_and(|m| m.protocol == Protocol::YWebsocket) {
-                owners.entry(owner).or_default().insert(*client);
+            for holder in self.holders.get(client).into_iter().flatten() {
+                let member = self.members.get(holder).filter(|member| member.show_at.is_none());
+                if member.is_some_and(|member| member.protocol == Protocol::YWebsocket) {
+                    own.entry(*holder).or_default().insert(*client);
+                }
             }
         }
-        owners
+        own
     }
 
     fn presence_of(&self, clients: &BTreeSet<ClientId>) -> RoomMessage {
@@ -111,14 +125,48 @@ impl Room {
         RoomMessage::Presence { update: awareness::write(&entries).into() }
     }
 
-    /// Shows everything to a new member.
-    pub(super) fn show_all(&mut self, to: MemberId) {
-        self.show_since(to, &BTreeSet::new());
+    /// Shows a new member what the others show. An outside client says first who it is: what an
+    /// earlier connection of its own still shows must not come back to it.
+    pub(super) fn show_soon(&mut self, to: MemberId, now: Time) {
+        match self.members.get_mut(&to) {
+            Some(member) if member.protocol == Protocol::YWebsocket => {
+                member.show_at = Some(now + SAYS_WHO_IT_IS_WITHIN);
+            }
+            _ => self.show(to, self.presence.clients().collect()),
+        }
     }
 
-    /// Shows everything, and that those are gone which a member may still see.
-    pub(super) fn show_since(&mut self, to: MemberId, shown: &BTreeSet<ClientId>) {
-        let clients: BTreeSet<_> = self.presence.clients().chain(shown.iter().copied()).collect();
+    /// Shows everything, and whom a member may still see that is gone.
+    pub(super) fn show_since(&mut self, to: MemberId, at: Time) {
+        let gone = self.presence.gone_since(at);
+        self.show(to, self.presence.clients().chain(gone).collect());
+    }
+
+    pub(super) fn show_at(&self) -> Option<Time> {
+        if self.outside == 0 {
+            return None;
+        }
+        self.members.values().fold(None, |at, member| earliest(at, member.show_at))
+    }
+
+    /// Shows what the others show to members that said who they are, or never do.
+    pub(super) fn show_waiting(&mut self, now: Time) {
+        let mut due = Vec::new();
+        for (id, member) in &mut self.members {
+            if member.show_at.take_if(|at| *at <= now).is_some() {
+                due.push(*id);
+            }
+        }
+        due.into_iter().for_each(|id| self.show(id, self.presence.clients().collect()));
+    }
+
+    fn show(&mut self, to: MemberId, mut clients: BTreeSet<ClientId>) {
+        let is_outside =
+            self.members.get(&to).is_some_and(|member| member.protocol == Protocol::YWebsocket);
+        if is_outside {
+            let is_own = |client: &ClientId| self.holders.get(client).is_some_and(|held| held.contains(&to));
+            clients.retain(|client| !is_own(client));
+        }
         if !clients.is_empty() {
             let message = self.presence_of(&clients);
             self.send(to, message);

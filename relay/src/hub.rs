@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::compactor::{Compaction, Compactor};
 use crate::log_writer::LogWriter;
+use crate::quarantine::Quarantine;
 use crate::room_task::{self, Command, RoomStatus};
 use crate::store::Store;
 
@@ -35,6 +36,7 @@ pub(crate) struct Hub {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) writer: LogWriter,
     pub(crate) compactor: Compactor,
+    pub(crate) quarantine: Quarantine,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
 }
@@ -60,6 +62,7 @@ impl Hub {
             writer: LogWriter::start(Arc::clone(&store)),
             store,
             compactor: Compactor::new(compaction, &limits),
+            quarantine: Quarantine::default(),
             limits,
             clock: Clock::start(),
         }

@@ -38,7 +38,7 @@ impl TestRelay {
         Self::start_in(TempDir::new().unwrap(), limits).await
     }
 
-    async fn start_in(folder: TempDir, limits: Limits) -> Self {
+    pub(crate) async fn start_in(folder: TempDir, limits: Limits) -> Self {
         let config = Config { data_dir: folder.path().to_owned(), ..config(limits) };
         Self { relay: Relay::start(config).await.unwrap(), folder }
     }

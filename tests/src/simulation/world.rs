@@ -196,10 +196,7 @@ impl World {
                 if let Some((socket, relay)) = socket.zip(self.relay.as_mut()) {
                     self.report.stalls += 1;
                     let longest = if self.random.chance(30) { 60_000 } else { 4_000 };
-                    relay.stall(
-                        socket,
-                        self.now + Duration::from_millis(self.random.below(longest)),
-                    );
+                    relay.stall(socket, self.now + Duration::from_millis(self.random.below(longest)));
                 }
             }
             13 => {

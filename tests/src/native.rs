@@ -196,6 +196,14 @@ impl NativeClient {
         }
     }
 
+    /// In which time it will try to connect again, when it is waiting to.
+    pub fn retry_in(&self) -> Option<Duration> {
+        match self.room().state() {
+            RoomState::Offline { retry_at } => retry_at.map(|at| at.since(self.now())),
+            _ => None,
+        }
+    }
+
     /// Loses the connection, as when a cable is cut; it comes back by itself.
     pub fn cut(&mut self) {
         self.lose();

@@ -8,6 +8,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
 /// The last lines of a log that are kept.
 const LOG_LINES_MAX: usize = 500;
 
@@ -192,4 +195,28 @@ impl Drop for RelayProcess {
             eprintln!("the relay's log:\n{}", self.log());
         }
     }
+}
+
+/// Asks a relay something over HTTP: status and body.
+///
+/// # Errors
+/// When the relay is gone, or goes in the middle of it.
+pub async fn ask(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         connection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let cut_short = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(cut_short)?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
+    Ok((status.ok_or_else(cut_short)?, body.to_owned()))
 }

@@ -3,24 +3,36 @@
 //! Every test has a size for each run (seconds) and a large one by a variable of the environment,
 //! named at the head of its file.
 
+mod crowd;
+mod disks;
 mod first_sync;
 mod kills;
 mod seeding;
 mod slow_reader;
+mod termination;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use coweave_core::doc::replica::Replica;
 use coweave_core::ids::{ClientId, Lineage, RoomName};
 use coweave_core::limits::Limits;
 use coweave_relay::store::Store as _;
 use coweave_relay::store::sqlite::SqliteStore;
-use coweave_tests::member::Member;
-use std::path::Path;
-use std::time::Duration;
+use coweave_tests::member::{Member, PATIENCE};
+use tokio::sync::oneshot;
 
 /// Runs a test on this thread, beside whatever it starts with `spawn_local`.
 fn run<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, test)
+}
+
+/// Work that blocks a thread, while everything else goes on.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, result) = oneshot::channel();
+    std::thread::spawn(move || done.send(work()));
+    result.await.expect("the work does not panic")
 }
 
 /// What the disk alone has of a room. No relay may be running on it.
@@ -40,9 +52,9 @@ async fn on_disk(data: &Path, room: &str) -> Replica {
 
 /// Lets two members live until they have the same text.
 async fn meet(a: &mut impl Member, b: &mut impl Member) {
-    let end = std::time::Instant::now() + coweave_tests::member::PATIENCE;
+    let end = Instant::now() + PATIENCE;
     while a.text() != b.text() {
-        assert!(std::time::Instant::now() < end, "they never had the same text");
+        assert!(Instant::now() < end, "they never had the same text");
         tokio::join!(a.live(Duration::from_millis(20)), b.live(Duration::from_millis(20)));
     }
 }

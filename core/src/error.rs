@@ -83,6 +83,8 @@ codes! {
     ProtocolUnsupported = "protocol.unsupported", Incompatible, false;
     /// The first message did not arrive in time.
     ConnectionHelloTimeout = "connection.hello_timeout", Peer, true;
+    /// More was sent than a hello needs before it was taken.
+    ConnectionHelloTooLarge = "connection.hello_too_large", Peer, false;
     /// Nothing was heard for too long.
     ConnectionIdle = "connection.idle", Environment, true;
     /// The reader did not keep up; it catches up when it comes back.
@@ -95,6 +97,8 @@ codes! {
     RoomInvalidName = "room.invalid_name", App, false;
     /// Too many rooms over one connection.
     RoomTooMany = "room.too_many", App, false;
+    /// Rooms are joined too often over one connection.
+    RoomTooOften = "room.too_often", App, true;
     /// Too many connections in the room.
     RoomFull = "room.full", Relay, true;
     /// A message for a room that was not joined, or a channel used twice.
@@ -103,6 +107,13 @@ codes! {
     RoomLineageMismatch = "room.lineage_mismatch", Incompatible, false;
     /// The stored room could not be loaded; other rooms are not affected.
     RoomUnavailable = "room.unavailable", Relay, true;
+    /// What is stored of the room cannot be read: it is left as it is, and closed, until whoever runs
+    /// the relay has looked at it.
+    RoomDamaged = "room.damaged", Relay, true;
+    /// The room was deleted; this copy belongs to it, and nothing was merged.
+    RoomDeleted = "room.deleted", Incompatible, false;
+    /// The room takes more space than the relay allows.
+    RoomTooLarge = "room.too_large", App, false;
     /// An update could not be read, or breaks a rule of the format.
     UpdateMalformed = "update.malformed", Peer, false;
     /// An update is larger than a limit.
@@ -112,12 +123,16 @@ codes! {
     /// An update writes under a client id that another connection holds; a dead connection lets go
     /// of its own after a while.
     UpdateForeignClient = "update.foreign_client", Peer, true;
+    /// An update repeats ids that are taken, with other content: two clients write under one id.
+    UpdateContradiction = "update.contradiction", Peer, false;
     /// A presence state could not be read.
     PresenceMalformed = "presence.malformed", Peer, false;
     /// A presence state is larger than the limit.
     PresenceTooLarge = "presence.too_large", App, false;
     /// One connection speaks for too many presence states.
     PresenceTooMany = "presence.too_many", Peer, false;
+    /// The relay has as many connections as it may.
+    RelayFull = "relay.full", Relay, true;
     /// The relay is shutting down; come back soon.
     RelayDraining = "relay.draining", Relay, true;
     /// The store of the relay fails; edits are not durable at the moment.

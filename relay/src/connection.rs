@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, MemberId, RoomName};
-use coweave_core::link::{Input, Link, Output, RoomRequest};
+use coweave_core::link::{Input, Link, Output, RoomRequest, Shared};
 use coweave_core::room::{self, JoinRequest, RoomMessage};
 use coweave_core::time::Time;
 use futures_util::FutureExt as _;
@@ -15,32 +15,44 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowance;
 use crate::clock::Alarm;
+use crate::door::Guest;
 use crate::hub::Hub;
 use crate::outbox::{Deliveries, Delivery, Outbox, outbox};
 use crate::room_task::Command;
-use crate::socket::{Event, Socket};
+use crate::websocket::{Event, Socket};
 
 /// How long a connection that ends may take to read its last messages.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Messages from rooms that are handed to the machine in one go.
 const TURN_MESSAGES_MAX: usize = 256;
+/// Bytes of documents that are written in one go: what else is said goes in between.
+const TURN_PIECES_BYTES: usize = 64 << 10;
 /// When clients of a relay that shuts down are to come back: spread, so that they do not come all
 /// at the same moment.
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(socket: Socket, link: Link, hub: Arc<Hub>, drain: CancellationToken) {
+pub(crate) async fn serve(
+    socket: Socket,
+    link: Link,
+    guest: Arc<Guest>,
+    hub: Arc<Hub>,
+    drain: CancellationToken,
+) {
     let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
     let connection = Connection {
+        allowance: Allowance::new(&hub.limits, hub.clock.now()),
         hub,
         link,
         outbox,
         memberships: BTreeMap::new(),
         to_rooms: VecDeque::new(),
+        is_behind: false,
         is_closing: false,
     };
-    connection.run(socket, deliveries, drain).await;
+    connection.run(socket, deliveries, &guest, drain).await;
 }
 
 /// A connection's place in a room.
@@ -52,10 +64,13 @@ struct Membership {
 struct Connection {
     hub: Arc<Hub>,
     link: Link,
+    allowance: Allowance,
     outbox: Outbox,
     memberships: BTreeMap<Channel, Membership>,
     /// Commands for rooms that are behind; nothing more is read until they are taken.
     to_rooms: VecDeque<(mpsc::Sender<Command>, Command)>,
+    /// A broadcast did not fit into the queue: the rooms are told when it is empty.
+    is_behind: bool,
     is_closing: bool,
 }
 
@@ -64,49 +79,74 @@ impl Connection {
         mut self,
         mut socket: Socket,
         mut deliveries: Deliveries,
+        guest: &Guest,
         drain: CancellationToken,
     ) {
         // Waiting for these starts once, not with every message.
+        let mut full = Box::pin(self.outbox.full());
         let mut overflow = pin!(self.outbox.overflow().fuse());
         let mut drained = pin!(drain.cancelled().fuse());
         let mut alarm = Alarm::new(self.hub.clock);
-        let mut is_readable = true;
+        let mut is_greeted = false;
         loop {
             alarm.set(self.carry_out(&mut socket));
             if self.is_closing {
                 break;
             }
-            let may_read = self.to_rooms.is_empty() && !socket.is_behind();
-            let is_flushed = socket.is_flushed();
+            if !is_greeted && self.link.is_greeted() {
+                is_greeted = true;
+                guest.is_greeted();
+                socket.set_message_bytes_max(self.link.frame_bytes_max());
+            }
+            let now = self.hub.clock.now();
+            self.allowance.take_bytes(socket.bytes_read(), now);
+            let paused_until = self.allowance.wait(now);
+            alarm.set(paused_until);
+            let may_read =
+                paused_until.is_none() && self.to_rooms.is_empty() && !socket.is_behind();
+            let may_take = socket.is_flushed() && self.link.takes_messages();
+            if socket.is_flushed() {
+                self.drained(&deliveries);
+                self.send_pieces(&mut socket);
+            }
             let input = tokio::select! {
+                () = &mut full => {
+                    full.set(self.outbox.full());
+                    self.is_behind = true;
+                    continue;
+                }
                 () = &mut overflow => Input::TooSlow,
                 () = &mut drained => Input::Drain { retry_after_ms: random_in(COME_BACK_MS) },
                 event = socket.next(may_read) => match event {
-                    Event::Binary(frame) => Input::Frame(frame),
-                    Event::Text => Input::TextFrame,
-                    Event::Alive => Input::Alive,
-                    Event::Oversized => {
-                        is_readable = false;
-                        Input::OversizedFrame
+                    Event::Binary(frame) => {
+                        self.allowance.take_frame(now);
+                        Input::Frame(frame)
                     }
-                    Event::Flushed => continue,
+                    Event::Text => Input::TextFrame,
+                    Event::Alive => {
+                        self.allowance.take_frame(now);
+                        Input::Alive
+                    }
+                    Event::Oversized => Input::OversizedFrame,
+                    Event::Flushed | Event::Partial => continue,
+                    Event::Closing => break,
                     Event::Ended => return,
                 },
-                Some(delivery) = deliveries.next(), if is_flushed => {
-                    let mut is_large = self.deliver(delivery);
+                Some(delivery) = deliveries.next(), if may_take => {
+                    self.deliver(delivery);
                     for _ in 1..TURN_MESSAGES_MAX {
-                        // Of documents one is in memory as frames, however many rooms are joined.
-                        if is_large {
+                        if !self.link.takes_messages() {
                             break;
                         }
                         let Some(delivery) = deliveries.try_next() else { break };
-                        is_large = self.deliver(delivery);
+                        self.deliver(delivery);
                     }
                     continue;
                 }
                 () = hand_over(&mut self.to_rooms) => continue,
                 () = alarm.ring() => {
-                    if !socket.has_progressed() {
+                    // Who is not read from cannot show that it is there.
+                    if paused_until.is_none() && !socket.has_progressed() {
                         continue;
                     }
                     Input::Alive
@@ -116,8 +156,7 @@ impl Connection {
         }
         // The rooms need not wait for the peer to read its last messages.
         drop(self);
-        let _peer_does_not_read =
-            tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket, is_readable)).await;
+        let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
     }
 
     /// Does everything that the machine wants done now, and says when it wants to be asked again.
@@ -126,7 +165,10 @@ impl Connection {
             match self.link.poll(self.hub.clock.now()) {
                 Output::Frame(frame) => socket.send(frame),
                 Output::Ping => socket.ping(),
-                Output::Room { channel, request } => self.request(channel, request),
+                Output::Room { channel, request } => {
+                    self.allowance.take_request(self.hub.clock.now());
+                    self.request(channel, request);
+                }
                 Output::Close { code, reason } => {
                     tracing::debug!(code, reason, "a connection is closed");
                     socket.close(code, reason);
@@ -139,21 +181,43 @@ impl Connection {
         }
     }
 
-    /// Hands a message to the link, and says whether it may be as large as a document.
-    fn deliver(&mut self, delivery: Delivery) -> bool {
+    /// Sends the next bytes of documents that are on their way.
+    fn send_pieces(&mut self, socket: &mut Socket) {
+        let mut bytes = 0;
+        while bytes < TURN_PIECES_BYTES {
+            let Some(frame) = self.link.next_piece() else { break };
+            bytes += frame.len();
+            socket.send(frame);
+        }
+    }
+
+    /// Tells the rooms when everything that was queued is written and some of it did not fit.
+    fn drained(&mut self, deliveries: &Deliveries) {
+        if !self.is_behind || !deliveries.is_empty() || !self.link.takes_messages() {
+            return;
+        }
+        self.is_behind = false;
+        let members: Vec<_> = self
+            .memberships
+            .values()
+            .map(|membership| (membership.member, membership.commands.clone()))
+            .collect();
+        for (member, commands) in members {
+            self.send(commands, Command::Input(room::Input::Drained { member }));
+        }
+    }
+
+    /// Hands a message to the link.
+    fn deliver(&mut self, delivery: Delivery) {
         let Delivery { channel, member, message } = delivery;
         // What was on its way to an earlier membership is not meant for this one.
         if self.memberships.get(&channel).is_none_or(|membership| membership.member != member) {
-            return false;
+            return;
         }
-        let message = Arc::unwrap_or_clone(message);
-        let is_large =
-            matches!(message, RoomMessage::Joined { .. } | RoomMessage::Difference { .. });
-        if matches!(message, RoomMessage::End { .. }) {
+        if matches!(message.message(), RoomMessage::End { .. }) {
             self.memberships.remove(&channel);
         }
         self.link.handle(Input::Room { channel, message }, self.hub.clock.now());
-        is_large
     }
 
     fn request(&mut self, channel: Channel, request: RoomRequest) {
@@ -169,6 +233,8 @@ impl Connection {
             }
             RoomRequest::SetPresence(state) => room::Input::SetPresence { member, state },
             RoomRequest::Awareness(entries) => room::Input::Awareness { member, entries },
+            RoomRequest::Seed { update } => room::Input::Seed { member, update },
+            RoomRequest::Flush { number } => room::Input::Flush { member, number },
             RoomRequest::Query { state_vector } => room::Input::Query { member, state_vector },
             RoomRequest::Leave => room::Input::Leave { member },
             other => {
@@ -244,22 +310,19 @@ fn refuse(command: Command) {
     if let Command::Join { member, outbox, channel, .. } = command {
         let text = "the room was just closed; try again";
         let message = RoomMessage::End { error: Error::new(Code::RoomUnavailable, text) };
-        outbox.send(Delivery { channel, member, message: Arc::new(message) });
+        outbox.push(Delivery { channel, member, message: Shared::new(message) });
     }
 }
 
 /// Writes what is left, and waits for the peer to take it: closing a socket with unread bytes in
 /// it would make the peer's system throw the last messages away.
-async fn linger(socket: &mut Socket, is_readable: bool) {
+async fn linger(socket: &mut Socket) {
     while !socket.is_flushed() {
         if matches!(socket.next(false).await, Event::Ended) {
             return;
         }
     }
-    if !is_readable {
-        return std::future::pending().await;
-    }
-    while !matches!(socket.next(true).await, Event::Ended | Event::Oversized) {}
+    while !matches!(socket.next(true).await, Event::Ended) {}
 }
 
 /// A random number; the least one when the system gives none.

@@ -6,21 +6,23 @@
 //! the rooms and the store. `store` and `config` know nothing of them.
 
 mod accept;
+mod allowance;
 mod clock;
+pub mod compactor;
 pub mod config;
 mod connection;
+mod door;
 mod files;
 mod http;
 mod hub;
 mod log_writer;
-mod meter;
 mod origin;
 mod outbox;
 mod relay;
 mod room_task;
-mod socket;
 pub mod store;
 pub mod telemetry;
+mod websocket;
 
 pub use config::Config;
 pub use relay::{Drained, Relay, StartError};

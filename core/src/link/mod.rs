@@ -1,6 +1,7 @@
 //! One connection on the relay: frames of its protocol to room inputs, room messages to frames.
 //! A pure machine: the relay's connection task drives it on tokio, the simulation in a loop.
 
+mod shared;
 mod v1;
 mod y_websocket;
 
@@ -8,10 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use shared::Shared;
+
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, RoomName, SessionKey};
 use crate::limits::Limits;
-use crate::room::{JoinRequest, RoomMessage};
+use crate::room::JoinRequest;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::v1::EditKind;
@@ -33,7 +36,7 @@ pub enum Input {
         /// The channel that the room was entered under.
         channel: Channel,
         /// What it says.
-        message: RoomMessage,
+        message: Shared,
     },
     /// The queue towards the peer is over its limit.
     TooSlow,
@@ -100,6 +103,16 @@ pub enum RoomRequest {
     SetPresence(Option<String>),
     /// Show presence under own clocks.
     Awareness(Vec<AwarenessEntry>),
+    /// Bring the first content.
+    Seed {
+        /// The update, not checked yet.
+        update: Bytes,
+    },
+    /// Ask to be told when everything is on disk.
+    Flush {
+        /// The sender's number.
+        number: u64,
+    },
     /// Ask for what a state vector lacks.
     Query {
         /// The state vector, encoded.
@@ -131,11 +144,49 @@ impl Link {
         Self(Kind::YWebsocket(y_websocket::YWebsocketLink::new(room, session, limits, now)))
     }
 
+    /// How large a frame of the peer may be at the moment: before its hello it gets little room.
+    #[must_use]
+    pub fn frame_bytes_max(&self) -> usize {
+        match &self.0 {
+            Kind::V1(link) => link.frame_bytes_max(),
+            Kind::YWebsocket(link) => link.frame_bytes_max(),
+        }
+    }
+
+    /// Whether the peer has said what it is here for.
+    #[must_use]
+    pub fn is_greeted(&self) -> bool {
+        match &self.0 {
+            Kind::V1(link) => link.is_greeted(),
+            Kind::YWebsocket(link) => link.is_greeted(),
+        }
+    }
+
     /// Takes an input. After `Close` was given, inputs are ignored.
     pub fn handle(&mut self, input: Input, now: Time) {
         match &mut self.0 {
             Kind::V1(link) => link.handle(input, now),
             Kind::YWebsocket(link) => link.handle(input, now),
+        }
+    }
+
+    /// The next frame of a document on its way to the peer. To be asked for when all that was sent
+    /// before is written: so one such frame is in memory, however large the document is, and what
+    /// is said meanwhile goes in between.
+    pub fn next_piece(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Kind::V1(link) => link.next_piece(),
+            Kind::YWebsocket(link) => link.next_piece(),
+        }
+    }
+
+    /// Whether messages of rooms may be handed in: what a member missed must not be overtaken, and
+    /// neither must the document in a protocol without places in the log.
+    #[must_use]
+    pub fn takes_messages(&self) -> bool {
+        match &self.0 {
+            Kind::V1(link) => !link.is_catching_up(),
+            Kind::YWebsocket(link) => !link.has_pieces(),
         }
     }
 
@@ -190,10 +241,11 @@ impl Heartbeat {
 /// come back after all others; a `coweave.v1` client reads the error message instead.
 const fn close_code(code: Code) -> u16 {
     match code {
-        Code::FrameTooLarge => 1009,
+        Code::FrameTooLarge | Code::ConnectionHelloTooLarge => 1009,
         Code::RelayDraining => 1012,
         Code::ConnectionTooSlow | Code::RoomFull | Code::RelayDegraded => 1013,
-        Code::RelayInternal | Code::RoomUnavailable => 1011,
+        Code::RelayInternal | Code::RoomUnavailable | Code::RoomDamaged => 1011,
+        Code::RoomDeleted => 4404,
         Code::ConnectionIdle | Code::ConnectionHelloTimeout => 4000,
         _ => 4400,
     }

@@ -35,6 +35,10 @@ const ERROR: u64 = 13;
 const PING: u64 = 14;
 const PONG: u64 = 15;
 const DURABILITY: u64 = 16;
+const SEED: u64 = 17;
+const SEEDED: u64 = 18;
+const FLUSH: u64 = 19;
+const FLUSHED: u64 = 20;
 
 /// One message, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +103,15 @@ pub enum Message {
         /// `None` when all is well, else why acknowledgements wait.
         degraded: Option<Error>,
     },
+    /// Client to relay: the first content of the room, unless there is some already. Comes back as
+    /// an update like everybody else's.
+    Seed(Bytes),
+    /// Relay to client: whether the content of `Seed` became the first, or why it was not taken.
+    Seeded(Result<bool, Error>),
+    /// Client to relay: answer when everything in the room's order is on disk.
+    Flush(u64),
+    /// The answer to `Flush`, with the same number.
+    Flushed(u64),
 }
 
 /// How the relay has to look at an edit.
@@ -195,20 +208,11 @@ impl Message {
     fn write_body(&self, out: &mut Vec<u8>) -> u64 {
         match self {
             Self::Hello(hello) => {
-                write_var(out, hello.version);
-                write_var(out, hello.capabilities);
-                out.extend_from_slice(&hello.session.0);
-                write_string(out, &hello.token);
-                write_string(out, &hello.agent);
+                write_hello(hello, out);
                 HELLO
             }
             Self::Welcome(welcome) => {
-                write_var(out, welcome.version);
-                write_var(out, welcome.capabilities);
-                write_var(out, welcome.frame_bytes_max);
-                write_var(out, welcome.update_bytes_max);
-                write_var(out, welcome.idle_timeout_ms);
-                write_string(out, &welcome.agent);
+                write_welcome(welcome, out);
                 WELCOME
             }
             Self::Join(join) => {
@@ -270,14 +274,26 @@ impl Message {
                 PONG
             }
             Self::Durability { degraded } => {
-                match degraded {
-                    None => out.push(0),
-                    Some(error) => {
-                        out.push(1);
-                        write_error(error, out);
-                    }
-                }
+                out.push(u8::from(degraded.is_some()));
+                degraded.iter().for_each(|error| write_error(error, out));
                 DURABILITY
+            }
+            Self::Seed(update) => {
+                write_bytes(out, update);
+                SEED
+            }
+            Self::Seeded(result) => {
+                out.push(result.as_ref().map_or(2, |is_first| u8::from(*is_first)));
+                result.as_ref().err().into_iter().for_each(|error| write_error(error, out));
+                SEEDED
+            }
+            Self::Flush(number) => {
+                write_var(out, *number);
+                FLUSH
+            }
+            Self::Flushed(number) => {
+                write_var(out, *number);
+                FLUSHED
             }
         }
     }
@@ -342,6 +358,15 @@ impl Message {
                     _ => return Err(ReadError::Range),
                 },
             },
+            SEED => Self::Seed(slice(r.bytes()?)),
+            SEEDED => Self::Seeded(match r.u8()? {
+                0 => Ok(false),
+                1 => Ok(true),
+                2 => Err(read_error(&mut r)?),
+                _ => return Err(ReadError::Range),
+            }),
+            FLUSH => Self::Flush(r.var()?),
+            FLUSHED => Self::Flushed(r.var()?),
             _ => return Ok(None),
         }))
     }
@@ -373,6 +398,23 @@ pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
             return Ok(messages);
         }
     }
+}
+
+fn write_hello(hello: &Hello, out: &mut Vec<u8>) {
+    write_var(out, hello.version);
+    write_var(out, hello.capabilities);
+    out.extend_from_slice(&hello.session.0);
+    write_string(out, &hello.token);
+    write_string(out, &hello.agent);
+}
+
+fn write_welcome(welcome: &Welcome, out: &mut Vec<u8>) {
+    write_var(out, welcome.version);
+    write_var(out, welcome.capabilities);
+    write_var(out, welcome.frame_bytes_max);
+    write_var(out, welcome.update_bytes_max);
+    write_var(out, welcome.idle_timeout_ms);
+    write_string(out, &welcome.agent);
 }
 
 fn write_join(join: &Join, out: &mut Vec<u8>) {

@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod both_protocols;
 #[cfg(test)]
+mod compaction;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod failing_store;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

@@ -11,19 +11,25 @@ use tempfile::TempDir;
 use crate::setup::Socket;
 use crate::v1_client::V1Client;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_coweave-relay");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coweave-relay");
 
-struct Running {
+/// The program while it runs.
+pub(crate) struct Running {
     child: Child,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     log: BufReader<ChildStderr>,
 }
 
 impl Running {
     fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    pub(crate) fn start_with(data_dir: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
+            .args(flags)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -35,13 +41,17 @@ impl Running {
         Self { child, address, log }
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits for the end, and gives the exit code and the rest of the log.
-    fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (self.child.wait().unwrap().code(), rest)
@@ -163,7 +173,7 @@ async fn a_database_that_this_relay_cannot_use_is_told_and_left_alone() {
     sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
     must_fail(folder.path(), "is in use by another process");
     sqlx::raw_sql("ROLLBACK; PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
-    must_fail(folder.path(), "has schema version 99, but this relay knows only versions up to 1");
+    must_fail(folder.path(), "has schema version 99, but this relay knows only versions up to 2");
 }
 
 #[test]

@@ -15,6 +15,10 @@ use crate::store::{LogLine, RoomId, Store, StoreError};
 
 /// Lines in one commit.
 const LINES_MAX: usize = 4096;
+/// The least time between two commits. The first edit after a quiet moment goes to disk at once;
+/// while people type, what comes within this time shares one commit, which costs as much as sixty
+/// deliveries.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -144,7 +148,15 @@ struct Writing {
 impl Writing {
     async fn run(mut self) {
         let mut received = Vec::new();
+        let mut next_commit = Instant::now();
         while self.commands.recv_many(&mut received, LINES_MAX).await > 0 {
+            if Instant::now() < next_commit {
+                tokio::time::sleep_until(next_commit).await;
+                while let Ok(command) = self.commands.try_recv() {
+                    received.push(command);
+                }
+            }
+            next_commit = Instant::now() + COMMIT_INTERVAL;
             for command in received.drain(..) {
                 self.batch.add(command);
             }

@@ -230,7 +230,8 @@ fn what_is_sent_again_is_acknowledged_and_not_stored_again() {
     let mut send = |number, kind, update: &Bytes| {
         let (number, update) = (EditNumber(number), update.clone());
         let outputs = hand_in(&mut room, Input::Edit { member: ANA, number, kind, update });
-        hand_in(&mut room, Input::Durable { through: room.head() });
+        let through = room.head();
+        hand_in(&mut room, Input::Durable { through });
         outputs
     };
     let is_stored =

@@ -26,6 +26,8 @@ pub(crate) struct TestRelay {
 }
 
 pub(crate) fn config(limits: Limits) -> Config {
+    // Many tests wait for each single edit to be durable.
+    let limits = Limits { commit_interval: Duration::ZERO, ..limits };
     Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), limits, ..Config::default() }
 }
 

@@ -4,11 +4,14 @@
 //! named at the head of its file.
 
 mod crowd;
+mod damage;
+mod deletion;
 mod disks;
 mod first_sync;
 mod kills;
 mod seeding;
 mod slow_reader;
+mod soak;
 mod termination;
 
 use std::path::Path;

@@ -12,6 +12,7 @@ pub(crate) fn large_update(class: Class, random: &mut Random) -> Vec<u8> {
     let count = 1 + random.below(30_000);
     let update = match random.below(6) {
         0 => one_client(random, count),
+        _ if random.chance(10) => only_deletions(count),
         1 => many_clients(random, count),
         2 => in_turn(count, 2 + random.below(5)),
         3 => holes_in_a_text(random, count),
@@ -105,4 +106,9 @@ fn nested(count: u64) -> Vec<u8> {
     let json = format!("[{}1]", "1,".repeat(count as usize));
     let bytes = bytes.raw(&[5, 0]).var(5).var(count - 1).string(&json);
     deleting_every_second(bytes, 5, count)
+}
+
+fn only_deletions(count: u64) -> Vec<u8> {
+    let bytes = Bytes(vec![0]).var(count);
+    (0..count).fold(bytes, |bytes, client| bytes.var(client).raw(&[1, 0, 1])).0
 }

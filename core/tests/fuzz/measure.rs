@@ -1,7 +1,7 @@
 //! How long a call takes, and how much memory.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,15 @@ static MEMORY: PeakAlloc = PeakAlloc;
 const TIME_MAX: Duration = Duration::from_millis(50);
 const MEMORY_FACTOR_MAX: usize = 64;
 const MEMORY_BASE_MAX: usize = 1 << 20;
+/// From this size on, the memory is mostly that of the input.
+const LARGE: usize = 1 << 14;
 /// An input that takes longer than this never ends.
 const HANG: Duration = Duration::from_secs(20);
 
+/// The worst so far, and what it was.
+static LONGEST: Mutex<(Duration, String)> = Mutex::new((Duration::ZERO, String::new()));
+static LARGEST: Mutex<(usize, String)> = Mutex::new((0, String::new()));
 static CALLS: AtomicU64 = AtomicU64::new(0);
-static LONGEST_MICROS: AtomicU64 = AtomicU64::new(0);
-static LARGEST_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Calls a function that was given so many bytes.
 pub(crate) fn measured<T>(name: &str, bytes: usize, call: impl Fn() -> T) -> T {
@@ -26,7 +29,9 @@ pub(crate) fn measured<T>(name: &str, bytes: usize, call: impl Fn() -> T) -> T {
     MEMORY.reset_peak_usage();
     let result = timed(name, &call);
     let used = MEMORY.peak_usage().saturating_sub(before);
-    LARGEST_BYTES.fetch_max(used as u64, Ordering::Relaxed);
+    if bytes >= LARGE {
+        note(&LARGEST, used / bytes, || format!("{name}, {used} bytes for {bytes}"));
+    }
     let max = bytes * MEMORY_FACTOR_MAX + MEMORY_BASE_MAX;
     assert!(used <= max, "{name} took {used} bytes for an input of {bytes}");
     result
@@ -47,17 +52,26 @@ pub(crate) fn timed<T>(name: &str, call: impl Fn() -> T) -> T {
             took = took.min(time().0);
         }
     }
-    LONGEST_MICROS.fetch_max(took.as_micros() as u64, Ordering::Relaxed);
+    note(&LONGEST, took, || name.to_owned());
     assert!(took <= TIME_MAX, "{name} took {took:?}");
     result
 }
 
+fn note<N: PartialOrd>(worst: &Mutex<(N, String)>, number: N, name: impl Fn() -> String) {
+    let mut worst = worst.lock().expect("no call panics while it is noted");
+    if number > worst.0 {
+        *worst = (number, name());
+    }
+}
+
 /// The worst of all calls.
 pub(crate) fn report() -> String {
-    let read = |number: &AtomicU64| number.load(Ordering::Relaxed);
-    let (calls, micros) = (read(&CALLS), read(&LONGEST_MICROS));
-    let bytes = read(&LARGEST_BYTES);
-    format!("{calls} calls; the longest took {micros} µs, the largest {bytes} bytes")
+    let calls = CALLS.load(Ordering::Relaxed);
+    let (longest, largest) = (LONGEST.lock().expect("unused"), LARGEST.lock().expect("unused"));
+    format!(
+        "{calls} calls; the longest took {:?} ({}), the largest {} times its input ({})",
+        longest.0, longest.1, largest.0, largest.1
+    )
 }
 
 /// Ends the process when an input takes for ever, and says which one it is.

@@ -9,7 +9,7 @@ use crate::inputs::Class;
 /// An update of thousands of structs, each as small as its kind allows. The class says how honest
 /// it is.
 pub(crate) fn large_update(class: Class, random: &mut Random) -> Vec<u8> {
-    let count = 1 + random.below(30_000);
+    let count = 1 + random.below(10_000);
     let update = match random.below(6) {
         0 => one_client(random, count),
         _ if random.chance(10) => only_deletions(count),

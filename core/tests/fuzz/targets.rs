@@ -26,7 +26,7 @@ use crate::replicas::use_replica;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     Update,
-    /// An update of up to half a megabyte, which is not given to yrs: it would take too long.
+    /// An update of up to a hundred kilobytes, which is not given to yrs: it would take too long.
     LargeUpdate,
     YWebsocket,
     V1,

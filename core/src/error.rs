@@ -83,6 +83,8 @@ codes! {
     ProtocolUnsupported = "protocol.unsupported", Incompatible, false;
     /// The first message did not arrive in time.
     ConnectionHelloTimeout = "connection.hello_timeout", Peer, true;
+    /// More was sent than a hello needs before it was taken.
+    ConnectionHelloTooLarge = "connection.hello_too_large", Peer, false;
     /// Nothing was heard for too long.
     ConnectionIdle = "connection.idle", Environment, true;
     /// The reader did not keep up; it catches up when it comes back.
@@ -95,6 +97,8 @@ codes! {
     RoomInvalidName = "room.invalid_name", App, false;
     /// Too many rooms over one connection.
     RoomTooMany = "room.too_many", App, false;
+    /// Rooms are joined too often over one connection.
+    RoomTooOften = "room.too_often", App, true;
     /// Too many connections in the room.
     RoomFull = "room.full", Relay, true;
     /// A message for a room that was not joined, or a channel used twice.
@@ -127,6 +131,8 @@ codes! {
     PresenceTooLarge = "presence.too_large", App, false;
     /// One connection speaks for too many presence states.
     PresenceTooMany = "presence.too_many", Peer, false;
+    /// The relay has as many connections as it may.
+    RelayFull = "relay.full", Relay, true;
     /// The relay is shutting down; come back soon.
     RelayDraining = "relay.draining", Relay, true;
     /// The store of the relay fails; edits are not durable at the moment.

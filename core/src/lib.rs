@@ -20,6 +20,7 @@ pub mod limits;
 pub mod link;
 pub mod presence;
 pub mod random;
+pub mod rate;
 pub mod room;
 pub mod time;
 pub mod wire;

@@ -31,6 +31,25 @@ pub struct Limits {
     pub undurable_bytes_max: usize,
     /// One piece of a first sync, in bytes: small enough that a slow line shows signs of life.
     pub sync_chunk_bytes: usize,
+    /// What a client may send before its hello was taken, in bytes (`connection.hello_too_large`).
+    pub hello_bytes_max: usize,
+    /// Messages that one connection may send in a second, after the burst; the relay reads no
+    /// faster. 0 for no limit.
+    pub messages_per_second_max: u64,
+    /// Messages that one connection may send at once.
+    pub messages_burst_max: u64,
+    /// Bytes that one connection may send in a second, after the burst; the relay reads no faster.
+    /// 0 for no limit.
+    pub bytes_per_second_max: u64,
+    /// Bytes that one connection may send at once.
+    pub bytes_burst_max: u64,
+    /// Rooms that one connection may join in a minute (`room.too_often`). 0 for no limit.
+    pub joins_per_minute_max: u64,
+    /// Connections to the relay at the same time (`relay.full`). 0 for as many as the system lets
+    /// it have.
+    pub connections_max: usize,
+    /// Connections that have not said anything yet (`connection.hello_timeout` for the oldest).
+    pub silent_connections_max: usize,
     /// Time from connecting to the hello message (`connection.hello_timeout`).
     pub hello_timeout: Duration,
     /// Silence after which a connection counts as dead (`connection.idle`).
@@ -76,6 +95,14 @@ impl Default for Limits {
             send_queue_bytes_max: 1 << 20,
             undurable_bytes_max: 32 << 20,
             sync_chunk_bytes: 64 << 10,
+            hello_bytes_max: 16 << 10,
+            messages_per_second_max: 500,
+            messages_burst_max: 5_000,
+            bytes_per_second_max: 4 << 20,
+            bytes_burst_max: 32 << 20,
+            joins_per_minute_max: 600,
+            connections_max: 0,
+            silent_connections_max: 10_000,
             hello_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             room_bytes_max: 256 << 20,

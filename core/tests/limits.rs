@@ -39,12 +39,16 @@ const TABLE: &[(&str, Code, Try)] = &[
     ("value_depth_max", Code::UpdateMalformed, depth),
     ("state_vector_clients_max", Code::FrameMalformed, state_vector),
     ("rooms_per_connection_max", Code::RoomTooMany, rooms),
+    ("joins_per_minute_max", Code::RoomTooOften, joins),
     ("members_per_room_max", Code::RoomFull, members),
     ("presence_bytes_max", Code::PresenceTooLarge, presence),
     ("presence_bytes_max of outside clients", Code::PresenceTooLarge, awareness),
     ("presence_clients_per_member_max", Code::PresenceTooMany, presences),
     ("send_queue_bytes_max", Code::ConnectionTooSlow, queue),
     ("undurable_bytes_max", Code::RelayDegraded, undurable),
+    ("room_bytes_max", Code::RoomTooLarge, room_bytes),
+    ("hello_bytes_max", Code::ConnectionHelloTooLarge, hello_bytes),
+    ("hello_bytes_max that cannot be read", Code::ConnectionHelloTooLarge, hello_frame),
     ("hello_timeout", Code::ConnectionHelloTimeout, hello),
     ("hello_timeout of outside clients", Code::ConnectionHelloTimeout, first_frame),
     ("idle_timeout", Code::ConnectionIdle, idle),
@@ -140,16 +144,19 @@ fn hear(link: &mut Link, channel: u32, message: &Message) {
     link.handle(link::Input::Frame(frame), Time::ZERO);
 }
 
-fn welcomed(limits: Limits) -> Link {
-    let mut link = Link::v1(limits, Time::ZERO);
-    let hello = Hello {
+fn greeting() -> Message {
+    Message::Hello(Hello {
         version: 1,
         capabilities: 0,
         session: SessionKey([1; 16]),
         token: String::new(),
         agent: String::new(),
-    };
-    hear(&mut link, 0, &Message::Hello(hello));
+    })
+}
+
+fn welcomed(limits: Limits) -> Link {
+    let mut link = Link::v1(limits, Time::ZERO);
+    hear(&mut link, 0, &greeting());
     link
 }
 
@@ -184,6 +191,40 @@ fn queue(above: usize) -> Option<Code> {
 fn rooms(above: usize) -> Option<Code> {
     let mut link = welcomed(Limits { rooms_per_connection_max: 2, ..Limits::default() });
     (1..=2 + above as u32).for_each(|channel| ask_to_enter(&mut link, channel, "room"));
+    refusal(said(&mut link, Time::ZERO))
+}
+
+fn joins(above: usize) -> Option<Code> {
+    let mut link = welcomed(Limits { joins_per_minute_max: 2, ..Limits::default() });
+    for channel in 1..=2 + above as u32 {
+        ask_to_enter(&mut link, channel, "room");
+        hear(&mut link, channel, &Message::Leave);
+    }
+    refusal(said(&mut link, Time::ZERO))
+}
+
+fn hello_bytes(above: usize) -> Option<Code> {
+    // A message that means nothing is sent first.
+    let (skipped, hello) = ([99, 0, 0], greeting().to_frame(Channel::CONNECTION));
+    let hello_bytes_max = skipped.len() + hello.len() - above;
+    let mut link = Link::v1(Limits { hello_bytes_max, ..Limits::default() }, Time::ZERO);
+    for frame in [skipped.to_vec(), hello] {
+        link.handle(link::Input::Frame(frame.into()), Time::ZERO);
+    }
+    refusal(said(&mut link, Time::ZERO))
+}
+
+/// Before the hello the transport reads no larger frame; after it there is more room.
+fn hello_frame(above: usize) -> Option<Code> {
+    let limits = Limits { hello_bytes_max: 100, ..Limits::default() };
+    let (frame_bytes_max, mut link) = (limits.frame_bytes_max, Link::v1(limits, Time::ZERO));
+    assert_eq!(link.frame_bytes_max(), 100);
+    if above > 0 {
+        link.handle(link::Input::OversizedFrame, Time::ZERO);
+    } else {
+        hear(&mut link, 0, &greeting());
+        assert_eq!(link.frame_bytes_max(), frame_bytes_max);
+    }
     refusal(said(&mut link, Time::ZERO))
 }
 
@@ -289,6 +330,15 @@ fn update_in_room(above: usize) -> Option<Code> {
     let mut room = open(Limits { update_bytes_max: edit.len() - above, ..Limits::default() });
     join(&mut room, 1, Bytes::from_static(&[0]));
     send(&mut room, 1, &edit)
+}
+
+fn room_bytes(above: usize) -> Option<Code> {
+    let (first, second) = (edit(1), edit(2));
+    let room_bytes_max = first.len() + second.len() - above;
+    let mut room = open(Limits { room_bytes_max, ..Limits::default() });
+    join(&mut room, 1, Bytes::from_static(&[0]));
+    join(&mut room, 2, Bytes::from_static(&[0]));
+    send(&mut room, 1, &first).or_else(|| send(&mut room, 2, &second))
 }
 
 fn undurable(above: usize) -> Option<Code> {

@@ -15,11 +15,13 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowance;
 use crate::clock::Alarm;
+use crate::door::Guest;
 use crate::hub::Hub;
 use crate::outbox::{Deliveries, Delivery, Outbox, outbox};
 use crate::room_task::Command;
-use crate::socket::{Event, Socket};
+use crate::websocket::{Event, Socket};
 
 /// How long a connection that ends may take to read its last messages.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -32,9 +34,16 @@ const TURN_PIECES_BYTES: usize = 64 << 10;
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(socket: Socket, link: Link, hub: Arc<Hub>, drain: CancellationToken) {
+pub(crate) async fn serve(
+    socket: Socket,
+    link: Link,
+    guest: Arc<Guest>,
+    hub: Arc<Hub>,
+    drain: CancellationToken,
+) {
     let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
     let connection = Connection {
+        allowance: Allowance::new(&hub.limits, hub.clock.now()),
         hub,
         link,
         outbox,
@@ -43,7 +52,7 @@ pub(crate) async fn serve(socket: Socket, link: Link, hub: Arc<Hub>, drain: Canc
         is_behind: false,
         is_closing: false,
     };
-    connection.run(socket, deliveries, drain).await;
+    connection.run(socket, deliveries, &guest, drain).await;
 }
 
 /// A connection's place in a room.
@@ -55,6 +64,7 @@ struct Membership {
 struct Connection {
     hub: Arc<Hub>,
     link: Link,
+    allowance: Allowance,
     outbox: Outbox,
     memberships: BTreeMap<Channel, Membership>,
     /// Commands for rooms that are behind; nothing more is read until they are taken.
@@ -69,6 +79,7 @@ impl Connection {
         mut self,
         mut socket: Socket,
         mut deliveries: Deliveries,
+        guest: &Guest,
         drain: CancellationToken,
     ) {
         // Waiting for these starts once, not with every message.
@@ -76,18 +87,28 @@ impl Connection {
         let mut overflow = pin!(self.outbox.overflow().fuse());
         let mut drained = pin!(drain.cancelled().fuse());
         let mut alarm = Alarm::new(self.hub.clock);
-        let mut is_readable = true;
+        let mut is_greeted = false;
         loop {
             alarm.set(self.carry_out(&mut socket));
             if self.is_closing {
                 break;
             }
+            if !is_greeted && self.link.is_greeted() {
+                is_greeted = true;
+                guest.is_greeted();
+                socket.set_message_bytes_max(self.link.frame_bytes_max());
+            }
+            let now = self.hub.clock.now();
+            self.allowance.take_bytes(socket.bytes_read(), now);
+            let paused_until = self.allowance.wait(now);
+            alarm.set(paused_until);
+            let may_read =
+                paused_until.is_none() && self.to_rooms.is_empty() && !socket.is_behind();
+            let may_take = socket.is_flushed() && self.link.takes_messages();
             if socket.is_flushed() {
                 self.drained(&deliveries);
                 self.send_pieces(&mut socket);
             }
-            let may_read = self.to_rooms.is_empty() && !socket.is_behind();
-            let may_take = socket.is_flushed() && self.link.takes_messages();
             let input = tokio::select! {
                 () = &mut full => {
                     full.set(self.outbox.full());
@@ -97,14 +118,18 @@ impl Connection {
                 () = &mut overflow => Input::TooSlow,
                 () = &mut drained => Input::Drain { retry_after_ms: random_in(COME_BACK_MS) },
                 event = socket.next(may_read) => match event {
-                    Event::Binary(frame) => Input::Frame(frame),
-                    Event::Text => Input::TextFrame,
-                    Event::Alive => Input::Alive,
-                    Event::Oversized => {
-                        is_readable = false;
-                        Input::OversizedFrame
+                    Event::Binary(frame) => {
+                        self.allowance.take_frame(now);
+                        Input::Frame(frame)
                     }
-                    Event::Flushed => continue,
+                    Event::Text => Input::TextFrame,
+                    Event::Alive => {
+                        self.allowance.take_frame(now);
+                        Input::Alive
+                    }
+                    Event::Oversized => Input::OversizedFrame,
+                    Event::Flushed | Event::Partial => continue,
+                    Event::Closing => break,
                     Event::Ended => return,
                 },
                 Some(delivery) = deliveries.next(), if may_take => {
@@ -120,7 +145,8 @@ impl Connection {
                 }
                 () = hand_over(&mut self.to_rooms) => continue,
                 () = alarm.ring() => {
-                    if !socket.has_progressed() {
+                    // Who is not read from cannot show that it is there.
+                    if paused_until.is_none() && !socket.has_progressed() {
                         continue;
                     }
                     Input::Alive
@@ -130,8 +156,7 @@ impl Connection {
         }
         // The rooms need not wait for the peer to read its last messages.
         drop(self);
-        let _peer_does_not_read =
-            tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket, is_readable)).await;
+        let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
     }
 
     /// Does everything that the machine wants done now, and says when it wants to be asked again.
@@ -140,7 +165,10 @@ impl Connection {
             match self.link.poll(self.hub.clock.now()) {
                 Output::Frame(frame) => socket.send(frame),
                 Output::Ping => socket.ping(),
-                Output::Room { channel, request } => self.request(channel, request),
+                Output::Room { channel, request } => {
+                    self.allowance.take_request(self.hub.clock.now());
+                    self.request(channel, request);
+                }
                 Output::Close { code, reason } => {
                     tracing::debug!(code, reason, "a connection is closed");
                     socket.close(code, reason);
@@ -288,16 +316,13 @@ fn refuse(command: Command) {
 
 /// Writes what is left, and waits for the peer to take it: closing a socket with unread bytes in
 /// it would make the peer's system throw the last messages away.
-async fn linger(socket: &mut Socket, is_readable: bool) {
+async fn linger(socket: &mut Socket) {
     while !socket.is_flushed() {
         if matches!(socket.next(false).await, Event::Ended) {
             return;
         }
     }
-    if !is_readable {
-        return std::future::pending().await;
-    }
-    while !matches!(socket.next(true).await, Event::Ended | Event::Oversized) {}
+    while !matches!(socket.next(true).await, Event::Ended) {}
 }
 
 /// A random number; the least one when the system gives none.

@@ -3,30 +3,27 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use coweave_core::ids::{RoomName, SessionKey};
 use coweave_core::link::Link;
 use coweave_core::wire::v1::SUBPROTOCOL;
+use hyper::upgrade::{OnUpgrade, Parts};
+use hyper_util::rt::TokioIo;
 use percent_encoding::percent_decode_str;
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminToken};
 use crate::connection;
+use crate::door::Guest;
 use crate::files;
 use crate::hub::Hub;
-use crate::meter::Meter;
 use crate::origin::Origins;
-use crate::socket::Socket;
-
-/// Buffers of a WebSocket: most connections are quiet most of the time.
-const READ_BUFFER_BYTES: usize = 8 << 10;
-const WRITE_BUFFER_BYTES: usize = 16 << 10;
+use crate::websocket::{Socket, handshake};
 
 /// What requests need.
 #[derive(Clone)]
@@ -47,31 +44,20 @@ pub(crate) fn router(site: Site) -> Router {
 
 async fn answer(
     State(site): State<Site>,
-    Extension(meter): Extension<Meter>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    Extension(guest): Extension<Arc<Guest>>,
+    request: Request,
 ) -> Response {
-    if headers.contains_key(header::UPGRADE) {
-        if !site.origins.allow(&headers) {
-            let text = "pages of this origin are not let in; start the relay with --allow-origin";
-            tracing::info!(origin = ?headers.get(header::ORIGIN), "a page was not let in");
-            return (StatusCode::FORBIDDEN, text).into_response();
-        }
-        return match upgrade {
-            Ok(upgrade) => open_socket(site, meter, &uri, upgrade),
-            Err(rejection) => rejection.into_response(),
-        };
+    if handshake::is_asked_for(request.headers()) {
+        return open_socket(site, guest, request);
     }
-    if let Some(token) = site.admin_token.as_ref().filter(|_| uri.path().starts_with(admin::ROOMS))
-    {
-        return admin::answer(&site.hub, token, &method, uri.path(), &headers).await;
+    if let Some(token) = site.admin_token.as_ref().filter(|_| admin::is_for(&request)) {
+        let (head, _body) = request.into_parts();
+        return admin::answer(&site.hub, token, &head).await;
     }
-    if method != Method::GET && method != Method::HEAD {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
-    match uri.path() {
+    match request.uri().path() {
         "/healthz" => "ok".into_response(),
         "/readyz" => readiness(&site),
         path => files::answer(site.static_dir.as_deref(), path).await,
@@ -88,14 +74,23 @@ fn readiness(site: &Site) -> Response {
     }
 }
 
-fn open_socket(site: Site, meter: Meter, uri: &Uri, mut upgrade: WebSocketUpgrade) -> Response {
+fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response {
+    let headers = request.headers();
+    if !site.origins.allow(headers) {
+        let text = "pages of this origin are not let in; start the relay with --allow-origin";
+        tracing::info!(origin = ?headers.get(header::ORIGIN), "a page was not let in");
+        return (StatusCode::FORBIDDEN, text).into_response();
+    }
+    let subprotocol = handshake::offers(headers, SUBPROTOCOL).then_some(SUBPROTOCOL);
+    let answer = match handshake::answer(&request, subprotocol) {
+        Ok(answer) => answer,
+        Err(refusal) => return refusal.into_response(),
+    };
     let (limits, clock) = (site.hub.limits.clone(), site.hub.clock);
-    let frame_bytes_max = limits.frame_bytes_max;
-    let link = if upgrade.requested_protocols().any(|offered| offered == SUBPROTOCOL) {
-        upgrade.set_selected_protocol(HeaderValue::from_static(SUBPROTOCOL));
+    let link = if subprotocol.is_some() {
         Link::v1(limits, clock.now())
     } else {
-        let room = match room_in(uri.path()) {
+        let room = match room_in(request.uri().path()) {
             Ok(room) => room,
             Err(problem) => return (StatusCode::BAD_REQUEST, problem).into_response(),
         };
@@ -106,16 +101,32 @@ fn open_socket(site: Site, meter: Meter, uri: &Uri, mut upgrade: WebSocketUpgrad
         }
         Link::y_websocket(room, SessionKey(key), limits, clock.now())
     };
-    upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_frame_size(frame_bytes_max)
-        .max_message_size(frame_bytes_max)
-        .on_upgrade(move |socket| async move {
-            let Site { hub, drain, connections, .. } = site;
-            let serving = connection::serve(Socket::new(socket, meter), link, hub, drain);
-            connections.track_future(serving).await;
-        })
+    let upgrade = hyper::upgrade::on(&mut request);
+    let Site { hub, drain, connections, .. } = site;
+    let entering = Arc::clone(&guest);
+    let task = connections.spawn(async move {
+        if let Some(socket) = switch(upgrade, link.frame_bytes_max()).await {
+            connection::serve(socket, link, guest, hub, drain).await;
+        }
+    });
+    entering.is_served_by(task.abort_handle());
+    answer
+}
+
+/// Waits until the answer is written, and takes the stream back from HTTP.
+async fn switch(upgrade: OnUpgrade, message_bytes_max: usize) -> Option<Socket> {
+    let upgraded = upgrade.await.map_err(|error| {
+        tracing::debug!(%error, "a connection ended before it was a WebSocket");
+    });
+    match upgraded.ok()?.downcast::<TokioIo<TcpStream>>() {
+        Ok(Parts { io, read_buf, .. }) => {
+            Some(Socket::new(io.into_inner(), &read_buf, message_bytes_max))
+        }
+        Err(_upgraded) => {
+            tracing::error!("a bug: HTTP gives back another stream than it was given");
+            None
+        }
+    }
 }
 
 /// The room of a y-websocket client: its path without the first slash.

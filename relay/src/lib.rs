@@ -7,23 +7,24 @@
 
 mod accept;
 pub mod admin;
+mod allowance;
 mod clock;
 pub mod compactor;
 pub mod config;
 mod connection;
+mod door;
 mod files;
 mod http;
 mod hub;
 mod log_writer;
-mod meter;
 mod origin;
 mod outbox;
 mod quarantine;
 mod relay;
 mod room_task;
-mod socket;
 pub mod store;
 pub mod telemetry;
+mod websocket;
 
 pub use config::Config;
 pub use relay::{Drained, Relay, StartError};

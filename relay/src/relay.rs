@@ -12,6 +12,7 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::accept::accept;
 use crate::config::Config;
+use crate::door::Door;
 use crate::http::{self, Site};
 use crate::hub::Hub;
 use crate::origin::Origins;
@@ -94,6 +95,7 @@ impl Relay {
         let local_addr =
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let head_limit = config.limits.hello_timeout;
+        let door = Door::new(&config.limits);
         let sweeper = tokio::spawn(sweep(Arc::clone(&store)));
         let hub = Arc::new(Hub::new(store, config.limits, config.compaction));
         let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
@@ -105,7 +107,7 @@ impl Relay {
             drain: drain.clone(),
             connections: connections.clone(),
         });
-        let server = tokio::spawn(accept(listener, router, head_limit, drain.clone()));
+        let server = tokio::spawn(accept(listener, router, door, head_limit, drain.clone()));
         Ok(Self {
             local_addr,
             drain_limit: config.drain_limit,

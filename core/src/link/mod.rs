@@ -144,6 +144,24 @@ impl Link {
         Self(Kind::YWebsocket(y_websocket::YWebsocketLink::new(room, session, limits, now)))
     }
 
+    /// How large a frame of the peer may be at the moment: before its hello it gets little room.
+    #[must_use]
+    pub fn frame_bytes_max(&self) -> usize {
+        match &self.0 {
+            Kind::V1(link) => link.frame_bytes_max(),
+            Kind::YWebsocket(link) => link.frame_bytes_max(),
+        }
+    }
+
+    /// Whether the peer has said what it is here for.
+    #[must_use]
+    pub fn is_greeted(&self) -> bool {
+        match &self.0 {
+            Kind::V1(link) => link.is_greeted(),
+            Kind::YWebsocket(link) => link.is_greeted(),
+        }
+    }
+
     /// Takes an input. After `Close` was given, inputs are ignored.
     pub fn handle(&mut self, input: Input, now: Time) {
         match &mut self.0 {
@@ -223,7 +241,7 @@ impl Heartbeat {
 /// come back after all others; a `coweave.v1` client reads the error message instead.
 const fn close_code(code: Code) -> u16 {
     match code {
-        Code::FrameTooLarge => 1009,
+        Code::FrameTooLarge | Code::ConnectionHelloTooLarge => 1009,
         Code::RelayDraining => 1012,
         Code::ConnectionTooSlow | Code::RoomFull | Code::RelayDegraded => 1013,
         Code::RelayInternal | Code::RoomUnavailable | Code::RoomDamaged => 1011,

@@ -8,6 +8,7 @@ use super::{Heartbeat, Input, Output, RoomRequest, Shared, close_code, oversized
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, RoomName, Sequence, SessionKey};
 use crate::limits::Limits;
+use crate::rate::Bucket;
 use crate::room::{JoinRequest, Protocol, RoomMessage};
 use crate::time::{Time, earliest};
 use crate::wire::awareness;
@@ -24,6 +25,9 @@ pub(super) struct V1Link {
     limits: Limits,
     session: Option<SessionKey>,
     hello_by: Time,
+    /// What was sent before the session was known.
+    hello_bytes: usize,
+    joins: Bucket,
     heartbeat: Heartbeat,
     /// The rooms of this connection, by channel.
     rooms: BTreeMap<Channel, RoomName>,
@@ -42,6 +46,8 @@ impl V1Link {
         Self {
             session: None,
             hello_by: now + limits.hello_timeout,
+            hello_bytes: 0,
+            joins: Bucket::per_minute(limits.joins_per_minute_max, now),
             heartbeat: Heartbeat::new(limits.idle_timeout, now),
             limits,
             rooms: BTreeMap::new(),
@@ -53,6 +59,15 @@ impl V1Link {
         }
     }
 
+    pub(super) fn frame_bytes_max(&self) -> usize {
+        let most = self.limits.frame_bytes_max;
+        if self.is_greeted() { most } else { most.min(self.limits.hello_bytes_max) }
+    }
+
+    pub(super) const fn is_greeted(&self) -> bool {
+        self.session.is_some()
+    }
+
     pub(super) fn handle(&mut self, input: Input, now: Time) {
         if self.is_closed {
             return;
@@ -60,10 +75,11 @@ impl V1Link {
         match input {
             Input::Frame(frame) => {
                 self.heartbeat.heard(now);
-                self.frame(&frame);
+                self.frame(&frame, now);
             }
             Input::Alive => self.heartbeat.heard(now),
             Input::TextFrame => self.fail(text_frame()),
+            Input::OversizedFrame if !self.is_greeted() => self.fail_hello(),
             Input::OversizedFrame => self.fail(oversized_frame(&self.limits)),
             Input::Room { channel, message } => self.room(channel, &message),
             Input::TooSlow => {
@@ -140,7 +156,19 @@ impl V1Link {
         self.is_closed = true;
     }
 
-    fn frame(&mut self, frame: &Bytes) {
+    fn fail_hello(&mut self) {
+        let most = self.limits.hello_bytes_max;
+        let text = format!("before its hello a client sends at most {most} bytes");
+        self.fail(Error::new(Code::ConnectionHelloTooLarge, text));
+    }
+
+    fn frame(&mut self, frame: &Bytes, now: Time) {
+        if !self.is_greeted() {
+            self.hello_bytes = self.hello_bytes.saturating_add(frame.len());
+            if self.hello_bytes > self.limits.hello_bytes_max {
+                return self.fail_hello();
+            }
+        }
         let messages = match read_frame(frame) {
             Ok(messages) => messages,
             Err(error) => {
@@ -155,7 +183,7 @@ impl V1Link {
             let result = if channel == Channel::CONNECTION {
                 self.connection_message(message)
             } else if let Some(session) = self.session {
-                self.room_message(session, channel, message)
+                self.room_message(session, channel, message, now)
             } else {
                 Err(unexpected("the first message has to be hello"))
             };
@@ -202,9 +230,10 @@ impl V1Link {
         session: SessionKey,
         channel: Channel,
         message: Message,
+        now: Time,
     ) -> Result<(), Error> {
         if let Message::Join(join) = message {
-            return self.join(session, channel, join);
+            return self.join(session, channel, join, now);
         }
         if !self.rooms.contains_key(&channel) {
             // The membership may have ended while this was on its way.
@@ -237,11 +266,21 @@ impl V1Link {
         state.map_or(Ok(None), |json| awareness::check_state(&json, &self.limits))
     }
 
-    fn join(&mut self, session: SessionKey, channel: Channel, join: Join) -> Result<(), Error> {
+    fn join(
+        &mut self,
+        session: SessionKey,
+        channel: Channel,
+        join: Join,
+        now: Time,
+    ) -> Result<(), Error> {
         if self.rooms.contains_key(&channel) {
             return Err(unexpected("the channel is in use"));
         }
-        let room = if self.rooms.len() >= self.limits.rooms_per_connection_max {
+        let room = if let Some(at) = self.joins.wait(now) {
+            let text = "rooms are joined too often over this connection";
+            let ms = u64::try_from(at.since(now).as_millis()).unwrap_or(u64::MAX);
+            Err(Error::new(Code::RoomTooOften, text).with_retry_after_ms(ms))
+        } else if self.rooms.len() >= self.limits.rooms_per_connection_max {
             let most = self.limits.rooms_per_connection_max;
             let text = format!("one connection joins at most {most} rooms");
             Err(Error::new(Code::RoomTooMany, text))
@@ -250,6 +289,7 @@ impl V1Link {
         };
         match room {
             Ok(room) => {
+                self.joins.take(1, now);
                 self.rooms.insert(channel, room.clone());
                 let request = Box::new(JoinRequest {
                     session,

@@ -52,6 +52,15 @@ impl YWebsocketLink {
         }
     }
 
+    pub(super) const fn frame_bytes_max(&self) -> usize {
+        // The first frame has a state vector, which may be long.
+        self.limits.frame_bytes_max
+    }
+
+    pub(super) const fn is_greeted(&self) -> bool {
+        self.has_joined
+    }
+
     pub(super) fn handle(&mut self, input: Input, now: Time) {
         if self.is_closed {
             return;

@@ -130,3 +130,25 @@ fn help_and_version_need_no_right_configuration() {
     assert!(matches!(load_from(&["--help"], &[("COWEAVE_LISTEN", "x")]), Ok(Command::Help)));
     assert!(matches!(load_from(&["-V"], &[]), Ok(Command::Version)));
 }
+
+#[test]
+fn the_documentation_has_every_setting_as_it_is() {
+    let documentation = include_str!("../../../docs/configuration.md");
+    let tables = table::markdown();
+    assert!(documentation.ends_with(&tables), "docs/configuration.md has to end with:\n{tables}");
+}
+
+#[test]
+fn every_limit_can_be_set() {
+    let shown = format!("{:?}", Limits::default());
+    let fields = shown.split([',', '{']).filter_map(|part| part.trim().split_once(": "));
+    let mut count = 0;
+    for (field, _value) in fields {
+        count += 1;
+        // The largest update is what fits into the largest frame.
+        let name = field.replace("update_bytes_max", "frame_bytes_max").replace('_', "-");
+        let is_set = |setting: &Setting| setting.name.trim_end_matches("-ms") == name;
+        assert!(SETTINGS.iter().any(is_set), "nothing sets {field}");
+    }
+    assert!(count > 20, "{shown}");
+}

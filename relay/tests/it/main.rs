@@ -7,11 +7,15 @@ mod both_protocols;
 #[cfg(test)]
 mod compaction;
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod failing_store;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

@@ -403,6 +403,7 @@ fn keep_log(seed: u64) -> Duration {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much has failed is worth a look")]
 fn a_store_that_fails_in_any_way_costs_no_acknowledged_edit() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let seeds = match number("COWEAVE_SEED") {

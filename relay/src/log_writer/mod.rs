@@ -131,6 +131,13 @@ impl Batch {
     }
 }
 
+/// Logs the first of several failures in a row.
+fn note_failure(is_failing: &AtomicBool, error: &str) {
+    if !is_failing.swap(true, Ordering::Relaxed) {
+        tracing::error!(error, "the store fails; edits wait in memory");
+    }
+}
+
 fn tell_of_failure(rooms: &mut BTreeMap<RoomId, Waiting>) {
     for waiting in rooms.values_mut().filter(|waiting| !waiting.knows_of_failure) {
         waiting.knows_of_failure = true;
@@ -179,20 +186,14 @@ impl Writing {
         loop {
             match self.append().await {
                 Ok(()) => break,
-                Err(error @ StoreError::OutOfOrder(_)) => {
-                    tracing::error!(%error, "a bug: a room wrote what does not fit its log");
-                    self.refuse_misfits().await;
-                }
-                Err(error @ StoreError::Damaged(_)) => {
-                    tracing::error!(%error, "the stored log of a room is damaged");
-                    self.refuse_misfits().await;
-                }
                 Err(StoreError::Failed(error)) => {
-                    if !self.is_failing.swap(true, Ordering::Relaxed) {
-                        tracing::error!(%error, "the store fails; edits wait in memory");
-                    }
+                    note_failure(&self.is_failing, &error);
                     self.gather(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(misfit) => {
+                    tracing::error!(error = %misfit, "the store does not take the lines of a room");
+                    self.refuse_misfits().await;
                 }
             }
         }
@@ -209,9 +210,7 @@ impl Writing {
         if let Ok(answer) = timeout(PATIENCE, &mut appended).await {
             return answer;
         }
-        if !self.is_failing.swap(true, Ordering::Relaxed) {
-            tracing::error!("the store takes longer than {PATIENCE:?}; edits wait in memory");
-        }
+        note_failure(&self.is_failing, &format!("it takes longer than {PATIENCE:?}"));
         tell_of_failure(rooms);
         appended.await
     }

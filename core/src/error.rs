@@ -107,6 +107,13 @@ codes! {
     RoomLineageMismatch = "room.lineage_mismatch", Incompatible, false;
     /// The stored room could not be loaded; other rooms are not affected.
     RoomUnavailable = "room.unavailable", Relay, true;
+    /// What is stored of the room cannot be read: it is left as it is, and closed, until whoever runs
+    /// the relay has looked at it.
+    RoomDamaged = "room.damaged", Relay, true;
+    /// The room was deleted; this copy belongs to it, and nothing was merged.
+    RoomDeleted = "room.deleted", Incompatible, false;
+    /// The room takes more space than the relay allows.
+    RoomTooLarge = "room.too_large", App, false;
     /// An update could not be read, or breaks a rule of the format.
     UpdateMalformed = "update.malformed", Peer, false;
     /// An update is larger than a limit.
@@ -116,6 +123,8 @@ codes! {
     /// An update writes under a client id that another connection holds; a dead connection lets go
     /// of its own after a while.
     UpdateForeignClient = "update.foreign_client", Peer, true;
+    /// An update repeats ids that are taken, with other content: two clients write under one id.
+    UpdateContradiction = "update.contradiction", Peer, false;
     /// A presence state could not be read.
     PresenceMalformed = "presence.malformed", Peer, false;
     /// A presence state is larger than the limit.

@@ -54,6 +54,10 @@ pub struct Limits {
     pub hello_timeout: Duration,
     /// Silence after which a connection counts as dead (`connection.idle`).
     pub idle_timeout: Duration,
+    /// What one room may take in memory and in the store, in bytes (`room.too_large`).
+    pub room_bytes_max: usize,
+    /// Presence is gathered this long and told in one message.
+    pub presence_tick: Duration,
     /// How long an empty, clean room stays in memory.
     pub room_linger: Duration,
     /// Size of a room's log tail at which it is folded into the snapshot, in bytes.
@@ -101,6 +105,8 @@ impl Default for Limits {
             silent_connections_max: 10_000,
             hello_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
+            room_bytes_max: 256 << 20,
+            presence_tick: Duration::from_millis(50),
             room_linger: Duration::from_secs(30),
             tail_bytes_max: 1 << 20,
         }

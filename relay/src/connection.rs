@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, MemberId, RoomName};
-use coweave_core::link::{Input, Link, Output, RoomRequest};
+use coweave_core::link::{Input, Link, Output, RoomRequest, Shared};
 use coweave_core::room::{self, JoinRequest, RoomMessage};
 use coweave_core::time::Time;
 use futures_util::FutureExt as _;
@@ -27,6 +27,8 @@ use crate::websocket::{Event, Socket};
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Messages from rooms that are handed to the machine in one go.
 const TURN_MESSAGES_MAX: usize = 256;
+/// Bytes of documents that are written in one go: what else is said goes in between.
+const TURN_PIECES_BYTES: usize = 64 << 10;
 /// When clients of a relay that shuts down are to come back: spread, so that they do not come all
 /// at the same moment.
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
@@ -48,6 +50,7 @@ pub(crate) fn serve(
         outbox,
         memberships: BTreeMap::new(),
         to_rooms: VecDeque::new(),
+        is_behind: false,
         is_closing: false,
     });
     connection.run(Box::new(socket), deliveries, guest, drain)
@@ -67,6 +70,8 @@ struct Connection {
     memberships: BTreeMap<Channel, Membership>,
     /// Commands for rooms that are behind; nothing more is read until they are taken.
     to_rooms: VecDeque<(mpsc::Sender<Command>, Command)>,
+    /// A broadcast did not fit into the queue: the rooms are told when it is empty.
+    is_behind: bool,
     is_closing: bool,
 }
 
@@ -79,6 +84,7 @@ impl Connection {
         drain: CancellationToken,
     ) {
         // Waiting for these starts once, not with every message.
+        let mut full = Box::pin(self.outbox.full());
         let mut overflow = pin!(self.outbox.overflow().fuse());
         let mut drained = pin!(drain.cancelled().fuse());
         let mut alarm = Alarm::new(self.hub.clock);
@@ -99,8 +105,17 @@ impl Connection {
             alarm.set(paused_until);
             let may_read =
                 paused_until.is_none() && self.to_rooms.is_empty() && !socket.is_behind();
-            let is_flushed = socket.is_flushed();
+            let may_take = socket.is_flushed() && self.link.takes_messages();
+            if socket.is_flushed() {
+                self.drained(&deliveries);
+                self.send_pieces(&mut socket);
+            }
             let input = tokio::select! {
+                () = &mut full => {
+                    full.set(self.outbox.full());
+                    self.is_behind = true;
+                    continue;
+                }
                 () = &mut overflow => Input::TooSlow,
                 () = &mut drained => Input::Drain { retry_after_ms: random_in(COME_BACK_MS) },
                 event = socket.next(may_read) => match event {
@@ -118,15 +133,14 @@ impl Connection {
                     Event::Closing => break,
                     Event::Ended => return,
                 },
-                Some(delivery) = deliveries.next(), if is_flushed => {
-                    let mut is_large = self.deliver(delivery);
+                Some(delivery) = deliveries.next(), if may_take => {
+                    self.deliver(delivery);
                     for _ in 1..TURN_MESSAGES_MAX {
-                        // Of documents one is in memory as frames, however many rooms are joined.
-                        if is_large {
+                        if !self.link.takes_messages() {
                             break;
                         }
                         let Some(delivery) = deliveries.try_next() else { break };
-                        is_large = self.deliver(delivery);
+                        self.deliver(delivery);
                     }
                     continue;
                 }
@@ -168,21 +182,43 @@ impl Connection {
         }
     }
 
-    /// Hands a message to the link, and says whether it may be as large as a document.
-    fn deliver(&mut self, delivery: Delivery) -> bool {
+    /// Sends the next bytes of documents that are on their way.
+    fn send_pieces(&mut self, socket: &mut Socket) {
+        let mut bytes = 0;
+        while bytes < TURN_PIECES_BYTES {
+            let Some(frame) = self.link.next_piece() else { break };
+            bytes += frame.len();
+            socket.send(frame);
+        }
+    }
+
+    /// Tells the rooms when everything that was queued is written and some of it did not fit.
+    fn drained(&mut self, deliveries: &Deliveries) {
+        if !self.is_behind || !deliveries.is_empty() || !self.link.takes_messages() {
+            return;
+        }
+        self.is_behind = false;
+        let members: Vec<_> = self
+            .memberships
+            .values()
+            .map(|membership| (membership.member, membership.commands.clone()))
+            .collect();
+        for (member, commands) in members {
+            self.send(commands, Command::Input(room::Input::Drained { member }));
+        }
+    }
+
+    /// Hands a message to the link.
+    fn deliver(&mut self, delivery: Delivery) {
         let Delivery { channel, member, message } = delivery;
         // What was on its way to an earlier membership is not meant for this one.
         if self.memberships.get(&channel).is_none_or(|membership| membership.member != member) {
-            return false;
+            return;
         }
-        let message = Arc::unwrap_or_clone(message);
-        let is_large =
-            matches!(message, RoomMessage::Joined { .. } | RoomMessage::Difference { .. });
-        if matches!(message, RoomMessage::End { .. }) {
+        if matches!(message.message(), RoomMessage::End { .. }) {
             self.memberships.remove(&channel);
         }
         self.link.handle(Input::Room { channel, message }, self.hub.clock.now());
-        is_large
     }
 
     fn request(&mut self, channel: Channel, request: RoomRequest) {
@@ -198,6 +234,8 @@ impl Connection {
             }
             RoomRequest::SetPresence(state) => room::Input::SetPresence { member, state },
             RoomRequest::Awareness(entries) => room::Input::Awareness { member, entries },
+            RoomRequest::Seed { update } => room::Input::Seed { member, update },
+            RoomRequest::Flush { number } => room::Input::Flush { member, number },
             RoomRequest::Query { state_vector } => room::Input::Query { member, state_vector },
             RoomRequest::Leave => room::Input::Leave { member },
             other => {
@@ -273,7 +311,7 @@ fn refuse(command: Command) {
     if let Command::Join { member, outbox, channel, .. } = command {
         let text = "the room was just closed; try again";
         let message = RoomMessage::End { error: Error::new(Code::RoomUnavailable, text) };
-        outbox.send(Delivery { channel, member, message: Arc::new(message) });
+        outbox.push(Delivery { channel, member, message: Shared::new(message) });
     }
 }
 

@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Epoch, MemberId, RoomName};
 use coweave_core::limits::Limits;
 use coweave_core::room::Input;
 use dashmap::DashMap;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
+use crate::compactor::{Compaction, Compactor};
 use crate::log_writer::LogWriter;
-use crate::room_task::{self, Command};
+use crate::room_task::{self, Command, RoomStatus};
 use crate::store::Store;
 
 /// Commands that wait for a room; a connection whose room is behind stops reading.
@@ -32,6 +34,7 @@ pub(crate) struct Hub {
     tasks: TaskTracker,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) writer: LogWriter,
+    pub(crate) compactor: Compactor,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
 }
@@ -47,7 +50,7 @@ struct Entry {
 }
 
 impl Hub {
-    pub(crate) fn new(store: Arc<dyn Store>, limits: Limits) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, limits: Limits, compaction: Compaction) -> Self {
         Self {
             rooms: DashMap::new(),
             broken: DashMap::new(),
@@ -56,6 +59,7 @@ impl Hub {
             tasks: TaskTracker::new(),
             writer: LogWriter::start(Arc::clone(&store)),
             store,
+            compactor: Compactor::new(compaction, &limits),
             limits,
             clock: Clock::start(),
         }
@@ -119,6 +123,24 @@ impl Hub {
     /// The epoch of a room that broke in this process, instead of the stored one.
     pub(crate) fn epoch_after_break(&self, name: &RoomName) -> Option<Epoch> {
         self.broken.get(name).map(|epoch| *epoch)
+    }
+
+    /// How a room is; it is loaded when it is not in memory.
+    pub(crate) async fn status(self: &Arc<Self>, name: &RoomName) -> Option<RoomStatus> {
+        let (answer, status) = oneshot::channel();
+        self.room(name).send(Command::Status(answer)).await.ok()?;
+        status.await.ok()
+    }
+
+    /// Deletes a room, and returns when it is gone from the disk. Its members are told.
+    pub(crate) async fn delete(self: &Arc<Self>, name: &RoomName) -> Result<(), Error> {
+        let (answer, deleted) = oneshot::channel();
+        let unavailable = |()| Error::new(Code::RoomUnavailable, "the room cannot be loaded");
+        let room = self.room(name);
+        room.send(Command::Delete(answer)).await.map_err(|_gone| unavailable(()))?;
+        // Its task may only end when nobody holds a way to it.
+        drop(room);
+        deleted.await.map_err(|_gone| unavailable(()))?
     }
 
     /// Lets nobody enter any room that is in memory.

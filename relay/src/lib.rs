@@ -8,6 +8,7 @@
 mod accept;
 mod allowance;
 mod clock;
+pub mod compactor;
 pub mod config;
 mod connection;
 mod door;

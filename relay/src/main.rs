@@ -3,14 +3,26 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use coweave_relay::compactor::{self, Place};
 use coweave_relay::config::{self, Command};
 use coweave_relay::{Config, Drained, Relay, telemetry};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+/// The hidden command under which the relay starts itself to fold a log.
+const COMPACT: &str = "compact";
+
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|word| word == COMPACT) {
+        return match compactor::run_child(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error),
+        };
+    }
     match config::load(std::env::args_os().skip(1), std::env::vars_os()) {
         Ok(Command::Help) => say(config::help().trim_end()),
         Ok(Command::Version) => say(concat!("coweave-relay ", env!("CARGO_PKG_VERSION"))),
@@ -29,12 +41,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: Config, warnings: &[String]) -> ExitCode {
+fn run(mut config: Config, warnings: &[String]) -> ExitCode {
     telemetry::start(config.log.clone());
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     raise_file_limit();
+    config.compaction.place = place_of_compaction();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("the relay cannot start its threads: {error}")),
@@ -72,6 +85,19 @@ fn report(drained: Drained) -> ExitCode {
                  their devices only"
             );
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// This program again. On Linux its own file is meant even after another one took its name.
+fn place_of_compaction() -> Place {
+    let itself = PathBuf::from("/proc/self/exe");
+    let program = if itself.exists() { Ok(itself) } else { std::env::current_exe() };
+    match program {
+        Ok(program) => Place::Child { program, arguments: vec![COMPACT.into()] },
+        Err(error) => {
+            tracing::warn!(%error, "this program does not know its file; logs are folded without limits");
+            Place::InProcess
         }
     }
 }

@@ -1,22 +1,19 @@
 //! The queue from rooms to one connection: rooms never wait for it, and it is bounded in bytes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use coweave_core::ids::{Channel, MemberId};
-use coweave_core::room::RoomMessage;
+use coweave_core::link::Shared;
 use tokio::sync::{Notify, mpsc};
 
-/// What a small message counts for, beside the bytes that it carries.
-const MESSAGE_BYTES: usize = 64;
-
-/// Makes the queue of a connection, bounded to so many bytes of live messages.
+/// Makes the queue of a connection, bounded to so many bytes.
 pub(crate) fn outbox(bytes_max: usize) -> (Outbox, Deliveries) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let level = Arc::new(Level {
         bytes_max,
         bytes: AtomicUsize::new(0),
-        is_over: AtomicBool::new(false),
+        full: Notify::new(),
         overflow: Notify::new(),
     });
     let deliveries = Deliveries { receiver, level: Arc::clone(&level) };
@@ -28,7 +25,9 @@ pub(crate) fn outbox(bytes_max: usize) -> (Outbox, Deliveries) {
 struct Level {
     bytes_max: usize,
     bytes: AtomicUsize,
-    is_over: AtomicBool,
+    /// A broadcast did not fit.
+    full: Notify,
+    /// Not even what cannot be left out fits any more.
     overflow: Notify,
 }
 
@@ -46,26 +45,46 @@ pub(crate) struct Delivery {
     /// The membership it is meant for: a later one may use the same channel.
     pub(crate) member: MemberId,
     /// Shared by all members of a room that get it.
-    pub(crate) message: Arc<RoomMessage>,
+    pub(crate) message: Shared,
 }
 
 impl Outbox {
-    /// Hands a message over. Once the queue was too long, everything is dropped: the connection
-    /// ends, and its client catches up when it comes back.
-    pub(crate) fn send(&self, delivery: Delivery) {
-        if self.level.is_over.load(Ordering::Relaxed) {
+    /// Hands over a message that the member can be given later in another form. False when the
+    /// queue is full: then the member is behind, and gets no more of them until it has drained.
+    pub(crate) fn offer(&self, delivery: Delivery) -> bool {
+        let bytes = delivery.message.queued_bytes();
+        let before = self.level.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // One message always fits, however large.
+        if before > 0 && before.saturating_add(bytes) > self.level.bytes_max {
+            self.level.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.level.full.notify_one();
+            return false;
+        }
+        self.queue(delivery);
+        true
+    }
+
+    /// Hands over a message that must not be left out. They are few and small; a peer that makes
+    /// many of them and reads none is given up.
+    pub(crate) fn push(&self, delivery: Delivery) {
+        let bytes = delivery.message.queued_bytes();
+        let before = self.level.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before > self.level.bytes_max.saturating_mul(2) {
+            self.level.overflow.notify_one();
             return;
         }
-        let bytes = live_bytes(&delivery.message);
-        let waiting = self.level.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        if waiting > self.level.bytes_max {
-            if !self.level.is_over.swap(true, Ordering::Relaxed) {
-                self.level.overflow.notify_one();
-            }
-            return;
-        }
+        self.queue(delivery);
+    }
+
+    fn queue(&self, delivery: Delivery) {
         // Without a receiver the connection is over, and its rooms are about to hear of it.
         let _connection_is_over = self.sender.send(delivery);
+    }
+
+    /// Returns when a broadcast did not fit since the last time.
+    pub(crate) fn full(&self) -> impl Future<Output = ()> + use<> {
+        let level = Arc::clone(&self.level);
+        async move { level.full.notified().await }
     }
 
     /// Returns once, when the queue has become too long.
@@ -95,67 +114,62 @@ impl Deliveries {
         self.taken(delivery)
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+
     fn taken(&self, delivery: Option<Delivery>) -> Option<Delivery> {
         if let Some(delivery) = &delivery {
-            self.level.bytes.fetch_sub(live_bytes(&delivery.message), Ordering::Relaxed);
+            self.level.bytes.fetch_sub(delivery.message.queued_bytes(), Ordering::Relaxed);
         }
         delivery
     }
-}
-
-/// What a message adds to the queue. A first sync does not count: its bytes are shared with the
-/// room, and it may well be larger than the queue is allowed to be.
-fn live_bytes(message: &RoomMessage) -> usize {
-    let carried = match message {
-        RoomMessage::Update { update, .. } => update.len(),
-        RoomMessage::Presence { entries } => entries
-            .iter()
-            .map(|entry| MESSAGE_BYTES + entry.state.as_ref().map_or(0, String::len))
-            .sum(),
-        _ => 0,
-    };
-    carried.saturating_add(MESSAGE_BYTES)
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
     use coweave_core::ids::Sequence;
+    use coweave_core::room::RoomMessage;
 
     use super::*;
 
     fn update(bytes: usize) -> Delivery {
         let update = Bytes::from(vec![0; bytes]);
-        let message = RoomMessage::Update { sequence: Sequence(1), update };
-        Delivery { channel: Channel(1), member: MemberId(1), message: Arc::new(message) }
+        let message = Shared::new(RoomMessage::Update { sequence: Sequence(1), update });
+        Delivery { channel: Channel(1), member: MemberId(1), message }
     }
 
     #[tokio::test]
     async fn a_reader_that_keeps_up_may_get_any_amount() {
         let (outbox, mut deliveries) = outbox(1_000);
-        for _ in 0..100 {
-            outbox.send(update(900));
+        for bytes in [900, 900, 50_000].repeat(30) {
+            assert!(outbox.offer(update(bytes)));
             assert!(deliveries.next().await.is_some());
         }
-        assert!(!outbox.level.is_over.load(Ordering::Relaxed));
+        assert!(deliveries.is_empty());
         assert_eq!(outbox.level.bytes.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
-    async fn too_long_a_queue_is_told_once_and_takes_nothing_more() {
+    async fn what_does_not_fit_is_told_and_takes_no_room() {
         let (outbox, mut deliveries) = outbox(1_000);
-        for _ in 0..5 {
-            outbox.send(update(400));
+        assert!(outbox.offer(update(400)) && outbox.offer(update(400)));
+        assert!(!outbox.offer(update(400)) && !outbox.offer(update(400)));
+        outbox.full().await;
+        assert!(deliveries.try_next().is_some() && outbox.offer(update(400)));
+        let rest = std::iter::from_fn(|| deliveries.try_next()).count();
+        assert_eq!((rest, outbox.level.bytes.load(Ordering::Relaxed)), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn what_must_not_be_left_out_is_bounded_too() {
+        let (outbox, mut deliveries) = outbox(1_000);
+        for _ in 0..100 {
+            outbox.push(update(400));
         }
         outbox.overflow().await;
-        assert!(deliveries.try_next().is_some());
-        assert!(deliveries.try_next().is_some());
-        outbox.send(update(1));
-        assert!(deliveries.try_next().is_none());
-        tokio::select! {
-            biased;
-            () = outbox.overflow() => panic!("told twice"),
-            () = std::future::ready(()) => {}
-        }
+        assert!(std::iter::from_fn(|| deliveries.try_next()).count() < 10);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -17,6 +18,9 @@ use crate::hub::Hub;
 use crate::origin::Origins;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{OpenError, Store};
+
+/// How often the store drops what it need not keep any more.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// Why a relay could not start.
 #[derive(Debug, Error)]
@@ -58,6 +62,7 @@ pub struct Relay {
     connections: TaskTracker,
     drain: CancellationToken,
     _server: AbortOnDropHandle<()>,
+    _sweeper: AbortOnDropHandle<()>,
     _drain_when_dropped: DropGuard,
 }
 
@@ -69,7 +74,7 @@ impl Relay {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         // The address comes first: a second start by mistake must not leave a folder behind.
         let listener = bind(config.listen).await?;
-        let store = SqliteStore::open(&config.data_dir).await?;
+        let store = SqliteStore::open(&config.data_dir, config.keep_log).await?;
         Self::serve(listener, config, Arc::new(store))
     }
 
@@ -91,7 +96,8 @@ impl Relay {
             listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
         let head_limit = config.limits.hello_timeout;
         let door = Door::new(&config.limits);
-        let hub = Arc::new(Hub::new(store, config.limits));
+        let sweeper = tokio::spawn(sweep(Arc::clone(&store)));
+        let hub = Arc::new(Hub::new(store, config.limits, config.compaction));
         let (drain, connections) = (CancellationToken::new(), TaskTracker::new());
         let router = http::router(Site {
             hub: Arc::clone(&hub),
@@ -109,6 +115,7 @@ impl Relay {
             _drain_when_dropped: drain.clone().drop_guard(),
             drain,
             _server: AbortOnDropHandle::new(server),
+            _sweeper: AbortOnDropHandle::new(sweeper),
         })
     }
 
@@ -131,6 +138,20 @@ impl Relay {
         self.connections.close();
         self.connections.wait().await;
         self.hub.close().await;
+    }
+}
+
+/// Drops old lines of logs, now and every hour.
+async fn sweep(store: Arc<dyn Store>) {
+    let mut hourly = tokio::time::interval(SWEEP_EVERY);
+    hourly.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        hourly.tick().await;
+        match store.sweep().await {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old lines were dropped that are in snapshots"),
+            Err(error) => tracing::warn!(%error, "old lines are not dropped; in an hour again"),
+        }
     }
 }
 

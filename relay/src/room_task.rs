@@ -7,10 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, Lineage, MemberId, RoomName, Sequence};
-use coweave_core::room::{Input, JoinRequest, Output, Room, RoomMessage};
+use coweave_core::link::Shared;
+use coweave_core::room::{
+    Audience, Input, JoinRequest, Output, Protocol, Room, RoomMessage, Snapshot,
+};
 use coweave_core::time::Time;
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::clock::Alarm;
 use crate::hub::Hub;
@@ -20,6 +24,8 @@ use crate::store::{LogLine, RoomId};
 
 /// Commands that are handled in one go, so that their acknowledgements become one.
 const COMMANDS_PER_TURN: usize = 64;
+/// Work on a room that is larger than this may take milliseconds.
+const ASIDE_BYTES: usize = 512 << 10;
 /// When a room may go but somebody is just asking for it, look again after this time.
 const RETIRE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -34,15 +40,32 @@ pub(crate) enum Command {
         outbox: Outbox,
         channel: Channel,
     },
+    /// Somebody who may do so wants to know how the room is.
+    Status(oneshot::Sender<RoomStatus>),
+    /// Somebody who may do so deletes the room; the answer comes when it is gone from the disk.
+    Delete(oneshot::Sender<Result<(), Error>>),
     /// Anything else.
     Input(Input),
 }
 
+/// How a room is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoomStatus {
+    pub(crate) lineage: Lineage,
+    /// The last place in its log.
+    pub(crate) sequence: Sequence,
+    /// What its updates take.
+    pub(crate) bytes: usize,
+    pub(crate) members: usize,
+}
+
 /// Whether a room goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Turn {
     Wait(Option<Time>),
     Retire,
+    /// The room is over, and its tombstone has this state vector.
+    Delete(Bytes),
 }
 
 /// Loads a room and serves it until nobody needs it any more.
@@ -59,11 +82,10 @@ pub(crate) async fn run(
             let (receipt_sender, receipts) = mpsc::unbounded_channel();
             let compaction = None;
             residence.is_serving = true;
-            let mut task = RoomTask { residence, id, room, receipt_sender, receipts, compaction };
+            let deletions = Vec::new();
+            let mut task =
+                RoomTask { residence, id, room, receipt_sender, receipts, compaction, deletions };
             task.serve().await;
-            if let Some(compaction) = task.compaction.take() {
-                let _its_answer_is_for_nobody = compaction.await;
-            }
         }
     }
 }
@@ -104,7 +126,9 @@ struct RoomTask {
     receipt_sender: mpsc::UnboundedSender<Receipt>,
     receipts: mpsc::UnboundedReceiver<Receipt>,
     /// The machine wants one at a time.
-    compaction: Option<JoinHandle<Input>>,
+    compaction: Option<AbortOnDropHandle<Input>>,
+    /// Who waits for the room's end.
+    deletions: Vec<oneshot::Sender<Result<(), Error>>>,
 }
 
 impl RoomTask {
@@ -116,6 +140,10 @@ impl RoomTask {
                 Turn::Wait(wake) => wake,
                 Turn::Retire if self.residence.retire() => break,
                 Turn::Retire => Some(self.now() + RETIRE_AGAIN),
+                Turn::Delete(state_vector) => {
+                    self.delete(state_vector).await;
+                    break;
+                }
             };
             alarm.set(wake);
             tokio::select! {
@@ -156,14 +184,27 @@ impl RoomTask {
             Command::Join { member, request, outbox, channel } => {
                 // What the room has said so far is for the members that it had then.
                 self.carry_out();
-                self.residence.members.insert(member, Seat { outbox, channel });
-                self.handle(Input::Join { member, request });
+                let seat = Seat::new(outbox, channel, request.protocol);
+                self.residence.members.insert(member, seat);
+                aside(self.room.bytes(), || self.handle(Input::Join { member, request }));
                 self.carry_out();
             }
             Command::Input(Input::Leave { member }) => {
                 self.carry_out();
                 self.residence.members.remove(&member);
                 self.handle(Input::Leave { member });
+            }
+            Command::Status(answer) => {
+                let _nobody_waits = answer.send(RoomStatus {
+                    lineage: self.room.lineage(),
+                    sequence: self.room.head(),
+                    bytes: self.room.bytes(),
+                    members: self.room.member_count(),
+                });
+            }
+            Command::Delete(answer) => {
+                self.deletions.push(answer);
+                self.handle(Input::Delete);
             }
             Command::Input(input) => self.handle(input),
         }
@@ -175,14 +216,17 @@ impl RoomTask {
             let now = self.now();
             match self.room.poll(now) {
                 Output::Send { to, message } => self.residence.send(to, message),
-                Output::Broadcast { except, message } => {
-                    self.residence.broadcast(except, &Arc::new(message));
+                Output::Broadcast { to, except, message } => {
+                    for (member, since) in self.residence.broadcast(to, &except, message) {
+                        self.room.handle(Input::Behind { member, since }, now);
+                    }
                 }
+                Output::Delete { state_vector } => return Turn::Delete(state_vector),
                 Output::Append { sequence, update } => {
                     let line = LogLine { room: self.id, sequence, update };
                     self.residence.hub.writer.append(line, &self.receipt_sender);
                 }
-                Output::Compact { through, snapshot } => self.compact(through, snapshot),
+                Output::Compact { through, updates } => self.compact(through, updates),
                 Output::Unload => return Turn::Retire,
                 Output::Idle { wake } => return Turn::Wait(wake),
                 other => tracing::error!(?other, "a bug: the room wants what this relay cannot do"),
@@ -190,22 +234,59 @@ impl RoomTask {
         }
     }
 
-    fn compact(&mut self, through: Sequence, snapshot: Bytes) {
+    /// Puts the tombstone in the place of the room, behind everything that is on its way to disk.
+    async fn delete(&mut self, state_vector: Bytes) {
+        if let Some(compaction) = self.compaction.take() {
+            let _its_answer_is_for_nobody = compaction.await;
+        }
+        let hub = &self.residence.hub;
+        hub.writer.flush().await;
+        let deleted = hub.store.delete(self.id, state_vector).await.map_err(|error| {
+            tracing::error!(room = %self.residence.name, %error, "a room could not be deleted");
+            let text = "the room could not be deleted; it is as it was";
+            Error::new(Code::RelayDegraded, text)
+        });
+        for answer in self.deletions.drain(..) {
+            let _nobody_waits = answer.send(deleted.clone());
+        }
+    }
+
+    fn compact(&mut self, through: Sequence, updates: Vec<Bytes>) {
         let hub = Arc::clone(&self.residence.hub);
         let (id, name) = (self.id, self.residence.name.clone());
-        self.compaction = Some(tokio::spawn(async move {
-            match hub.store.replace_snapshot(id, through, snapshot.clone()).await {
-                Ok(()) => Input::Compacted { through, snapshot },
+        // When the room ends, so does this: the log stays, and nobody waits for it.
+        self.compaction = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let pieces = match hub.compactor.fold(updates).await {
+                Ok(pieces) => pieces,
+                Err(error) => {
+                    tracing::error!(room = %name, %error, "a log was not folded; it stays as it is");
+                    return Input::CompactFailed;
+                }
+            };
+            let snapshot = Snapshot { through, pieces };
+            match hub.store.replace_snapshot(id, snapshot.clone()).await {
+                Ok(()) => Input::Compacted { snapshot },
                 Err(error) => {
                     tracing::warn!(room = %name, %error, "a snapshot was not stored; the log stays");
                     Input::CompactFailed
                 }
             }
-        }));
+        })));
     }
 }
 
-async fn compacted(compaction: &mut Option<JoinHandle<Input>>) -> Input {
+/// Does work on a room of this size. What takes long must not hold up the other tasks of this
+/// thread: they move on to another one.
+fn aside<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    let has_other_threads = || Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    if bytes > ASIDE_BYTES && has_other_threads() {
+        tokio::task::block_in_place(work)
+    } else {
+        work()
+    }
+}
+
+async fn compacted(compaction: &mut Option<AbortOnDropHandle<Input>>) -> Input {
     match compaction {
         Some(task) => task.await.unwrap_or(Input::CompactFailed),
         None => std::future::pending().await,
@@ -229,11 +310,46 @@ struct Residence {
 struct Seat {
     outbox: Outbox,
     channel: Channel,
+    protocol: Protocol,
+    /// The last update that it was given.
+    since: Sequence,
+    /// Its queue is full: it gets no broadcasts until it is caught up.
+    is_behind: bool,
 }
 
 impl Seat {
-    fn send(&self, member: MemberId, message: Arc<RoomMessage>) {
-        self.outbox.send(Delivery { channel: self.channel, member, message });
+    const fn new(outbox: Outbox, channel: Channel, protocol: Protocol) -> Self {
+        Self { outbox, channel, protocol, since: Sequence(0), is_behind: false }
+    }
+
+    fn delivery(&self, member: MemberId, message: Shared) -> Delivery {
+        Delivery { channel: self.channel, member, message }
+    }
+
+    /// Sends what is meant for this member only.
+    fn send(&mut self, member: MemberId, message: RoomMessage) {
+        match &message {
+            RoomMessage::Joined { joined, .. } => self.since = joined.sequence,
+            RoomMessage::CaughtUp { sequence, .. } => {
+                self.since = *sequence;
+                self.is_behind = false;
+            }
+            // It is shown everything when it is caught up.
+            RoomMessage::Presence { .. } if self.is_behind => return,
+            _ => {}
+        }
+        self.outbox.push(self.delivery(member, Shared::new(message)));
+    }
+
+    /// Sends what all members get; false when it does not fit.
+    fn offer(&mut self, member: MemberId, message: &Shared) -> bool {
+        self.is_behind = !self.outbox.offer(self.delivery(member, message.clone()));
+        if let RoomMessage::Update { sequence, .. } = message.message()
+            && !self.is_behind
+        {
+            self.since = *sequence;
+        }
+        !self.is_behind
     }
 }
 
@@ -252,18 +368,31 @@ impl Residence {
 
     fn send(&mut self, to: MemberId, message: RoomMessage) {
         let is_over = matches!(message, RoomMessage::End { .. });
-        if let Some(seat) = self.members.get(&to) {
-            seat.send(to, Arc::new(message));
+        if let Some(seat) = self.members.get_mut(&to) {
+            seat.send(to, message);
         }
         if is_over {
             self.members.remove(&to);
         }
     }
 
-    fn broadcast(&self, except: Option<MemberId>, message: &Arc<RoomMessage>) {
-        for (member, seat) in self.members.iter().filter(|(member, _)| Some(**member) != except) {
-            seat.send(*member, Arc::clone(message));
+    /// Sends to all who can take it. The answer is who cannot any more, and what they had last.
+    fn broadcast(
+        &mut self,
+        to: Audience,
+        except: &[MemberId],
+        message: RoomMessage,
+    ) -> Vec<(MemberId, Sequence)> {
+        let (message, mut behind) = (Shared::new(message), Vec::new());
+        for (member, seat) in &mut self.members {
+            if seat.is_behind || !to.has(seat.protocol) || except.binary_search(member).is_ok() {
+                continue;
+            }
+            if !seat.offer(*member, &message) {
+                behind.push((*member, seat.since));
+            }
         }
+        behind
     }
 
     fn retire(&self) -> bool {
@@ -284,13 +413,15 @@ impl Drop for Residence {
         self.hub.forget(&self.name, self.incarnation);
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
-            if let Command::Join { member, outbox, channel, .. } = command {
-                self.members.insert(member, Seat { outbox, channel });
+            if let Command::Join { member, outbox, channel, request } = command {
+                self.members.insert(member, Seat::new(outbox, channel, request.protocol));
             }
         }
         if !self.members.is_empty() {
             tracing::warn!(room = %self.name, error = %self.farewell, "a room ended with members in it");
-            self.broadcast(None, &Arc::new(RoomMessage::End { error: self.farewell.clone() }));
+            for (member, seat) in &mut self.members {
+                seat.send(*member, RoomMessage::End { error: self.farewell.clone() });
+            }
         }
     }
 }

@@ -89,7 +89,8 @@ fn type_on(address: std::net::SocketAddr, id: u32, stage: &Arc<Stage>) -> Typist
 fn on_disk(data: &Path) -> Replica {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let store = SqliteStore::open(data).await.expect("the store opens after a kill");
+        let store =
+            SqliteStore::open(data, Duration::ZERO).await.expect("the store opens after a kill");
         let name = RoomName::parse(ROOM).unwrap();
         let room = store.open_or_create(&name, Lineage([0; 16])).await.expect("the room loads");
         let mut replica = Replica::new(ClientId::from_u32(0));

@@ -63,6 +63,13 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("drains", total.drains),
         ("folds", total.folds),
         ("hostile frames", total.hostile_frames),
+        ("stalled readers", total.stalls),
+        ("members that fell behind", total.fallen_behind),
+        ("folded logs", total.relay_folds),
+        ("deleted rooms", total.deletions),
+        ("copies of deleted rooms", total.deleted_copies),
+        ("first templates", total.seeded),
+        ("flushes", total.flushed),
     ] {
         assert!(count > seeds / 50, "only {count} {what} in {seeds} worlds");
     }
@@ -79,5 +86,12 @@ fn add(total: &mut Report, report: &Report) {
     total.drains += report.drains;
     total.folds += report.folds;
     total.hostile_frames += report.hostile_frames;
+    total.stalls += report.stalls;
+    total.fallen_behind += report.fallen_behind;
+    total.relay_folds += report.relay_folds;
+    total.deletions += report.deletions;
+    total.deleted_copies += report.deleted_copies;
+    total.seeded += report.seeded;
+    total.flushed += report.flushed;
     total.letters += report.letters;
 }

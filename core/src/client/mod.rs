@@ -120,6 +120,22 @@ pub enum Input {
         /// Why.
         error: Error,
     },
+    /// The app has content for a room that has none: once the room is in step with the relay, it
+    /// becomes the first content, or is dropped; [`Event::Seeded`] says which.
+    Seed {
+        /// The room.
+        key: RoomKey,
+        /// A Yjs v1 update, written under a client id of its own.
+        update: Bytes,
+    },
+    /// The app wants to know when everything that is in the document now is on the relay's disk,
+    /// whoever wrote it; [`Event::Flushed`] follows.
+    Flush {
+        /// The room.
+        key: RoomKey,
+        /// The number of the request; rises within a room.
+        number: u64,
+    },
     /// The app shows something to the others, as JSON, or nothing any more.
     SetPresence {
         /// The room.
@@ -210,6 +226,13 @@ pub enum Event {
         number: EditNumber,
         /// Why.
         error: Error,
+    },
+    /// What became of the content of [`Input::Seed`]: whether it was the first.
+    Seeded(Result<bool, Error>),
+    /// Everything is on the relay's disk that was in the document when this was asked for.
+    Flushed {
+        /// The number of the request.
+        number: u64,
     },
     /// The device's store failed; the room goes on in memory.
     StorageLost(Error),

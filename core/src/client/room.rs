@@ -1,6 +1,6 @@
 //! One room of a session: the replica, the outbox, what the device has, and where the relay is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,7 +10,7 @@ use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::known::Known;
 use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
-use crate::ids::{Channel, ClientId, EditNumber, Epoch, RoomName, Sequence};
+use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
 use crate::limits::Limits;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
@@ -29,6 +29,13 @@ pub enum RoomState {
     Opening,
     /// On the way to the relay, or catching up.
     Connecting,
+    /// The first sync is under way.
+    Syncing {
+        /// How many bytes of it are here.
+        received: u64,
+        /// How many there are.
+        total: u64,
+    },
     /// In step with the relay.
     Live,
     /// The relay cannot be reached; work goes on.
@@ -109,6 +116,10 @@ pub struct Room {
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
     pub(super) peers: BTreeMap<ClientId, String>,
+    /// Content for a room without any.
+    pub(super) seed: Option<Bytes>,
+    /// Requests to flush that are not answered yet.
+    pub(super) flushes: BTreeSet<u64>,
     device: Device,
     saved: Saved,
 }
@@ -120,6 +131,8 @@ pub(super) struct Sync {
     received: u64,
     /// What is not yet a complete update.
     rest: BytesMut,
+    /// Updates that came in between and build on what is still to come.
+    held: Vec<(Sequence, Bytes)>,
 }
 
 /// What waits to be written to the device, and what was.
@@ -161,6 +174,8 @@ impl Room {
             is_presence_due: false,
             presence_sent_at: None,
             peers: BTreeMap::new(),
+            seed: None,
+            flushes: BTreeSet::new(),
             device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0 },
         }
@@ -345,9 +360,25 @@ impl Room {
         self.meta.map_or((Epoch(0), Sequence(0)), |meta| (meta.epoch, meta.sequence))
     }
 
-    /// Starts taking the first sync.
+    /// Which history this copy belongs to, once it was in step with a relay.
+    #[must_use]
+    pub fn lineage(&self) -> Option<Lineage> {
+        self.meta.map(|meta| meta.lineage)
+    }
+
+    /// Starts taking the first sync. From here on there is content of the relay's history in this
+    /// copy, even if the rest never comes.
     pub(super) fn begin_sync(&mut self, joined: Joined) {
-        self.sync = Some(Sync { joined, received: 0, rest: BytesMut::new() });
+        if self.meta.is_none() {
+            self.set_meta(&Joined { sequence: Sequence(0), ..joined.clone() });
+        }
+        let (rest, held) = (BytesMut::new(), Vec::new());
+        self.sync = Some(Sync { joined, received: 0, rest, held });
+    }
+
+    /// How much of the first sync is here, and how much there is, while it is under way.
+    pub(super) fn progress(&self) -> Option<(u64, u64)> {
+        self.sync.as_ref().map(|sync| (sync.received, sync.joined.sync_bytes))
     }
 
     /// Takes a piece of the first sync; true when it was the last.
@@ -369,7 +400,26 @@ impl Room {
             return Err(Error::new(Code::FrameMalformed, "the sync ends inside an update"));
         }
         self.set_meta(&sync.joined);
+        for (sequence, update) in sync.held {
+            self.receive_live(sequence, update, limits)?;
+        }
         Ok(true)
+    }
+
+    /// Takes an update that follows the last one in the log; true when it brings news.
+    pub(super) fn receive_live(
+        &mut self,
+        sequence: Sequence,
+        update: Bytes,
+        limits: &Limits,
+    ) -> Result<bool, Error> {
+        if let Some(sync) = &mut self.sync {
+            sync.held.push((sequence, update));
+            return Ok(false);
+        }
+        let is_news = self.receive(update, limits)?;
+        self.reach(sequence);
+        Ok(is_news)
     }
 
     /// The relay's word on how far own edits have come.

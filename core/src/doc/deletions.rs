@@ -21,6 +21,32 @@ impl Deletions {
         Ok(deletions)
     }
 
+    /// What all of these updates delete.
+    pub(super) fn of_all<B: AsRef<[u8]>>(updates: &[B]) -> Result<Self, Error> {
+        let mut collected = Collected::default();
+        for update in updates {
+            walk(update.as_ref(), usize::MAX, &mut collected)?;
+        }
+        Ok(collected.united())
+    }
+
+    /// The ranges that reach into this one, in order.
+    pub(super) fn within(&self, client: ClientId, start: u64, end: u64) -> &[(u64, u64)] {
+        let Some(ranges) = self.0.get(&client) else { return &[] };
+        let first = ranges.partition_point(|range| range.1 <= start);
+        let len = ranges.get(first..).map_or(0, |rest| rest.partition_point(|r| r.0 < end));
+        ranges.get(first..first.saturating_add(len)).unwrap_or_default()
+    }
+
+    /// All clients with their ranges, by client id.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (ClientId, &[(u64, u64)])> {
+        self.0.iter().map(|(client, ranges)| (*client, ranges.as_slice()))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Takes in what `other` deletes.
     pub fn add(&mut self, other: &Self) {
         for (client, ranges) in &other.0 {
@@ -51,6 +77,45 @@ impl<'a> Visit<'a> for Deletions {
         insert(self.0.entry(client).or_default(), (start, end));
         Ok(())
     }
+}
+
+/// Deleted ranges as they come, to be sorted once: adding them one by one to sorted ones takes
+/// quadratic time when they are many.
+#[derive(Debug, Default)]
+pub(super) struct Collected(BTreeMap<ClientId, Vec<(u64, u64)>>);
+
+impl Collected {
+    pub(super) fn add(&mut self, client: ClientId, start: u64, end: u64) {
+        self.0.entry(client).or_default().push((start, end));
+    }
+
+    pub(super) fn united(mut self) -> Deletions {
+        self.0.values_mut().for_each(unite);
+        Deletions(self.0)
+    }
+}
+
+impl<'a> Visit<'a> for Collected {
+    fn block(&mut self, _block: &Block<'a>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
+        self.add(client, start, end);
+        Ok(())
+    }
+}
+
+/// Sorts ranges, and makes one of those that touch or overlap.
+fn unite(ranges: &mut Vec<(u64, u64)>) {
+    ranges.sort_unstable();
+    ranges.dedup_by(|next, last| {
+        let touches = next.0 <= last.1;
+        if touches {
+            last.1 = last.1.max(next.1);
+        }
+        touches
+    });
 }
 
 /// Adds a range, and joins it to those that it touches.

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::known::Known;
-use super::walk::{Block, Id, Kind, Visit, walk};
+use super::walk::{Block, Id, Kind, Section, Visit, walk};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
@@ -125,7 +125,8 @@ struct Guard<'g> {
 }
 
 impl<'a> Visit<'a> for Guard<'_> {
-    fn section(&mut self, client: ClientId, clock: u64, blocks: u64) -> Result<(), Error> {
+    fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
+        let Section { client, clock, blocks, .. } = *section;
         self.count_blocks(blocks)?;
         self.count_client(self.summary.ranges.len())?;
         self.known_next = self.known.next(client);
@@ -176,7 +177,7 @@ impl<'a> Visit<'a> for Guard<'_> {
         if self.waits.is_empty() { Ok(()) } else { self.check_order() }
     }
 
-    fn deletions(&mut self, client: ClientId, ranges: u64) -> Result<(), Error> {
+    fn deletions(&mut self, client: ClientId, ranges: u64, _bytes: &'a [u8]) -> Result<(), Error> {
         self.count_blocks(ranges)?;
         self.count_client(self.deleted_clients.len())?;
         self.summary.has_deletes = true;
@@ -303,7 +304,7 @@ impl Guard<'_> {
 }
 
 /// The first client that stands twice in a sorted list.
-fn first_twice(clients: impl Iterator<Item = ClientId>) -> Option<ClientId> {
+pub(super) fn first_twice(clients: impl Iterator<Item = ClientId>) -> Option<ClientId> {
     let mut last = None;
     for client in clients {
         if last == Some(client) {
@@ -320,12 +321,12 @@ fn too_large(message: String) -> Error {
 }
 
 #[cold]
-fn malformed(client: ClientId, what: &str) -> Error {
+pub(super) fn malformed(client: ClientId, what: &str) -> Error {
     Error::new(Code::UpdateMalformed, format!("in the update, client {} {what}", client.get()))
 }
 
 #[cold]
-fn missing(id: Id) -> Error {
+pub(super) fn missing(id: Id) -> Error {
     let text = format!(
         "the update needs what client {} wrote at clock {}, which is not there",
         id.client.get(),

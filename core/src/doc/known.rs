@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::guard::Summary;
-use super::walk::CLOCK_MAX;
+use super::walk::{Block, CLOCK_MAX, Section, Visit, walk};
+use crate::error::Error;
 use crate::ids::ClientId;
 use crate::wire::primitive::{ReadError, Reader, write_var};
 
@@ -67,6 +70,17 @@ impl Known {
         *next = (*next).max(end);
     }
 
+    /// What was known at least before these updates came: their structs are taken out again.
+    pub fn before<'u>(&self, updates: impl Iterator<Item = &'u Bytes>) -> Self {
+        let mut before = Before(self.clone());
+        for update in updates {
+            if walk(update, usize::MAX, &mut before).is_err() {
+                return Self::new();
+            }
+        }
+        before.0
+    }
+
     /// The clock of the next struct of a client; 0 when it is not known.
     #[must_use]
     pub fn next(&self, client: ClientId) -> u64 {
@@ -94,6 +108,22 @@ impl Known {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Goes back behind everything that it meets.
+struct Before(Known);
+
+impl<'a> Visit<'a> for Before {
+    fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
+        if let Some(next) = self.0.0.get_mut(&section.client) {
+            *next = section.clock.min(*next);
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, _block: &Block<'a>) -> Result<(), Error> {
+        Ok(())
     }
 }
 

@@ -3,12 +3,16 @@
 //! This is the only module that names yrs.
 
 pub mod deletions;
+pub mod digest;
 pub mod guard;
 mod json;
 pub mod known;
 mod orphan;
 mod pair;
+mod piece;
+pub mod pieces;
 pub mod replica;
+mod run;
 pub mod splice;
 mod text;
 mod walk;

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use super::deletions::{Collected, Deletions};
 use super::known::Known;
-use super::walk::{
-    Block, HAS_ORIGIN, HAS_PARENT_KEY, Id, Kind, Visit, read_block, skip_value, walk,
-};
+use super::run::Run;
+use super::walk::{Block, HAS_PARENT_KEY, Id, Kind, Section, Visit, read_block, walk};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
-use crate::wire::primitive::{Reader, write_string, write_var};
+use crate::wire::primitive::{write_string, write_var};
 
 /// One update that brings what all of them bring, in this order.
 ///
@@ -22,6 +22,23 @@ use crate::wire::primitive::{Reader, write_string, write_var};
 /// of a client leave a hole.
 pub fn merge<B: AsRef<[u8]>>(updates: &[B]) -> Result<Vec<u8>, Error> {
     let mut splice = Splice::new(None);
+    for update in updates {
+        walk(update.as_ref(), usize::MAX, &mut splice)?;
+    }
+    Ok(splice.finish())
+}
+
+/// As [`merge`], without the content that these updates delete, as Yjs drops it: a log of typing and
+/// deleting becomes as small as the document. What is left of a deleted struct keeps its place, so
+/// the result can stand for the updates everywhere, before and behind any others. Shared types are
+/// kept: somebody may still write into them.
+///
+/// # Errors
+/// As [`merge`].
+pub fn squeeze<B: AsRef<[u8]>>(updates: &[B]) -> Result<Vec<u8>, Error> {
+    let deletions = Deletions::of_all(updates)?;
+    let mut splice = Splice::new(None);
+    splice.squeezed = Some(&deletions);
     for update in updates {
         walk(update.as_ref(), usize::MAX, &mut splice)?;
     }
@@ -69,8 +86,8 @@ struct Reach {
 }
 
 impl<'a> Visit<'a> for Reach {
-    fn section(&mut self, _client: ClientId, clock: u64, _blocks: u64) -> Result<(), Error> {
-        self.is_counting = clock == 0;
+    fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
+        self.is_counting = section.clock == 0;
         Ok(())
     }
 
@@ -86,10 +103,12 @@ struct Splice<'k> {
     /// Structs below are dropped.
     floor: Option<&'k Known>,
     replace: Option<Replace<'k>>,
+    /// What is deleted, when content is to be dropped for it.
+    squeezed: Option<&'k Deletions>,
     structs: BTreeMap<ClientId, Structs>,
     /// The client whose section is being walked, taken out of `structs`.
     current: Option<(ClientId, Structs)>,
-    deleted: BTreeMap<ClientId, Vec<(u64, u64)>>,
+    deleted: Collected,
 }
 
 /// The structs of one client, as bytes.
@@ -105,6 +124,7 @@ struct Structs {
 /// A struct that more of its kind can be joined to: a keystroke after a keystroke.
 struct Open {
     right_origin: Option<Id>,
+    has_key: bool,
     content: OpenContent,
 }
 
@@ -112,16 +132,18 @@ enum OpenContent {
     Gc(u64),
     Deleted(u64),
     Text(String),
+    Values(u64, Vec<u8>),
 }
 
 impl<'k> Splice<'k> {
-    const fn new(floor: Option<&'k Known>) -> Self {
+    fn new(floor: Option<&'k Known>) -> Self {
         Self {
             floor,
             replace: None,
+            squeezed: None,
             structs: BTreeMap::new(),
             current: None,
-            deleted: BTreeMap::new(),
+            deleted: Collected::default(),
         }
     }
 
@@ -146,14 +168,14 @@ impl<'k> Splice<'k> {
             write_var(&mut out, structs.start);
             out.extend_from_slice(&structs.bytes);
         }
-        write_count(&mut out, self.deleted.len());
-        for (client, ranges) in self.deleted.iter_mut().rev() {
-            unite(ranges);
+        let deleted = self.deleted.united();
+        write_count(&mut out, deleted.len());
+        for (client, ranges) in deleted.iter().rev() {
             write_var(&mut out, client.get());
             write_count(&mut out, ranges.len());
             for (start, end) in ranges {
                 write_var(&mut out, *start);
-                write_var(&mut out, *end - *start);
+                write_var(&mut out, end.saturating_sub(*start));
             }
         }
         out
@@ -161,7 +183,8 @@ impl<'k> Splice<'k> {
 }
 
 impl<'a> Visit<'a> for Splice<'_> {
-    fn section(&mut self, client: ClientId, clock: u64, _blocks: u64) -> Result<(), Error> {
+    fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
+        let Section { client, clock, .. } = *section;
         self.put_back();
         let structs = self.structs.remove(&client).unwrap_or_else(|| {
             let floor = self.floor.map_or(0, |known| known.next(client));
@@ -173,9 +196,15 @@ impl<'a> Visit<'a> for Splice<'_> {
 
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
         let Some((_, structs)) = &mut self.current else { return Ok(()) };
-        match self.replace.and_then(|replace| replace(block)) {
-            Some(bytes) => structs.add(&read_block(&bytes, block.id)?),
-            None => structs.add(block),
+        if let Some(bytes) = self.replace.and_then(|replace| replace(block)) {
+            return structs.add(&read_block(&bytes, block.id)?);
+        }
+        match self.squeezed {
+            Some(deletions) if block.end() > structs.next && block.has_droppable_content() => {
+                let ranges = deletions.within(block.id.client, block.id.clock, block.end());
+                structs.add_squeezed(block, ranges)
+            }
+            _ => structs.add(block),
         }
     }
 
@@ -185,7 +214,7 @@ impl<'a> Visit<'a> for Splice<'_> {
     }
 
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
-        self.deleted.entry(client).or_default().push((start, end));
+        self.deleted.add(client, start, end);
         Ok(())
     }
 }
@@ -203,8 +232,10 @@ impl Structs {
             return Err(hole(block.id.client, self.next));
         };
         if offset > 0 {
+            let mut run = Run::new(block)?;
             let mut bytes = Vec::new();
-            cut(block, offset, &mut bytes)?;
+            run.skip(offset)?;
+            run.write(run.left(), &mut bytes)?;
             return self.add(&read_block(&bytes, Id { clock: self.next, ..block.id })?);
         }
         self.next = block.end();
@@ -214,6 +245,45 @@ impl Structs {
         self.close();
         self.blocks += 1;
         self.append(block)
+    }
+
+    /// Adds a struct without the content of its deleted elements. A character of two units of which
+    /// one is deleted is kept: it takes both halves to say what it was.
+    fn add_squeezed(&mut self, block: &Block<'_>, ranges: &[(u64, u64)]) -> Result<(), Error> {
+        if ranges.is_empty() {
+            return self.add(block);
+        }
+        let mut run = Run::new(block)?;
+        let mut bytes = Vec::new();
+        for (start, end) in ranges {
+            let kept = run.whole_characters(start.saturating_sub(run.clock()));
+            if kept > 0 {
+                self.add_part(block, &mut run, kept, &mut bytes, Run::write)?;
+            }
+            let gone = run.complete_characters((*end).min(run.end()).saturating_sub(run.clock()));
+            if gone > 0 {
+                self.add_part(block, &mut run, gone, &mut bytes, Run::write_deleted)?;
+            }
+        }
+        match run.left() {
+            0 => Ok(()),
+            left => self.add_part(block, &mut run, left, &mut bytes, Run::write),
+        }
+    }
+
+    /// Adds the next elements of a struct, in the way in which `write` writes them.
+    fn add_part<'a>(
+        &mut self,
+        block: &Block<'a>,
+        run: &mut Run<'a>,
+        len: u64,
+        bytes: &mut Vec<u8>,
+        write: impl Fn(&mut Run<'a>, u64, &mut Vec<u8>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let id = Id { clock: run.clock(), ..block.id };
+        bytes.clear();
+        write(run, len, bytes)?;
+        self.add(&read_block(bytes, id)?)
     }
 
     /// Adds a struct to the open one when that is the same as having both: an item of length two
@@ -227,30 +297,37 @@ impl Structs {
             return Ok(is_gc);
         }
         let last = block.id.clock.checked_sub(1).map(|clock| Id { clock, ..block.id });
+        let has_key = block.info & HAS_PARENT_KEY != 0;
         if block.origin != last
             || block.right_origin != open.right_origin
-            || block.info & HAS_PARENT_KEY != 0
+            || has_key != open.has_key
         {
             return Ok(false);
         }
         match (&mut open.content, block.kind) {
             (OpenContent::Text(text), Kind::Text) => text.push_str(block.text()?),
             (OpenContent::Deleted(len), Kind::Deleted) => *len += block.len,
+            (OpenContent::Values(len, values), Kind::Values) => {
+                *len += block.len;
+                values.extend_from_slice(block.values()?);
+            }
             _ => return Ok(false),
         }
         Ok(true)
     }
 
     fn append(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        let has_key = block.info & HAS_PARENT_KEY != 0;
         let content = match block.kind {
             Kind::Gc => OpenContent::Gc(block.len),
+            Kind::Deleted => OpenContent::Deleted(block.len),
             // The entries of a map are one after the other too, but only the last one counts.
-            _ if block.info & HAS_PARENT_KEY != 0 => {
+            _ if has_key => {
                 self.bytes.extend_from_slice(block.bytes);
                 return Ok(());
             }
-            Kind::Deleted => OpenContent::Deleted(block.len),
             Kind::Text => OpenContent::Text(block.text()?.to_owned()),
+            Kind::Values => OpenContent::Values(block.len, block.values()?.to_vec()),
             _ => {
                 self.bytes.extend_from_slice(block.bytes);
                 return Ok(());
@@ -258,7 +335,7 @@ impl Structs {
         };
         let head = block.bytes.strip_suffix(block.content).unwrap_or(block.bytes);
         self.bytes.extend_from_slice(head);
-        self.open = Some(Open { right_origin: block.right_origin, content });
+        self.open = Some(Open { right_origin: block.right_origin, has_key, content });
         Ok(())
     }
 
@@ -270,69 +347,12 @@ impl Structs {
                 write_var(&mut self.bytes, len);
             }
             Some(OpenContent::Text(text)) => write_string(&mut self.bytes, &text),
+            Some(OpenContent::Values(len, values)) => {
+                write_var(&mut self.bytes, len);
+                self.bytes.extend_from_slice(&values);
+            }
         }
     }
-}
-
-/// Writes a struct without its first elements, as Yjs does: the element before is its origin.
-fn cut(block: &Block<'_>, offset: u64, out: &mut Vec<u8>) -> Result<(), Error> {
-    let len = block.len.saturating_sub(offset);
-    if block.kind == Kind::Gc {
-        out.push(block.info);
-        write_var(out, len);
-        return Ok(());
-    }
-    out.push(block.info | HAS_ORIGIN);
-    write_var(out, block.id.client.get());
-    write_var(out, block.id.clock.saturating_add(offset).saturating_sub(1));
-    if let Some(right) = block.right_origin {
-        write_var(out, right.client.get());
-        write_var(out, right.clock);
-    }
-    match block.kind {
-        Kind::Text => cut_text(block.text()?, offset, out),
-        Kind::Values => {
-            let mut reader = Reader::new(block.content);
-            let skipped = reader.var().and_then(|_| {
-                (0..offset).try_for_each(|_| skip_value(&mut reader))?;
-                reader.take(u64::try_from(reader.left()).unwrap_or(u64::MAX))
-            });
-            write_var(out, len);
-            out.extend_from_slice(skipped.map_err(|_already_walked| block.unreadable())?);
-        }
-        // Everything else has length one and can't be cut.
-        _ => write_var(out, len),
-    }
-    Ok(())
-}
-
-/// Writes text without its first UTF-16 units. Half a surrogate pair becomes U+FFFD, as in Yjs.
-fn cut_text(text: &str, offset: u64, out: &mut Vec<u8>) {
-    let mut left = offset;
-    for (at, character) in text.char_indices() {
-        if left == 0 {
-            return write_string(out, text.get(at..).unwrap_or_default());
-        }
-        if left == 1 && character.len_utf16() == 2 {
-            let behind = at.saturating_add(character.len_utf8());
-            let rest = text.get(behind..).unwrap_or_default();
-            return write_string(out, &format!("\u{fffd}{rest}"));
-        }
-        left = left.saturating_sub(if character.len_utf16() == 2 { 2 } else { 1 });
-    }
-    write_string(out, "");
-}
-
-/// Sorts ranges, and makes one of those that touch or overlap.
-fn unite(ranges: &mut Vec<(u64, u64)>) {
-    ranges.sort_unstable();
-    ranges.dedup_by(|next, last| {
-        let touches = next.0 <= last.1;
-        if touches {
-            last.1 = last.1.max(next.1);
-        }
-        touches
-    });
 }
 
 fn write_count(out: &mut Vec<u8>, count: usize) {
@@ -340,7 +360,7 @@ fn write_count(out: &mut Vec<u8>, count: usize) {
 }
 
 #[cold]
-fn hole(client: ClientId, next: u64) -> Error {
+pub(super) fn hole(client: ClientId, next: u64) -> Error {
     let text = format!(
         "the updates leave a hole: what client {} wrote at clock {next} is in none of them",
         client.get()

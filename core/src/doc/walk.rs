@@ -14,9 +14,11 @@ pub(super) const CLOCK_MAX: u64 = 1 << 31;
 
 /// The bits of a struct's first byte.
 pub(super) const HAS_ORIGIN: u8 = 0x80;
-const HAS_RIGHT_ORIGIN: u8 = 0x40;
+pub(super) const HAS_RIGHT_ORIGIN: u8 = 0x40;
 pub(super) const HAS_PARENT_KEY: u8 = 0x20;
-const CONTENT: u8 = 0x1f;
+pub(super) const CONTENT: u8 = 0x1f;
+/// The content of a struct that lost it.
+pub(super) const DELETED: u8 = 1;
 
 /// A client's section is at least its three numbers and one struct of two bytes.
 const SECTION_BYTES_MIN: u64 = 5;
@@ -88,9 +90,28 @@ impl<'a> Block<'a> {
         self.id.clock.saturating_add(self.len)
     }
 
+    /// The bytes that say where it stands, between its first byte and its content.
+    pub(super) fn places(&self) -> &'a [u8] {
+        let end = self.bytes.len().saturating_sub(self.content.len());
+        self.bytes.get(1..end).unwrap_or_default()
+    }
+
     /// The text of a struct that holds text.
     pub(super) fn text(&self) -> Result<&'a str, Error> {
         Reader::new(self.content).string().map_err(|_already_walked| self.unreadable())
+    }
+
+    /// The values of a struct that holds values, one after the other.
+    pub(super) fn values(&self) -> Result<&'a [u8], Error> {
+        let mut reader = Reader::new(self.content);
+        reader.var().map_err(|_already_walked| self.unreadable())?;
+        Ok(self.content.get(reader.position()..).unwrap_or_default())
+    }
+
+    /// Whether it holds what nobody needs when it is deleted. A shared type may still be the parent
+    /// of what others write.
+    pub(super) const fn has_droppable_content(&self) -> bool {
+        !matches!(self.kind, Kind::Gc | Kind::Deleted | Kind::Type)
     }
 
     #[cold]
@@ -102,10 +123,22 @@ impl<'a> Block<'a> {
     }
 }
 
+/// The structs of one client.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section<'a> {
+    pub(super) client: ClientId,
+    /// The clock of the first one.
+    pub(super) clock: u64,
+    /// How many there are.
+    pub(super) blocks: u64,
+    /// The bytes from the first one on, to the end of the update.
+    pub(super) bytes: &'a [u8],
+}
+
 /// Meets the parts of an update in the order of its bytes.
 pub(super) trait Visit<'a> {
     /// The structs of a client begin.
-    fn section(&mut self, _client: ClientId, _clock: u64, _blocks: u64) -> Result<(), Error> {
+    fn section(&mut self, _section: &Section<'a>) -> Result<(), Error> {
         Ok(())
     }
 
@@ -117,8 +150,13 @@ pub(super) trait Visit<'a> {
         Ok(())
     }
 
-    /// The deletions of a client begin.
-    fn deletions(&mut self, _client: ClientId, _ranges: u64) -> Result<(), Error> {
+    /// The deletions of a client begin: so many ranges, at the beginning of these bytes.
+    fn deletions(
+        &mut self,
+        _client: ClientId,
+        _ranges: u64,
+        _bytes: &'a [u8],
+    ) -> Result<(), Error> {
         Ok(())
     }
 
@@ -209,7 +247,7 @@ impl<'a> Walker<'a> {
             if blocks == 0 {
                 return Err(Stop::Flaw("a client has no structs"));
             }
-            visitor.section(client, clock, blocks)?;
+            visitor.section(&Section { client, clock, blocks, bytes: self.rest() })?;
             for _ in 0..blocks {
                 let mut block = Block::at(Id { client, clock });
                 self.block(&mut block)?;
@@ -231,7 +269,7 @@ impl<'a> Walker<'a> {
             if ranges == 0 {
                 return Err(Stop::Flaw("a client has no deleted ranges"));
             }
-            visitor.deletions(client, ranges)?;
+            visitor.deletions(client, ranges, self.rest())?;
             let mut last = 0;
             for _ in 0..ranges {
                 let start = self.reader.var()?;
@@ -251,6 +289,10 @@ impl<'a> Walker<'a> {
             }
         }
         Ok(())
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.update.get(self.reader.position()..).unwrap_or_default()
     }
 
     #[inline]

@@ -1,6 +1,7 @@
 //! One connection on the relay: frames of its protocol to room inputs, room messages to frames.
 //! A pure machine: the relay's connection task drives it on tokio, the simulation in a loop.
 
+mod shared;
 mod v1;
 mod y_websocket;
 
@@ -8,10 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use shared::Shared;
+
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, RoomName, SessionKey};
 use crate::limits::Limits;
-use crate::room::{JoinRequest, RoomMessage};
+use crate::room::JoinRequest;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::v1::EditKind;
@@ -33,7 +36,7 @@ pub enum Input {
         /// The channel that the room was entered under.
         channel: Channel,
         /// What it says.
-        message: RoomMessage,
+        message: Shared,
     },
     /// The queue towards the peer is over its limit.
     TooSlow,
@@ -100,6 +103,16 @@ pub enum RoomRequest {
     SetPresence(Option<String>),
     /// Show presence under own clocks.
     Awareness(Vec<AwarenessEntry>),
+    /// Bring the first content.
+    Seed {
+        /// The update, not checked yet.
+        update: Bytes,
+    },
+    /// Ask to be told when everything is on disk.
+    Flush {
+        /// The sender's number.
+        number: u64,
+    },
     /// Ask for what a state vector lacks.
     Query {
         /// The state vector, encoded.
@@ -157,6 +170,26 @@ impl Link {
         }
     }
 
+    /// The next frame of a document on its way to the peer. To be asked for when all that was sent
+    /// before is written: so one such frame is in memory, however large the document is, and what
+    /// is said meanwhile goes in between.
+    pub fn next_piece(&mut self) -> Option<Bytes> {
+        match &mut self.0 {
+            Kind::V1(link) => link.next_piece(),
+            Kind::YWebsocket(link) => link.next_piece(),
+        }
+    }
+
+    /// Whether messages of rooms may be handed in: what a member missed must not be overtaken, and
+    /// neither must the document in a protocol without places in the log.
+    #[must_use]
+    pub fn takes_messages(&self) -> bool {
+        match &self.0 {
+            Kind::V1(link) => !link.is_catching_up(),
+            Kind::YWebsocket(link) => !link.has_pieces(),
+        }
+    }
+
     /// What to do next; call again until it answers [`Output::Idle`] or [`Output::Close`].
     pub fn poll(&mut self, now: Time) -> Output {
         match &mut self.0 {
@@ -211,7 +244,8 @@ const fn close_code(code: Code) -> u16 {
         Code::FrameTooLarge | Code::ConnectionHelloTooLarge => 1009,
         Code::RelayDraining => 1012,
         Code::ConnectionTooSlow | Code::RoomFull | Code::RelayDegraded => 1013,
-        Code::RelayInternal | Code::RoomUnavailable => 1011,
+        Code::RelayInternal | Code::RoomUnavailable | Code::RoomDamaged => 1011,
+        Code::RoomDeleted => 4404,
         Code::ConnectionIdle | Code::ConnectionHelloTimeout => 4000,
         _ => 4400,
     }

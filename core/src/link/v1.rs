@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::{Heartbeat, Input, Output, RoomRequest, close_code, oversized_frame, text_frame};
+use super::{Heartbeat, Input, Output, RoomRequest, Shared, close_code, oversized_frame, text_frame};
 use crate::error::{Code, Error};
-use crate::ids::{Channel, EditNumber, RoomName, SessionKey};
+use crate::ids::{Channel, EditNumber, RoomName, Sequence, SessionKey};
 use crate::limits::Limits;
 use crate::rate::Bucket;
 use crate::room::{JoinRequest, Protocol, RoomMessage};
 use crate::time::{Time, earliest};
 use crate::wire::awareness;
-use crate::wire::primitive::{len_u64, write_var};
+use crate::wire::primitive::{len_u64, var_len, write_var};
 use crate::wire::v1::{Hello, Join, Joined, Message, VERSION, Welcome, read_frame};
 
 /// Small messages are gathered into frames of about this size.
@@ -31,8 +31,12 @@ pub(super) struct V1Link {
     heartbeat: Heartbeat,
     /// The rooms of this connection, by channel.
     rooms: BTreeMap<Channel, RoomName>,
-    /// Messages that wait to become one frame.
+    /// Messages that wait to become one frame: the first one as it is, as long as it is alone,
+    /// because its bytes are shared with other connections.
+    alone: Bytes,
     gathered: Vec<u8>,
+    /// Documents on their way to the peer.
+    streams: VecDeque<Stream>,
     outputs: VecDeque<Output>,
     is_closed: bool,
 }
@@ -47,7 +51,9 @@ impl V1Link {
             heartbeat: Heartbeat::new(limits.idle_timeout, now),
             limits,
             rooms: BTreeMap::new(),
+            alone: Bytes::new(),
             gathered: Vec::new(),
+            streams: VecDeque::new(),
             outputs: VecDeque::new(),
             is_closed: false,
         }
@@ -75,7 +81,7 @@ impl V1Link {
             Input::TextFrame => self.fail(text_frame()),
             Input::OversizedFrame if !self.is_greeted() => self.fail_hello(),
             Input::OversizedFrame => self.fail(oversized_frame(&self.limits)),
-            Input::Room { channel, message } => self.room(channel, message),
+            Input::Room { channel, message } => self.room(channel, &message),
             Input::TooSlow => {
                 let text = "this connection reads too slowly; it catches up when it comes back";
                 self.fail(Error::new(Code::ConnectionTooSlow, text));
@@ -103,8 +109,8 @@ impl V1Link {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        if !self.gathered.is_empty() {
-            return Output::Frame(std::mem::take(&mut self.gathered).into());
+        if let Some(frame) = self.take_gathered() {
+            return Output::Frame(frame);
         }
         let hello_by = self.session.is_none().then_some(self.hello_by);
         let wake = earliest(hello_by, Some(self.heartbeat.wake()));
@@ -112,17 +118,32 @@ impl V1Link {
     }
 
     fn send(&mut self, channel: Channel, message: &Message) {
-        message.write(channel, &mut self.gathered);
-        if self.gathered.len() >= GATHER_BYTES {
+        self.gather(message.to_frame(channel).into());
+    }
+
+    /// Adds a message to the next frame.
+    fn gather(&mut self, message: Bytes) {
+        if self.alone.is_empty() && self.gathered.is_empty() {
+            self.alone = message;
+        } else {
+            self.gathered.extend_from_slice(&std::mem::take(&mut self.alone));
+            self.gathered.extend_from_slice(&message);
+        }
+        if self.alone.len().max(self.gathered.len()) >= GATHER_BYTES {
             self.flush();
         }
     }
 
-    fn flush(&mut self) {
-        if !self.gathered.is_empty() {
-            let frame = std::mem::take(&mut self.gathered).into();
-            self.outputs.push_back(Output::Frame(frame));
+    fn take_gathered(&mut self) -> Option<Bytes> {
+        if !self.alone.is_empty() {
+            return Some(std::mem::take(&mut self.alone));
         }
+        (!self.gathered.is_empty()).then(|| std::mem::take(&mut self.gathered).into())
+    }
+
+    fn flush(&mut self) {
+        let frame = self.take_gathered();
+        self.outputs.extend(frame.map(Output::Frame));
     }
 
     /// Ends the connection: the typed error first, because a browser does not show more than the
@@ -222,10 +243,12 @@ impl V1Link {
         }
         let request = match message {
             Message::Leave => {
-                self.rooms.remove(&channel);
+                self.forget(channel);
                 RoomRequest::Leave
             }
             Message::Edit { number, kind, update } => RoomRequest::Edit { number, kind, update },
+            Message::Seed(update) => RoomRequest::Seed { update },
+            Message::Flush(number) => RoomRequest::Flush { number },
             Message::SetPresence(state) => match self.check_presence(state) {
                 Ok(state) => RoomRequest::SetPresence(state),
                 Err(error) => {
@@ -285,28 +308,43 @@ impl V1Link {
         Ok(())
     }
 
-    fn room(&mut self, channel: Channel, message: RoomMessage) {
+    fn room(&mut self, channel: Channel, shared: &Shared) {
         if !self.rooms.contains_key(&channel) {
             return;
         }
-        let message = match message {
+        let message = match shared.message() {
             RoomMessage::Joined { joined, updates } => {
-                return self.joined(channel, joined, &updates);
+                return self.joined(channel, joined, updates);
             }
-            RoomMessage::Update { sequence, update } => Message::Update { sequence, update },
+            RoomMessage::CaughtUp { since, sequence, updates } => {
+                let updates = updates.iter().cloned().collect();
+                self.catch_up(channel, *since, *sequence, updates);
+                return;
+            }
+            RoomMessage::Update { sequence, update } => {
+                let message = Message::Update { sequence: *sequence, update: update.clone() };
+                return self.gather(shared.v1(channel, || message.to_frame(channel)));
+            }
+            RoomMessage::Presence { update } => {
+                let message = Message::Presence(update.clone());
+                return self.gather(shared.v1(channel, || message.to_frame(channel)));
+            }
             RoomMessage::Ack { accepted, durable, sequence } => {
-                Message::Ack { accepted, durable, sequence }
+                Message::Ack { accepted: *accepted, durable: *durable, sequence: *sequence }
             }
-            RoomMessage::Refused { number, error } => Message::Refused { number, error },
-            RoomMessage::Presence { entries } => {
-                Message::Presence(awareness::write(&entries).into())
+            RoomMessage::Refused { number, error } => {
+                Message::Refused { number: *number, error: error.clone() }
             }
-            RoomMessage::Durability { degraded } => Message::Durability { degraded },
+            RoomMessage::Seeded { result } => Message::Seeded(result.clone()),
+            RoomMessage::Flushed { number } => Message::Flushed(*number),
+            RoomMessage::Durability { degraded } => {
+                Message::Durability { degraded: degraded.clone() }
+            }
             RoomMessage::End { error } => {
-                self.rooms.remove(&channel);
+                self.forget(channel);
                 let request = RoomRequest::Leave;
                 self.outputs.push_back(Output::Room { channel, request });
-                Message::Error(error)
+                Message::Error(error.clone())
             }
             // Answers to requests that this protocol does not have.
             RoomMessage::Difference { .. } | RoomMessage::AskDifference { .. } => return,
@@ -314,20 +352,104 @@ impl V1Link {
         self.send(channel, &message);
     }
 
-    fn joined(&mut self, channel: Channel, joined: Joined, updates: &[Bytes]) {
-        let mut stream = Vec::new();
-        for update in updates {
-            write_var(&mut stream, len_u64(update));
-            stream.extend_from_slice(update);
+    fn forget(&mut self, channel: Channel) {
+        self.rooms.remove(&channel);
+        self.streams.retain(|stream| stream.channel != channel);
+    }
+
+    fn joined(&mut self, channel: Channel, joined: &Joined, updates: &[Bytes]) {
+        let framed = |update: &Bytes| var_len(len_u64(update)) + update.len();
+        let sync_bytes = updates.iter().map(framed).sum::<usize>() as u64;
+        self.send(channel, &Message::Joined(Joined { sync_bytes, ..joined.clone() }));
+        if sync_bytes > 0 {
+            let updates = updates.iter().cloned().collect();
+            let what = What::Sync { begun: Bytes::new() };
+            self.streams.push_back(Stream { channel, updates, what });
         }
-        let sync_bytes = len_u64(&stream);
-        self.send(channel, &Message::Joined(Joined { sync_bytes, ..joined }));
-        let stream = Bytes::from(stream);
-        let mut at = 0;
-        while at < stream.len() {
-            let end = stream.len().min(at + self.limits.sync_chunk_bytes.max(1));
-            self.send(channel, &Message::Sync(stream.slice(at..end)));
-            at = end;
+    }
+
+    fn catch_up(
+        &mut self,
+        channel: Channel,
+        since: Sequence,
+        sequence: Sequence,
+        updates: VecDeque<Bytes>,
+    ) {
+        if !updates.is_empty() {
+            let what = What::Missed { since, sequence };
+            self.streams.push_back(Stream { channel, updates, what });
+        }
+    }
+
+    /// Whether a member that was behind still has to be sent what it missed: nothing newer may
+    /// overtake that.
+    pub(super) fn is_catching_up(&self) -> bool {
+        self.streams.iter().any(|stream| matches!(stream.what, What::Missed { .. }))
+    }
+
+    /// The next piece of the documents that are on their way, taking turns between them.
+    pub(super) fn next_piece(&mut self) -> Option<Bytes> {
+        if self.is_closed {
+            return None;
+        }
+        let mut stream = self.streams.pop_front()?;
+        let message = stream.next(self.limits.sync_chunk_bytes.max(1))?;
+        let frame = message.to_frame(stream.channel).into();
+        if !stream.is_over() {
+            self.streams.push_back(stream);
+        }
+        Some(frame)
+    }
+}
+
+/// Updates on their way to the peer, piece by piece.
+#[derive(Debug)]
+struct Stream {
+    channel: Channel,
+    updates: VecDeque<Bytes>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// A first sync: one stream of bytes, cut anywhere.
+    Sync {
+        /// The rest of the update that the last piece ended in.
+        begun: Bytes,
+    },
+    /// What a member missed between two places in the log.
+    Missed { since: Sequence, sequence: Sequence },
+}
+
+impl Stream {
+    fn is_over(&self) -> bool {
+        let is_between = match &self.what {
+            What::Sync { begun } => begun.is_empty(),
+            What::Missed { .. } => true,
+        };
+        is_between && self.updates.is_empty()
+    }
+
+    fn next(&mut self, bytes_max: usize) -> Option<Message> {
+        match &mut self.what {
+            What::Sync { begun } => {
+                let mut piece = Vec::with_capacity(bytes_max);
+                while piece.len() < bytes_max {
+                    if begun.is_empty() {
+                        let Some(update) = self.updates.pop_front() else { break };
+                        write_var(&mut piece, len_u64(&update));
+                        *begun = update;
+                    }
+                    let fits = begun.len().min(bytes_max.saturating_sub(piece.len()));
+                    piece.extend_from_slice(&begun.split_to(fits));
+                }
+                Some(Message::Sync(piece.into()))
+            }
+            What::Missed { since, sequence } => {
+                let update = self.updates.pop_front()?;
+                let reached = if self.updates.is_empty() { *sequence } else { *since };
+                Some(Message::Update { sequence: reached, update })
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::{Heartbeat, Input, Output, RoomRequest, close_code, oversized_frame, text_frame};
+use super::{Heartbeat, Input, Output, RoomRequest, Shared, close_code, oversized_frame, text_frame};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, Epoch, RoomName, Sequence, SessionKey};
 use crate::limits::Limits;
@@ -12,7 +12,7 @@ use crate::room::{JoinRequest, Protocol, RoomMessage};
 use crate::time::{Time, earliest};
 use crate::wire::awareness;
 use crate::wire::v1::EditKind;
-use crate::wire::y_websocket::{KEEPALIVE, Message, read_frame};
+use crate::wire::y_websocket::{Message, read_frame};
 
 /// The only channel.
 const CHANNEL: Channel = Channel(1);
@@ -29,6 +29,8 @@ pub(super) struct YWebsocketLink {
     has_joined: bool,
     first_frame_by: Time,
     edits: u64,
+    /// The document on its way to the peer.
+    pieces: VecDeque<Message>,
     heartbeat: Heartbeat,
     outputs: VecDeque<Output>,
     is_closed: bool,
@@ -42,6 +44,7 @@ impl YWebsocketLink {
             has_joined: false,
             first_frame_by: now + limits.hello_timeout,
             edits: 0,
+            pieces: VecDeque::new(),
             heartbeat: Heartbeat::new(limits.idle_timeout, now),
             limits,
             outputs: VecDeque::new(),
@@ -72,7 +75,7 @@ impl YWebsocketLink {
             Input::Alive => self.heartbeat.heard(now),
             Input::TextFrame => self.fail(&text_frame()),
             Input::OversizedFrame => self.fail(&oversized_frame(&self.limits)),
-            Input::Room { message, .. } => self.room(message),
+            Input::Room { message, .. } => self.room(&message),
             // The client comes back by itself and both sides exchange state vectors.
             Input::TooSlow => self.close(Code::ConnectionTooSlow),
             Input::Drain { .. } => self.close(Code::RelayDraining),
@@ -166,36 +169,53 @@ impl YWebsocketLink {
         }
     }
 
-    fn room(&mut self, message: RoomMessage) {
-        match message {
+    fn room(&mut self, shared: &Shared) {
+        match shared.message() {
             RoomMessage::Joined { joined, updates } => {
-                self.send(&Message::SyncStep1(joined.state_vector));
+                self.send(&Message::SyncStep1(joined.state_vector.clone()));
                 self.difference(updates);
             }
             RoomMessage::Difference { updates } => self.difference(updates),
-            RoomMessage::Update { update, .. } => self.send(&Message::Update(update)),
+            RoomMessage::CaughtUp { updates, .. } => {
+                self.pieces.extend(updates.iter().cloned().map(Message::Update));
+            }
+            RoomMessage::Update { update, .. } => {
+                let frame = shared.y_websocket(|| Message::Update(update.clone()).to_frame());
+                self.outputs.push_back(Output::Frame(frame));
+            }
+            // Without a state it keeps the connection alive.
+            RoomMessage::Presence { update } => {
+                let frame = shared.y_websocket(|| Message::Awareness(update.clone()).to_frame());
+                self.outputs.push_back(Output::Frame(frame));
+            }
             RoomMessage::AskDifference { state_vector } => {
-                self.send(&Message::SyncStep1(state_vector));
+                self.send(&Message::SyncStep1(state_vector.clone()));
             }
-            RoomMessage::Refused { error, .. } => self.deny(&error),
-            RoomMessage::Presence { entries } if entries.is_empty() => {
-                self.outputs.push_back(Output::Frame(Bytes::from_static(&KEEPALIVE)));
-            }
-            RoomMessage::Presence { entries } => {
-                self.send(&Message::Awareness(awareness::write(&entries).into()));
-            }
-            RoomMessage::End { error } => self.fail(&error),
+            RoomMessage::Refused { error, .. } => self.deny(error),
+            RoomMessage::End { error } => self.fail(error),
             // The protocol cannot say these.
-            RoomMessage::Ack { .. } | RoomMessage::Durability { .. } => {}
+            RoomMessage::Ack { .. }
+            | RoomMessage::Durability { .. }
+            | RoomMessage::Seeded { .. }
+            | RoomMessage::Flushed { .. } => {}
         }
     }
 
     /// The first step 2 makes the client believe that it has everything, so it comes last.
-    fn difference(&mut self, mut updates: Vec<Bytes>) {
-        let last = updates.pop().unwrap_or(Bytes::from_static(EMPTY_UPDATE));
-        for update in updates {
-            self.send(&Message::Update(update));
-        }
-        self.send(&Message::SyncStep2(last));
+    fn difference(&mut self, updates: &[Bytes]) {
+        let (last, first) = match updates.split_last() {
+            Some((last, first)) => (last.clone(), first),
+            None => (Bytes::from_static(EMPTY_UPDATE), &[][..]),
+        };
+        self.pieces.extend(first.iter().cloned().map(Message::Update));
+        self.pieces.push_back(Message::SyncStep2(last));
+    }
+
+    pub(super) fn has_pieces(&self) -> bool {
+        !self.pieces.is_empty()
+    }
+
+    pub(super) fn next_piece(&mut self) -> Option<Bytes> {
+        self.pieces.pop_front().filter(|_| !self.is_closed).map(|message| message.to_frame().into())
     }
 }

@@ -1,6 +1,6 @@
 //! Presence of one room on the relay: who shows what, owned by connections, stamped by the room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{ClientId, MemberId};
 use crate::time::Time;
@@ -11,18 +11,20 @@ use crate::wire::awareness::AwarenessEntry;
 const ROOM_CLOCK_MIN: u64 = 1 << 28;
 /// The wire has 32 bits.
 const CLOCK_MAX: u64 = u32::MAX as u64;
+/// So many tenths of a second may lie between a departure and its being told.
+const GONE_SLACK: u64 = 20;
 /// Clocks of clients that left, kept so that the same id does not start behind its own past.
 const DEPARTED_MAX: usize = 10_000;
 
 /// What became of a state that a member sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Old news, an echo, or a word about somebody else.
     Ignored,
     /// To be told to the others; the state is new.
-    Changed(AwarenessEntry),
+    Changed,
     /// To be told to members whose protocol forgets what is not renewed; the state is the same.
-    Renewed(AwarenessEntry),
+    Renewed,
 }
 
 /// The presence states of a room.
@@ -43,23 +45,21 @@ struct State {
 }
 
 impl Presence {
-    /// Sets or clears a state for a member whose id is known.
+    /// Sets or clears a state for a member whose id is known; true when that is to be told.
     pub fn set(
         &mut self,
         owner: MemberId,
         client: ClientId,
         json: Option<String>,
         now: Time,
-    ) -> Option<AwarenessEntry> {
+    ) -> bool {
         let Some(json) = json else {
-            let is_own = self.present.get(&client).is_some_and(|state| state.owner == owner);
-            return is_own.then(|| self.remove(client, now)).flatten();
+            return self.owner(client) == Some(owner) && self.remove(client, now);
         };
         let clock = self.stamp(client, now);
         self.departed.remove(&client);
-        let state = State { owner, json: json.clone(), clock, owner_clock: None };
-        self.present.insert(client, state);
-        Some(AwarenessEntry { client, clock, state: Some(json) })
+        self.present.insert(client, State { owner, json, clock, owner_clock: None });
+        true
     }
 
     /// Takes one entry of an awareness update. `may_take_over` says whether the sender may speak
@@ -71,10 +71,11 @@ impl Presence {
         may_take_over: bool,
         now: Time,
     ) -> Outcome {
-        if entry.clock >= ROOM_CLOCK_MIN {
+        let is_own = self.owner(entry.client) == Some(sender);
+        // Nobody is sent its own states, so it cannot echo them.
+        if !is_own && entry.clock >= ROOM_CLOCK_MIN {
             return Outcome::Ignored;
         }
-        let is_own = self.present.get(&entry.client).is_some_and(|held| held.owner == sender);
         if !is_own && !may_take_over {
             return Outcome::Ignored;
         }
@@ -87,64 +88,79 @@ impl Presence {
             }
         }
         let Some(json) = entry.state.clone() else {
-            return self.remove(entry.client, now).map_or(Outcome::Ignored, Outcome::Changed);
+            return if self.remove(entry.client, now) { Outcome::Changed } else { Outcome::Ignored };
         };
         let is_same = self.present.get(&entry.client).is_some_and(|held| held.json == json);
-        let Some(told) = self.set(sender, entry.client, Some(json), now) else {
-            return Outcome::Ignored;
-        };
+        self.set(sender, entry.client, Some(json), now);
         if let Some(state) = self.present.get_mut(&entry.client) {
             state.owner_clock = Some(entry.clock);
         }
-        if is_same { Outcome::Renewed(told) } else { Outcome::Changed(told) }
+        if is_same { Outcome::Renewed } else { Outcome::Changed }
     }
 
-    /// Removes everything that a member showed.
-    pub fn leave(&mut self, member: MemberId, now: Time) -> Vec<AwarenessEntry> {
-        let owned: Vec<_> =
-            self.present.iter().filter(|(_, s)| s.owner == member).map(|(c, _)| *c).collect();
-        owned.into_iter().filter_map(|client| self.remove(client, now)).collect()
+    /// Removes everything that a member showed, and names it.
+    pub fn leave(&mut self, member: MemberId, now: Time) -> Vec<ClientId> {
+        let mut owned: Vec<_> = self.clients().collect();
+        owned.retain(|client| self.owner(*client) == Some(member) && self.remove(*client, now));
+        owned
     }
 
-    /// All states.
-    pub fn all(&self) -> impl Iterator<Item = AwarenessEntry> {
-        self.present.iter().map(|(client, state)| AwarenessEntry {
-            client: *client,
-            clock: state.clock,
-            state: Some(state.json.clone()),
-        })
+    /// All clients that show something.
+    pub fn clients(&self) -> impl Iterator<Item = ClientId> {
+        self.present.keys().copied()
     }
 
-    /// Stamps the states whose owners do not renew them by themselves, and returns them.
-    pub fn renew(&mut self, now: Time) -> Vec<AwarenessEntry> {
-        let still: Vec<_> = self
-            .present
-            .iter()
-            .filter(|(_, state)| state.owner_clock.is_none())
-            .map(|(client, _)| *client)
-            .collect();
-        still
-            .into_iter()
-            .filter_map(|client| {
-                let clock = self.stamp(client, now);
-                let state = self.present.get_mut(&client)?;
-                state.clock = clock;
-                Some(AwarenessEntry { client, clock, state: Some(state.json.clone()) })
-            })
-            .collect()
+    /// Who speaks for a client.
+    #[must_use]
+    pub fn owner(&self, client: ClientId) -> Option<MemberId> {
+        self.present.get(&client).map(|state| state.owner)
     }
 
-    fn remove(&mut self, client: ClientId, now: Time) -> Option<AwarenessEntry> {
-        if !self.present.contains_key(&client) {
-            return None;
+    /// What a client shows, or that it is gone; `None` when it never was here.
+    #[must_use]
+    pub fn entry(&self, client: ClientId) -> Option<AwarenessEntry> {
+        match self.present.get(&client) {
+            Some(State { clock, json, .. }) => {
+                Some(AwarenessEntry { client, clock: *clock, state: Some(json.clone()) })
+            }
+            None => {
+                let clock = *self.departed.get(&client)?;
+                Some(AwarenessEntry { client, clock, state: None })
+            }
         }
+    }
+
+    /// Clients that went at this time or later, and perhaps some that went shortly before.
+    pub fn gone_since(&self, at: Time) -> impl Iterator<Item = ClientId> {
+        let least = by_time(at).saturating_sub(GONE_SLACK);
+        self.departed.iter().filter(move |(_, clock)| **clock >= least).map(|(client, _)| *client)
+    }
+
+    /// Stamps the states whose owners do not renew them by themselves, and names them.
+    pub fn renew(&mut self, now: Time) -> BTreeSet<ClientId> {
+        let is_still = |(client, state): (&ClientId, &State)| {
+            state.owner_clock.is_none().then_some(*client)
+        };
+        let still: BTreeSet<_> = self.present.iter().filter_map(is_still).collect();
+        for client in &still {
+            let clock = self.stamp(*client, now);
+            if let Some(state) = self.present.get_mut(client) {
+                state.clock = clock;
+            }
+        }
+        still
+    }
+
+    fn remove(&mut self, client: ClientId, now: Time) -> bool {
         let clock = self.stamp(client, now);
-        self.present.remove(&client);
+        if self.present.remove(&client).is_none() {
+            return false;
+        }
         self.departed.insert(client, clock);
         if self.departed.len() > DEPARTED_MAX {
             self.departed.pop_first();
         }
-        Some(AwarenessEntry { client, clock, state: None })
+        true
     }
 
     /// A clock above all that was ever told about this client, also by an earlier process: tenths
@@ -155,9 +171,14 @@ impl Presence {
             .get(&client)
             .map(|state| state.clock)
             .or_else(|| self.departed.get(&client).copied());
-        let by_time = ROOM_CLOCK_MIN.saturating_add(now.as_ms() / 100);
+        let by_time = by_time(now);
         told.map_or(by_time, |clock| by_time.max(clock + 1)).min(CLOCK_MAX)
     }
+}
+
+/// The room's clock at a time, in tenths of a second.
+const fn by_time(now: Time) -> u64 {
+    ROOM_CLOCK_MIN.saturating_add(now.as_ms() / 100)
 }
 
 #[cfg(test)]
@@ -173,33 +194,34 @@ mod tests {
         AwarenessEntry { client: ANA, clock, state: state.map(str::to_owned) }
     }
 
-    fn told(outcome: Outcome) -> Option<AwarenessEntry> {
-        match outcome {
-            Outcome::Changed(entry) | Outcome::Renewed(entry) => Some(entry),
-            Outcome::Ignored => None,
-        }
+    fn clock(presence: &Presence) -> u64 {
+        presence.entry(ANA).unwrap().clock
     }
 
     #[test]
     fn clocks_of_the_room_only_rise_whatever_the_client_says() {
         let mut presence = Presence::default();
-        let first = told(presence.apply(FIRST, &word(1, Some("{}")), true, NOW)).unwrap();
-        let second = told(presence.apply(FIRST, &word(2, Some("1")), true, NOW)).unwrap();
-        let gone = presence.leave(FIRST, NOW).remove(0);
-        let back = told(presence.apply(SECOND, &word(2, Some("1")), true, NOW)).unwrap();
-        let clocks = [first.clock, second.clock, gone.clock, back.clock];
+        presence.apply(FIRST, &word(1, Some("{}")), true, NOW);
+        let mut clocks = vec![clock(&presence)];
+        presence.apply(FIRST, &word(2, Some("1")), true, NOW);
+        clocks.push(clock(&presence));
+        assert_eq!(presence.leave(FIRST, NOW), [ANA]);
+        assert_eq!(presence.entry(ANA).unwrap().state, None);
+        clocks.push(clock(&presence));
+        presence.apply(SECOND, &word(2, Some("1")), true, NOW);
+        clocks.push(clock(&presence));
         assert!(clocks.is_sorted_by(|a, b| a < b), "{clocks:?}");
-        assert_eq!(gone.state, None);
     }
 
     #[test]
     fn an_echo_brings_nobody_back() {
         let mut presence = Presence::default();
-        let entry = told(presence.apply(FIRST, &word(1, Some("{}")), true, NOW)).unwrap();
-        assert_eq!(presence.apply(SECOND, &entry, true, NOW), Outcome::Ignored);
+        presence.apply(FIRST, &word(1, Some("{}")), true, NOW);
+        let echo = presence.entry(ANA).unwrap();
+        assert_eq!(presence.apply(SECOND, &echo, true, NOW), Outcome::Ignored);
         presence.leave(FIRST, NOW);
-        assert_eq!(presence.apply(SECOND, &entry, true, NOW), Outcome::Ignored);
-        assert_eq!(presence.all().count(), 0);
+        assert_eq!(presence.apply(SECOND, &echo, true, NOW), Outcome::Ignored);
+        assert_eq!(presence.clients().count(), 0);
     }
 
     #[test]
@@ -211,7 +233,7 @@ mod tests {
             let other = word(clock, Some("2"));
             assert_eq!(presence.apply(SECOND, &other, false, NOW), Outcome::Ignored);
         }
-        assert_eq!(presence.set(SECOND, ANA, None, NOW), None);
+        assert!(!presence.set(SECOND, ANA, None, NOW));
         assert_eq!(presence.leave(FIRST, NOW).len(), 1);
     }
 
@@ -219,8 +241,8 @@ mod tests {
     fn a_reconnected_outside_client_takes_over_and_survives_its_dead_connection() {
         let mut presence = Presence::default();
         presence.apply(FIRST, &word(7, Some("{}")), true, NOW);
-        assert!(told(presence.apply(SECOND, &word(7, Some("{}")), true, NOW)).is_some());
+        assert_ne!(presence.apply(SECOND, &word(7, Some("{}")), true, NOW), Outcome::Ignored);
         assert!(presence.leave(FIRST, NOW).is_empty());
-        assert_eq!(presence.all().count(), 1);
+        assert_eq!(presence.clients().count(), 1);
     }
 }

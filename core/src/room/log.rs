@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::Snapshot;
 use crate::doc::deletions::Deletions;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
-use crate::doc::splice;
 use crate::error::{Code, Error};
 use crate::ids::{Epoch, Sequence};
 use crate::limits::Limits;
@@ -15,28 +15,29 @@ use crate::limits::Limits;
 /// More updates than this are worth folding, however small they are.
 const TAIL_UPDATES_MAX: usize = 5_000;
 
+/// A room that nobody is in keeps no longer tail than this, so that it opens fast.
+const TAIL_UPDATES_LEFT_MAX: usize = 200;
+
 /// Snapshot, tail and watermarks.
 #[derive(Debug)]
 pub(super) struct Log {
     epoch: Epoch,
-    snapshot: Option<Bytes>,
+    /// The pieces of the snapshot.
+    snapshot: Vec<Bytes>,
+    snapshot_bytes: usize,
     /// The sequence that the snapshot reaches to; the tail starts behind it.
     base: Sequence,
     tail: VecDeque<Bytes>,
     tail_bytes: usize,
     durable: Sequence,
     undurable_bytes: usize,
-    /// Snapshot and tail in one, while the head is where it was made.
-    merged: Option<(Sequence, Bytes)>,
-    /// The bytes refused to be merged; the log stays as long as it is.
-    is_unmergeable: bool,
 }
 
 impl Log {
     /// Walks all stored bytes once; what cannot be walked is damaged.
     pub(super) fn open(
         epoch: Epoch,
-        snapshot: Option<(Sequence, Bytes)>,
+        snapshot: Option<Snapshot>,
         tail: Vec<(Sequence, Bytes)>,
         limits: &Limits,
     ) -> Result<(Self, Known, Deletions), Error> {
@@ -51,10 +52,9 @@ impl Log {
             }
             Ok(())
         };
-        let base = snapshot.as_ref().map_or(Sequence(0), |(through, _)| *through);
-        if let Some((through, update)) = &snapshot {
-            admit(*through, update)?;
-        }
+        let Snapshot { through: base, pieces } =
+            snapshot.unwrap_or(Snapshot { through: Sequence(0), pieces: Vec::new() });
+        pieces.iter().try_for_each(|piece| admit(base, piece))?;
         let mut head = base;
         for (sequence, update) in &tail {
             if *sequence != head.next() {
@@ -66,14 +66,13 @@ impl Log {
         let tail: VecDeque<_> = tail.into_iter().map(|(_, update)| update).collect();
         let log = Self {
             epoch,
-            snapshot: snapshot.map(|(_, update)| update),
+            snapshot_bytes: pieces.iter().map(Bytes::len).sum(),
+            snapshot: pieces,
             base,
             tail_bytes: tail.iter().map(Bytes::len).sum(),
             tail,
             durable: head,
             undurable_bytes: 0,
-            merged: None,
-            is_unmergeable: false,
         };
         Ok((log, known, deletions))
     }
@@ -98,6 +97,11 @@ impl Log {
         self.undurable_bytes == 0
     }
 
+    /// What the log takes, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.snapshot_bytes + self.tail_bytes
+    }
+
     pub(super) fn append(&mut self, update: Bytes) -> Sequence {
         self.tail_bytes += update.len();
         self.undurable_bytes += update.len();
@@ -118,85 +122,52 @@ impl Log {
         self.tail.get(usize::try_from(index).ok()?)
     }
 
-    /// The updates behind a place in the log, when it is in the tail.
-    pub(super) fn since(&self, epoch: Epoch, sequence: Sequence) -> Option<Vec<Bytes>> {
-        let is_here = epoch == self.epoch && sequence >= self.base && sequence <= self.head();
-        if !is_here || sequence == Sequence(0) {
-            return None;
-        }
-        let missing: Vec<_> = (sequence.0 + 1..=self.head().0)
-            .filter_map(|s| self.at(Sequence(s)).cloned())
-            .collect();
-        Some(in_one(missing))
+    pub(super) const fn base(&self) -> Sequence {
+        self.base
     }
 
-    /// Everything, as one update where possible.
-    pub(super) fn whole(&mut self) -> Vec<Bytes> {
-        let head = self.head();
-        if let Some((at, merged)) = &self.merged
-            && *at == head
-        {
-            return vec![merged.clone()];
-        }
-        let all = in_one(self.snapshot.iter().chain(&self.tail).cloned().collect());
-        match all.as_slice() {
-            [merged] => self.merged = Some((head, merged.clone())),
-            several => self.is_unmergeable = !several.is_empty(),
-        }
-        all
+    pub(super) fn snapshot(&self) -> &[Bytes] {
+        &self.snapshot
     }
 
-    /// What a state vector lacks; deletions are always included.
-    pub(super) fn difference(&mut self, theirs: &Known) -> Vec<Bytes> {
-        let whole = self.whole();
-        if theirs.is_empty() {
-            return whole;
-        }
-        whole
-            .into_iter()
-            .map(|update| splice::difference(&update, theirs).map_or(update, Bytes::from))
-            .filter(|update| update.as_ref() != [0, 0])
-            .collect()
+    /// All updates in order: pieces of the snapshot, then the tail.
+    pub(super) fn updates(&self) -> impl Iterator<Item = &Bytes> {
+        self.snapshot.iter().chain(&self.tail)
     }
 
-    pub(super) fn wants_compaction(&self, limits: &Limits) -> bool {
-        let snapshot_bytes = self.snapshot.as_ref().map_or(0, Bytes::len);
-        let is_long = self.tail_bytes > limits.tail_bytes_max.max(snapshot_bytes / 2)
-            || self.tail.len() > TAIL_UPDATES_MAX;
-        is_long && self.durable == self.head() && !self.is_unmergeable
+    /// The updates behind a place in the log as they are, when it is in the tail.
+    pub(super) fn since(&self, sequence: Sequence) -> Option<impl Iterator<Item = &Bytes>> {
+        let skipped = usize::try_from(sequence.0.checked_sub(self.base.0)?).ok()?;
+        (skipped <= self.tail.len()).then(|| self.tail.range(skipped..))
     }
 
-    /// The durable log in one. `None` when the bytes refuse to be merged: then the log stays long.
-    pub(super) fn compaction(&mut self) -> Option<(Sequence, Bytes)> {
-        let through = self.durable;
-        match self.whole().as_slice() {
-            [snapshot] if through == self.head() => Some((through, snapshot.clone())),
-            _ => None,
-        }
+    /// Whether folding is worth its cost: now, or before the room leaves the memory.
+    pub(super) fn wants_compaction(&self, is_leaving: bool, limits: &Limits) -> bool {
+        self.durable > self.base
+            && (self.tail_bytes > limits.tail_bytes_max.max(self.snapshot_bytes / 2)
+                || self.tail.len() > TAIL_UPDATES_MAX
+                || (is_leaving && self.tail.len() > TAIL_UPDATES_LEFT_MAX))
     }
 
-    pub(super) fn compacted(&mut self, through: Sequence, snapshot: Bytes) {
-        while self.base < through {
+    /// The durable log: pieces of the snapshot, then the tail as far as it is on disk.
+    pub(super) fn compaction(&self) -> (Sequence, Vec<Bytes>) {
+        let durable = usize::try_from(self.durable.0 - self.base.0).unwrap_or(usize::MAX);
+        let updates = self.snapshot.iter().chain(self.tail.iter().take(durable));
+        (self.durable, updates.cloned().collect())
+    }
+
+    pub(super) fn compacted(&mut self, snapshot: Snapshot) {
+        while self.base < snapshot.through {
             let Some(update) = self.tail.pop_front() else { break };
             self.tail_bytes -= update.len();
             self.base = self.base.next();
         }
-        self.snapshot = Some(snapshot);
-    }
-}
-
-/// Merges updates in log order; leaves them as they are when that fails, which costs only frames.
-fn in_one(updates: Vec<Bytes>) -> Vec<Bytes> {
-    if updates.len() < 2 {
-        return updates;
-    }
-    match splice::merge(&updates) {
-        Ok(merged) => vec![merged.into()],
-        Err(_) => updates,
+        self.snapshot_bytes = snapshot.pieces.iter().map(Bytes::len).sum();
+        self.snapshot = snapshot.pieces;
     }
 }
 
 fn damaged(sequence: Sequence, why: &str) -> Error {
     let text = format!("the stored room is damaged at update {}: {why}", sequence.0);
-    Error::new(Code::RoomUnavailable, text)
+    Error::new(Code::RoomDamaged, text)
 }

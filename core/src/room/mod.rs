@@ -1,6 +1,8 @@
 //! One room on the relay: members, the order of updates, the place in the log, acknowledgements,
 //! presence. A pure machine: the relay's room task drives it on tokio, the simulation in a loop.
 
+mod answers;
+pub mod compaction;
 mod log;
 mod machine;
 
@@ -21,10 +23,39 @@ pub struct StoredRoom {
     pub lineage: Lineage,
     /// The numbering of its sequences.
     pub epoch: Epoch,
-    /// All updates up to a sequence, merged into one.
-    pub snapshot: Option<(Sequence, Bytes)>,
+    /// All updates up to a sequence, folded.
+    pub snapshot: Option<Snapshot>,
     /// The updates since, in order and without a gap.
     pub tail: Vec<(Sequence, Bytes)>,
+    /// Rooms of this name that were deleted.
+    pub tombstones: Vec<Tombstone>,
+}
+
+impl StoredRoom {
+    /// A room that was just created.
+    #[must_use]
+    pub const fn new(lineage: Lineage, epoch: Epoch) -> Self {
+        Self { lineage, epoch, snapshot: None, tail: Vec::new(), tombstones: Vec::new() }
+    }
+}
+
+/// Everything up to a place in a room's log, folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last sequence that is in it.
+    pub through: Sequence,
+    /// Updates that can be integrated one after the other; none is much larger than a piece of a
+    /// first sync.
+    pub pieces: Vec<Bytes>,
+}
+
+/// What stays of a deleted room, so that old copies of it can be told and are never merged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tombstone {
+    /// The history that ended.
+    pub lineage: Lineage,
+    /// State vector of the room at its end, encoded: who wrote in it.
+    pub state_vector: Bytes,
 }
 
 /// What a connection asks for when it enters a room.
@@ -53,6 +84,29 @@ pub enum Protocol {
     V1,
     /// y-websocket: drops presence that is not renewed within 30 s, knows no acknowledgement.
     YWebsocket,
+}
+
+/// Members by their protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// All.
+    Everybody,
+    /// Those that speak `coweave.v1`.
+    V1,
+    /// Those that speak an outside protocol.
+    Outside,
+}
+
+impl Audience {
+    /// Whether a member with this protocol belongs to it.
+    #[must_use]
+    pub fn has(self, protocol: Protocol) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::V1 => protocol == Protocol::V1,
+            Self::Outside => protocol == Protocol::YWebsocket,
+        }
+    }
 }
 
 /// What happens to a room.
@@ -103,6 +157,33 @@ pub enum Input {
         /// Its state vector, encoded.
         state_vector: Bytes,
     },
+    /// A member brings the first content of the room, unless there is some already.
+    Seed {
+        /// The member.
+        member: MemberId,
+        /// A Yjs v1 update, not checked yet.
+        update: Bytes,
+    },
+    /// A member wants to know when everything is on disk that is in the order now.
+    Flush {
+        /// The member.
+        member: MemberId,
+        /// Its number for the answer.
+        number: u64,
+    },
+    /// The queue of a member is full: the shell gives it no broadcasts any more. To be handed in
+    /// before anything else, because what is missed has to be in the log's tail still.
+    Behind {
+        /// The member.
+        member: MemberId,
+        /// The last update that it was given.
+        since: Sequence,
+    },
+    /// A member that was behind has been given all of its queue.
+    Drained {
+        /// The member.
+        member: MemberId,
+    },
     /// The store has flushed everything up to here.
     Durable {
         /// The last flushed sequence.
@@ -115,13 +196,13 @@ pub enum Input {
     },
     /// The store has replaced its snapshot (the answer to [`Output::Compact`]).
     Compacted {
-        /// The sequence the snapshot reaches to.
-        through: Sequence,
         /// The snapshot.
-        snapshot: Bytes,
+        snapshot: Snapshot,
     },
-    /// The snapshot of [`Output::Compact`] could not be stored; the log stays as it is.
+    /// The snapshot of [`Output::Compact`] could not be made or stored; the log stays as it is.
     CompactFailed,
+    /// Somebody who may do so deletes the room: [`Output::Delete`] follows, and nothing after it.
+    Delete,
     /// The relay is shutting down: nobody may enter any more.
     Drain,
 }
@@ -137,12 +218,14 @@ pub enum Output {
         /// What.
         message: RoomMessage,
     },
-    /// Send to all members but one: all that were sent [`RoomMessage::Joined`] before this output
-    /// and have not left. (Not all that were handed in by now: an update would overtake the
+    /// Send to members that were sent [`RoomMessage::Joined`] before this output, have not left and
+    /// are not behind. (Not to all that were handed in by now: an update would overtake the
     /// member's first sync.)
     Broadcast {
-        /// Who is left out: the sender.
-        except: Option<MemberId>,
+        /// To which of them.
+        to: Audience,
+        /// Who is left out, in rising order.
+        except: Vec<MemberId>,
         /// What.
         message: RoomMessage,
     },
@@ -153,12 +236,18 @@ pub enum Output {
         /// The update, checked.
         update: Bytes,
     },
-    /// Store this snapshot, and forget the log up to it.
+    /// Fold these updates ([`compaction::fold`]), away from everything that people wait for; check
+    /// what comes out ([`compaction::check`]), and store it in the place of the log up to there.
     Compact {
-        /// The sequence the snapshot reaches to, durable already.
+        /// The sequence of the last one, durable already.
         through: Sequence,
-        /// All updates up to it in one.
-        snapshot: Bytes,
+        /// All updates up to it: the pieces of the present snapshot, then the log since.
+        updates: Vec<Bytes>,
+    },
+    /// Replace the stored room by its tombstone, then drop it. All members have been told.
+    Delete {
+        /// State vector of the room, encoded.
+        state_vector: Bytes,
     },
     /// Nobody is here and all is durable: drop the room. Only given after [`Room::poll`] found
     /// the room empty and clean for the linger time; any input takes it back.
@@ -215,10 +304,29 @@ pub enum RoomMessage {
         /// Why.
         error: Error,
     },
-    /// Presence states that changed.
+    /// What a member missed that was behind: updates, to be applied in order.
+    CaughtUp {
+        /// The last update that it had before.
+        since: Sequence,
+        /// The place in the log that it reaches with the last one of these.
+        sequence: Sequence,
+        /// The updates; may be empty.
+        updates: Vec<Bytes>,
+    },
+    /// What became of the content that the member brought: whether it was the first.
+    Seeded {
+        /// Or why it was not taken.
+        result: Result<bool, Error>,
+    },
+    /// Everything is on disk that was in the order when this was asked for.
+    Flushed {
+        /// The member's number.
+        number: u64,
+    },
+    /// Presence states that changed, with the room's clocks, as an awareness update of y-protocols.
     Presence {
-        /// The states, with the room's clocks.
-        entries: Vec<AwarenessEntry>,
+        /// The update.
+        update: Bytes,
     },
     /// Whether edits reach the disk.
     Durability {

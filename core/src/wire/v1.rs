@@ -35,6 +35,10 @@ const ERROR: u64 = 13;
 const PING: u64 = 14;
 const PONG: u64 = 15;
 const DURABILITY: u64 = 16;
+const SEED: u64 = 17;
+const SEEDED: u64 = 18;
+const FLUSH: u64 = 19;
+const FLUSHED: u64 = 20;
 
 /// One message, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +103,15 @@ pub enum Message {
         /// `None` when all is well, else why acknowledgements wait.
         degraded: Option<Error>,
     },
+    /// Client to relay: the first content of the room, unless there is some already. Comes back as
+    /// an update like everybody else's.
+    Seed(Bytes),
+    /// Relay to client: whether the content of `Seed` became the first, or why it was not taken.
+    Seeded(Result<bool, Error>),
+    /// Client to relay: answer when everything in the room's order is on disk.
+    Flush(u64),
+    /// The answer to `Flush`, with the same number.
+    Flushed(u64),
 }
 
 /// How the relay has to look at an edit.
@@ -279,6 +292,28 @@ impl Message {
                 }
                 DURABILITY
             }
+            Self::Seed(update) => {
+                write_bytes(out, update);
+                SEED
+            }
+            Self::Seeded(result) => {
+                match result {
+                    Ok(is_first) => out.push(u8::from(*is_first)),
+                    Err(error) => {
+                        out.push(2);
+                        write_error(error, out);
+                    }
+                }
+                SEEDED
+            }
+            Self::Flush(number) => {
+                write_var(out, *number);
+                FLUSH
+            }
+            Self::Flushed(number) => {
+                write_var(out, *number);
+                FLUSHED
+            }
         }
     }
 
@@ -342,6 +377,15 @@ impl Message {
                     _ => return Err(ReadError::Range),
                 },
             },
+            SEED => Self::Seed(slice(r.bytes()?)),
+            SEEDED => Self::Seeded(match r.u8()? {
+                0 => Ok(false),
+                1 => Ok(true),
+                2 => Err(read_error(&mut r)?),
+                _ => return Err(ReadError::Range),
+            }),
+            FLUSH => Self::Flush(r.var()?),
+            FLUSHED => Self::Flushed(r.var()?),
             _ => return Ok(None),
         }))
     }

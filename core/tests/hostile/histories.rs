@@ -16,6 +16,7 @@ use crate::documents::{
     Alphabet, apply, below, document, edit, index_between, is_waiting, known, loaded, state, view,
     word,
 };
+use crate::meaning::check_meaning;
 use crate::setting;
 
 /// The room: a log that only takes what the guard lets pass.
@@ -123,6 +124,7 @@ fn history(seed: u64, alphabet: Alphabet) {
         assert_eq!(view(&peer.doc, true), seen, "seed {seed}: client {}", peer.id);
     }
     check_splices(seed, &mut random, &log, &seen);
+    check_meaning(seed, &mut random, &log.updates, &seen);
 }
 
 /// However the log is merged and cut, the document is the same.

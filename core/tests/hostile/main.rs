@@ -20,6 +20,7 @@ mod documents;
 mod fuzz;
 mod histories;
 mod inputs;
+mod meaning;
 
 /// A number from the environment of the test run.
 fn setting(name: &str, default: u64) -> u64 {

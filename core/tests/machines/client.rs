@@ -258,8 +258,10 @@ fn a_document_larger_than_any_update_comes_in_pieces() {
         state_vector: writer.known().encode().into(),
     };
     session.hear(Channel(1), &Message::Joined(joined));
+    let (mut received, total) = (0, stream.len() as u64);
     for piece in stream.chunks(64 << 10) {
-        assert_eq!(session.state(0), &RoomState::Connecting);
+        assert_eq!(session.state(0), &RoomState::Syncing { received, total });
+        received += piece.len() as u64;
         session.hear(Channel(1), &Message::Sync(Bytes::copy_from_slice(piece)));
     }
     assert_eq!(session.state(0), &RoomState::Live);

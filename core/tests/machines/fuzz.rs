@@ -11,7 +11,7 @@ use coweave_core::ids::{
     Channel, ClientId, EditNumber, Epoch, Lineage, MemberId, RoomName, Sequence, SessionKey,
 };
 use coweave_core::limits::Limits;
-use coweave_core::link::{self, Link, RoomRequest};
+use coweave_core::link::{self, Link, RoomRequest, Shared};
 use coweave_core::random::Random;
 use coweave_core::room::{self, Room, StoredRoom};
 use coweave_core::time::Time;
@@ -170,6 +170,7 @@ impl Relay {
             match self.link.poll(now) {
                 link::Output::Room { channel, request } => self.request(channel, request, now),
                 link::Output::Close { .. } => return false,
+                link::Output::Idle { .. } if self.link.next_piece().is_some() => {}
                 link::Output::Idle { .. } => match self.room.poll(now) {
                     room::Output::Idle { .. } | room::Output::Unload => return true,
                     room::Output::Send { to, message } => self.deliver(to, message, now),
@@ -184,6 +185,7 @@ impl Relay {
     fn deliver(&mut self, to: MemberId, message: room::RoomMessage, now: Time) {
         if let Some((channel, _)) = self.members.iter().find(|(_, member)| *member == to) {
             let channel = *channel;
+            let message = Shared::new(message);
             self.link.handle(link::Input::Room { channel, message }, now);
         }
     }
@@ -208,6 +210,8 @@ impl Relay {
             RoomRequest::SetPresence(state) => room::Input::SetPresence { member, state },
             RoomRequest::Awareness(entries) => room::Input::Awareness { member, entries },
             RoomRequest::Query { state_vector } => room::Input::Query { member, state_vector },
+            RoomRequest::Seed { update } => room::Input::Seed { member, update },
+            RoomRequest::Flush { number } => room::Input::Flush { member, number },
             other => panic!("unknown request {other:?}"),
         };
         self.room.handle(input, now);
@@ -219,8 +223,7 @@ fn a_link_and_its_room_withstand_every_frame() {
     for seed in seeds() {
         let random = &mut Random::from_seed(seed);
         let (limits, mut now) = (Limits::default(), Time::ZERO);
-        let (lineage, epoch) = (Lineage([0; 16]), Epoch(1));
-        let stored = StoredRoom { lineage, epoch, snapshot: None, tail: Vec::new() };
+        let stored = StoredRoom::new(Lineage([0; 16]), Epoch(1));
         let room = Room::open(stored, limits.clone(), now).unwrap();
         let is_outside = random.chance(30);
         let link = if is_outside {
@@ -254,8 +257,8 @@ fn a_link_and_its_room_withstand_every_frame() {
         }
         assert_eq!(relay.room.member_count(), 0, "seed {seed}: a member stays");
         let mut reader = Replica::new(ClientId::from_u32(99));
-        for update in relay.room.state() {
-            reader.apply(&update, &limits).unwrap();
+        for update in relay.room.updates() {
+            reader.apply(update, &limits).unwrap();
         }
     }
 }

@@ -12,6 +12,8 @@ use coweave_core::limits::Limits;
 use thiserror::Error;
 use tracing_subscriber::filter::Targets;
 
+use crate::compactor::Compaction;
+
 use table::{SETTINGS, Setting, Shape};
 
 /// Everything that can be set.
@@ -25,10 +27,14 @@ pub struct Config {
     pub allow_origin: Vec<String>,
     /// Where the store lives.
     pub data_dir: PathBuf,
+    /// How long the lines of a log stay on disk when they are in a snapshot.
+    pub keep_log: Duration,
     /// Files to serve in place of the built-in page.
     pub static_dir: Option<PathBuf>,
     /// Which log lines to write.
     pub log: Targets,
+    /// How logs are folded.
+    pub compaction: Compaction,
     /// How long a shutdown may take.
     pub drain_limit: Duration,
     /// The limits of rooms and connections.
@@ -42,8 +48,10 @@ impl Default for Config {
             allow_anonymous: false,
             allow_origin: Vec::new(),
             data_dir: PathBuf::from("./coweave-data"),
+            keep_log: Duration::from_secs(24 * 3600),
             static_dir: None,
             log: Targets::new().with_default(tracing::Level::INFO),
+            compaction: Compaction::default(),
             drain_limit: Duration::from_secs(10),
             limits: Limits::default(),
         }

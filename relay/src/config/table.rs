@@ -167,6 +167,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         },
         show: |config| config.data_dir.display().to_string(),
     },
+    milliseconds!(
+        "keep-log-ms",
+        Files,
+        0..=10 * 365 * 86_400_000,
+        keep_log,
+        None,
+        "How long the single edits of a room stay on disk after they were folded into its snapshot."
+    ),
     Setting {
         name: "static-dir",
         group: Group::Files,
@@ -195,6 +203,23 @@ pub(super) static SETTINGS: &[Setting] = &[
         },
         show: |config| config.log.to_string(),
     },
+    number!(
+        "compaction-memory-bytes",
+        Running,
+        "BYTES",
+        64 << 20..=1 << 40,
+        compaction.memory_bytes_max,
+        None,
+        "The memory of the process that folds the log of a room; one that needs more is ended."
+    ),
+    milliseconds!(
+        "compaction-time-ms",
+        Running,
+        1_000..=3_600_000,
+        compaction.time_max,
+        None,
+        "The processor time of the process that folds the log of a room."
+    ),
     milliseconds!(
         "drain-limit-ms",
         Running,
@@ -394,6 +419,15 @@ pub(super) static SETTINGS: &[Setting] = &[
         "How much one room may hold in memory while the disk does not take it."
     ),
     number!(
+        "room-bytes-max",
+        Limits,
+        "BYTES",
+        65_536..=1 << 40,
+        limits.room_bytes_max,
+        Some(Code::RoomTooLarge),
+        "How much one room may hold: its snapshot and the edits since."
+    ),
+    number!(
         "tail-bytes-max",
         Limits,
         "BYTES",
@@ -401,6 +435,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         limits.tail_bytes_max,
         None,
         "How much log a room gathers before it is folded into its snapshot."
+    ),
+    milliseconds!(
+        "presence-tick-ms",
+        Limits,
+        0..=10_000,
+        limits.presence_tick,
+        None,
+        "How long changes of presence are gathered before they are told, together."
     ),
     milliseconds!(
         "room-linger-ms",

@@ -1,9 +1,11 @@
 //! The promises of [`Store`], each run against every implementation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::ids::{Lineage, RoomName, Sequence};
+use coweave_core::room::{Snapshot, Tombstone};
 use tempfile::TempDir;
 
 use super::memory::MemoryStore;
@@ -13,21 +15,32 @@ use super::{LogLine, OpenedRoom, RoomId, Store, StoreError};
 /// Where a store survives being dropped.
 enum Place {
     Memory(Arc<MemoryStore>),
-    Folder(TempDir),
+    Folder { folder: TempDir, keep_log: Duration },
 }
 
 impl Place {
     async fn open(&self) -> Arc<dyn Store> {
         match self {
             Self::Memory(store) => Arc::<MemoryStore>::clone(store),
-            Self::Folder(folder) => Arc::new(SqliteStore::open(folder.path()).await.unwrap()),
+            Self::Folder { folder, keep_log } => {
+                Arc::new(SqliteStore::open(folder.path(), *keep_log).await.unwrap())
+            }
         }
+    }
+
+    fn all(keep_log: Duration) -> [Self; 2] {
+        let memory = Self::Memory(Arc::new(MemoryStore::keeping(keep_log)));
+        [memory, Self::Folder { folder: TempDir::new().unwrap(), keep_log }]
     }
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What is loaded does not depend on how long lines are kept.
 async fn for_each_store<F: Future<Output = ()>>(check: impl Fn(Place) -> F) {
-    check(Place::Memory(Arc::default())).await;
-    check(Place::Folder(TempDir::new().unwrap())).await;
+    for place in Place::all(Duration::ZERO).into_iter().chain(Place::all(HOUR)) {
+        check(place).await;
+    }
 }
 
 const LINEAGE: Lineage = Lineage([1; 16]);
@@ -42,6 +55,15 @@ fn line(room: RoomId, sequence: u64, update: &'static str) -> LogLine {
 
 async fn room(store: &dyn Store, text: &str) -> OpenedRoom {
     store.open_or_create(&name(text), LINEAGE).await.unwrap()
+}
+
+fn snapshot(through: u64, pieces: &[&'static str]) -> Snapshot {
+    let pieces = pieces.iter().map(|piece| Bytes::from_static(piece.as_bytes())).collect();
+    Snapshot { through: Sequence(through), pieces }
+}
+
+fn assert_refused<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
+    assert!(matches!(answer, Err(StoreError::OutOfOrder(_))), "{answer:?}");
 }
 
 fn tail(room: &OpenedRoom) -> Vec<(u64, &str)> {
@@ -69,7 +91,7 @@ async fn a_new_room_is_empty_and_keeps_its_first_lineage_for_ever() {
 
 #[tokio::test]
 async fn sequences_get_a_new_epoch_only_after_a_crash() {
-    let place = Place::Folder(TempDir::new().unwrap());
+    let [_, place] = Place::all(HOUR);
     let store = place.open().await;
     let first = room(&*store, "a").await.stored.epoch;
     assert_eq!(room(&*store, "b").await.stored.epoch, first);
@@ -142,8 +164,7 @@ async fn gaps_and_other_content_are_refused_and_nothing_of_the_batch_is_stored()
             vec![line(b, 1, "y"), line(RoomId(99), 1, "no room")],
         ];
         for batch in batches {
-            let refused = store.append(&batch).await;
-            assert!(matches!(refused, Err(StoreError::OutOfOrder(_))), "{refused:?}");
+            assert_refused(&store.append(&batch).await);
             assert_eq!(tail(&room(&*store, "b").await), []);
         }
         store.append(&[line(a, 2, "next")]).await.unwrap();
@@ -170,10 +191,10 @@ async fn a_snapshot_takes_the_place_of_the_log_up_to_it() {
         let (a, b) = (room(&*store, "a").await.id, room(&*store, "b").await.id);
         store.append(&[line(a, 1, "x"), line(a, 2, "y"), line(a, 3, "z")]).await.unwrap();
         store.append(&[line(b, 1, "other room")]).await.unwrap();
-        store.replace_snapshot(a, Sequence(2), Bytes::from_static(b"xy")).await.unwrap();
+        store.replace_snapshot(a, snapshot(2, &["x", "", "y"])).await.unwrap();
         let check = async |store: &dyn Store| {
             let opened = room(store, "a").await;
-            assert_eq!(opened.stored.snapshot, Some((Sequence(2), Bytes::from_static(b"xy"))));
+            assert_eq!(opened.stored.snapshot, Some(snapshot(2, &["x", "", "y"])));
             assert_eq!(tail(&opened), [(3, "z")]);
             assert_eq!(tail(&room(store, "b").await), [(1, "other room")]);
         };
@@ -181,10 +202,11 @@ async fn a_snapshot_takes_the_place_of_the_log_up_to_it() {
         drop(store);
         let store = place.open().await;
         check(&*store).await;
-        store.replace_snapshot(a, Sequence(3), Bytes::from_static(b"xyz")).await.unwrap();
-        assert_eq!(tail(&room(&*store, "a").await), []);
-        let gap = store.append(&[line(a, 5, "gap")]).await;
-        assert!(matches!(gap, Err(StoreError::OutOfOrder(_))), "{gap:?}");
+        store.replace_snapshot(a, snapshot(3, &["xyz"])).await.unwrap();
+        let opened = room(&*store, "a").await;
+        assert_eq!(opened.stored.snapshot, Some(snapshot(3, &["xyz"])));
+        assert_eq!(tail(&opened), []);
+        assert_refused(&store.append(&[line(a, 5, "gap")]).await);
         store.append(&[line(a, 4, "on")]).await.unwrap();
         assert_eq!(tail(&room(&*store, "a").await), [(4, "on")]);
     })
@@ -197,15 +219,129 @@ async fn a_snapshot_of_what_is_not_there_is_refused() {
         let store = place.open().await;
         let a = room(&*store, "a").await.id;
         store.append(&[line(a, 1, "x"), line(a, 2, "y"), line(a, 3, "z")]).await.unwrap();
-        store.replace_snapshot(a, Sequence(2), Bytes::from_static(b"xy")).await.unwrap();
-        for (id, through) in [(a, 4), (a, 1), (RoomId(99), 0)] {
-            let refused = store.replace_snapshot(id, Sequence(through), Bytes::new()).await;
-            assert!(matches!(refused, Err(StoreError::OutOfOrder(_))), "{refused:?}");
+        store.replace_snapshot(a, snapshot(2, &["xy"])).await.unwrap();
+        for (id, through) in [(a, 4), (a, 1), (a, 0), (RoomId(99), 0), (RoomId(99), 1)] {
+            assert_refused(&store.replace_snapshot(id, snapshot(through, &["?"])).await);
         }
+        let empty = room(&*store, "empty").await.id;
+        assert_refused(&store.replace_snapshot(empty, snapshot(0, &[])).await);
         let opened = room(&*store, "a").await;
-        assert_eq!(opened.stored.snapshot, Some((Sequence(2), Bytes::from_static(b"xy"))));
+        assert_eq!(opened.stored.snapshot, Some(snapshot(2, &["xy"])));
+        assert_eq!(tail(&opened), [(3, "z")]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_snapshot_may_be_handed_in_again_and_be_of_no_pieces() {
+    for_each_store(|place| async move {
+        let store = place.open().await;
+        let a = room(&*store, "a").await.id;
+        store.append(&[line(a, 1, "x"), line(a, 2, "y")]).await.unwrap();
+        for pieces in [&["x", "y"][..], &["x", "y"], &["xy"], &[]] {
+            store.replace_snapshot(a, snapshot(2, pieces)).await.unwrap();
+            let opened = room(&*store, "a").await;
+            assert_eq!(opened.stored.snapshot, Some(snapshot(2, pieces)));
+            assert_eq!(tail(&opened), []);
+        }
+        store.append(&[line(a, 3, "z")]).await.unwrap();
+        store.append(&[line(a, 3, "z")]).await.unwrap();
+        assert_eq!(tail(&room(&*store, "a").await), [(3, "z")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_line_that_is_folded_already_changes_nothing_when_it_comes_again() {
+    for_each_store(|place| async move {
+        let store = place.open().await;
+        let a = room(&*store, "a").await.id;
+        store.append(&[line(a, 1, "x"), line(a, 2, "y")]).await.unwrap();
+        store.replace_snapshot(a, snapshot(2, &["xy"])).await.unwrap();
+        let _skipped_or_refused = store.append(&[line(a, 2, "y")]).await;
+        assert_refused(&store.append(&[line(a, 2, "other")]).await);
+        let opened = room(&*store, "a").await;
+        assert_eq!(opened.stored.snapshot, Some(snapshot(2, &["xy"])));
+        assert_eq!(tail(&opened), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deleted_room_leaves_a_tombstone_and_the_next_one_knows_all_of_them() {
+    for_each_store(|place| async move {
+        let store = place.open().await;
+        let other = room(&*store, "other").await.id;
+        store.append(&[line(other, 1, "stays")]).await.unwrap();
+        drop(store);
+        let mut tombstones: Vec<Tombstone> = Vec::new();
+        let mut ids = vec![other];
+        for n in 1..=3 {
+            let (lineage, state_vector) = (Lineage([n; 16]), Bytes::from(vec![n; 5]));
+            let store = place.open().await;
+            let opened = store.open_or_create(&name("a"), lineage).await.unwrap();
+            assert_eq!(opened.stored.lineage, lineage);
+            assert_eq!(opened.stored.tombstones, tombstones);
+            assert_eq!((&opened.stored.snapshot, tail(&opened)), (&None, vec![]));
+            assert!(!ids.contains(&opened.id), "a number is never given again");
+            ids.push(opened.id);
+            let lines = [line(opened.id, 1, "x"), line(opened.id, 2, "y"), line(opened.id, 3, "z")];
+            store.append(&lines).await.unwrap();
+            store.replace_snapshot(opened.id, snapshot(2, &["xy"])).await.unwrap();
+            store.delete(opened.id, state_vector.clone()).await.unwrap();
+            // The answer may have been lost.
+            store.delete(opened.id, state_vector.clone()).await.unwrap();
+            assert_refused(&store.append(&lines).await);
+            assert_refused(&store.append(&[line(opened.id, 4, "late")]).await);
+            assert_refused(&store.replace_snapshot(opened.id, snapshot(3, &["late"])).await);
+            tombstones.push(Tombstone { lineage, state_vector });
+        }
+        let store = place.open().await;
+        assert_refused(&store.delete(RoomId(99), Bytes::new()).await);
+        // A late repetition does nothing to the room that has the name now.
+        let last = store.open_or_create(&name("a"), Lineage([4; 16])).await.unwrap();
+        for id in ids.iter().skip(1) {
+            store.delete(*id, Bytes::new()).await.unwrap();
+        }
+        assert_eq!(store.open_or_create(&name("a"), Lineage([5; 16])).await.unwrap(), last);
+        assert_eq!(last.stored.tombstones, tombstones);
+        assert_eq!(room(&*store, "other").await.stored.tombstones, []);
+        assert_eq!(tail(&room(&*store, "other").await), [(1, "stays")]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_sweep_drops_what_is_folded_and_old_and_nothing_else() {
+    const KEPT: Duration = Duration::from_millis(300);
+    for place in Place::all(KEPT) {
+        let store = place.open().await;
+        let (a, b) = (room(&*store, "a").await.id, room(&*store, "b").await.id);
+        // More than one step may take.
+        let old: Vec<_> = (1..=2_500).map(|sequence| line(a, sequence, "u")).collect();
+        store.append(&old).await.unwrap();
+        store.append(&[line(b, 1, "never folded")]).await.unwrap();
+        store.replace_snapshot(a, snapshot(2_400, &["u"])).await.unwrap();
+        tokio::time::sleep(KEPT + Duration::from_millis(50)).await;
+        store.append(&[line(a, 2_501, "young")]).await.unwrap();
+        assert_eq!(store.sweep().await, Ok(2_400));
+        store.replace_snapshot(a, snapshot(2_501, &["u"])).await.unwrap();
+        assert_eq!(store.sweep().await, Ok(100));
+        assert_eq!(store.sweep().await, Ok(0));
+        let opened = room(&*store, "a").await;
+        assert_eq!(opened.stored.snapshot, Some(snapshot(2_501, &["u"])));
+        assert_eq!(tail(&opened), []);
+        assert_eq!(tail(&room(&*store, "b").await), [(1, "never folded")]);
+        store.append(&[line(a, 2_502, "on")]).await.unwrap();
+        tokio::time::sleep(KEPT + Duration::from_millis(50)).await;
+        assert_eq!(store.sweep().await, Ok(1));
+        assert_eq!(tail(&room(&*store, "a").await), [(2_502, "on")]);
+        store.append(&[line(a, 2_503, "and on")]).await.unwrap();
+        // A room may be deleted while lines are kept.
+        store.replace_snapshot(a, snapshot(2_502, &["u"])).await.unwrap();
+        store.delete(a, Bytes::new()).await.unwrap();
+        assert_eq!(store.sweep().await, Ok(0));
+    }
 }
 
 #[tokio::test]

@@ -7,10 +7,11 @@ pub mod memory;
 pub mod sqlite;
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use coweave_core::ids::{Lineage, RoomName, Sequence};
-use coweave_core::room::StoredRoom;
+use coweave_core::room::{Snapshot, StoredRoom};
 use futures_util::future::BoxFuture;
 use thiserror::Error;
 
@@ -53,14 +54,23 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// bytes is skipped, so that a batch whose outcome is not known can be handed in again.
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>>;
 
-    /// Replaces the snapshot of a room and drops its log up to `through`, both or neither, and
-    /// returns after the flush.
+    /// Replaces the snapshot of a room, all pieces or none, and returns after the flush. What is
+    /// in it is not loaded from the log any more; the store may keep those lines for a while. May
+    /// be repeated.
     fn replace_snapshot(
         &self,
         room: RoomId,
-        through: Sequence,
-        snapshot: Bytes,
+        snapshot: Snapshot,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Replaces a room by a tombstone, and returns after the flush. A room of the same name that
+    /// is created later has another number and another lineage, and knows the tombstone. May be
+    /// repeated.
+    fn delete(&self, room: RoomId, state_vector: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Drops the lines that are in a snapshot and were kept long enough, in steps that other calls
+    /// need not wait for, and says how many. To be called now and then.
+    fn sweep(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Ends all work in an orderly way; later calls fail.
     fn close(&self) -> BoxFuture<'_, ()>;
@@ -100,7 +110,7 @@ pub enum OpenError {
         /// Its version.
         found: i64,
         /// The newest version this code reads.
-        known: i64,
+        known: usize,
     },
     /// Anything else.
     #[error("the store {} cannot be opened: {detail}", path.display())]
@@ -112,17 +122,24 @@ pub enum OpenError {
     },
 }
 
-/// Why a call to a store failed. Nothing was changed then.
+/// Why a call to a store failed. After [`StoreError::Failed`] it is not known whether it was done;
+/// the others changed nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// The lines are not the next ones of their room, or the snapshot does not fit its log.
     #[error("refused, because the order of a room would break: {0}")]
     OutOfOrder(String),
-    /// What is stored of a room contradicts itself.
+    /// What is stored of a room cannot be read, or contradicts itself.
     #[error("the stored room is damaged: {0}")]
     Damaged(String),
     /// The database or the disk below it fails; trying again may help.
     #[error("the store fails: {0}")]
     Failed(String),
+}
+
+/// The time of day, for what is kept for a time.
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

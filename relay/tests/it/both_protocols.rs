@@ -1,6 +1,6 @@
 //! Clients of both protocols in one room.
 
-use coweave_core::ids::Channel;
+use coweave_core::ids::{Channel, ClientId};
 use coweave_core::limits::Limits;
 use coweave_core::wire::awareness;
 use coweave_core::wire::v1::Message;
@@ -22,10 +22,10 @@ async fn both_see_each_others_edits_and_presence() {
     own.send(Channel(1), &Message::SetPresence(Some("1".to_owned()))).await;
     assert_eq!(outside.wait_for_presence(1).await.as_deref(), Some("1"));
     outside.show(1, Some("2")).await;
-    let bytes = own.wait(|_, message| match message {
-        Message::Presence(bytes) => Some(bytes),
-        _ => None,
+    let theirs = own.wait(|_, message| {
+        let Message::Presence(bytes) = message else { return None };
+        let entries = awareness::read(&bytes, &Limits::default()).unwrap();
+        entries.into_iter().find(|entry| entry.client == ClientId::from_u32(2))
     });
-    let entries = awareness::read(&bytes.await, &Limits::default()).unwrap();
-    assert_eq!(entries[0].state.as_deref(), Some("2"));
+    assert_eq!(theirs.await.state.as_deref(), Some("2"));
 }

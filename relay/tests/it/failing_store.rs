@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use coweave_core::doc::known::Known;
 use coweave_core::error::Code;
-use coweave_core::ids::{Channel, EditNumber, Lineage, RoomName, Sequence};
+use coweave_core::ids::{Channel, EditNumber, Lineage, RoomName};
 use coweave_core::limits::Limits;
+use coweave_core::room::Snapshot;
 use coweave_core::wire::v1::{EditKind, Message};
 use coweave_relay::store::memory::MemoryStore;
 use coweave_relay::store::{LogLine, OpenedRoom, RoomId, Store, StoreError};
@@ -88,10 +89,17 @@ impl Store for DistrustfulStore {
     fn replace_snapshot(
         &self,
         room: RoomId,
-        through: Sequence,
-        snapshot: Bytes,
+        snapshot: Snapshot,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.rooms.replace_snapshot(room, through, snapshot)
+        self.rooms.replace_snapshot(room, snapshot)
+    }
+
+    fn delete(&self, room: RoomId, state_vector: Bytes) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.rooms.delete(room, state_vector)
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.rooms.sweep()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod both_protocols;
 #[cfg(test)]
+mod compaction;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod failing_store;

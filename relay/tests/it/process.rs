@@ -11,9 +11,9 @@ use tempfile::TempDir;
 use crate::setup::Socket;
 use crate::v1_client::V1Client;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_coweave-relay");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_coweave-relay");
 
-/// A relay in a process of its own.
+/// The program while it runs.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
@@ -39,6 +39,10 @@ impl Running {
         let (_, address) = line.split_once("listening on http://").expect("the first line");
         let address = address.split(',').next().unwrap().parse().unwrap();
         Self { child, address, log }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -144,7 +148,7 @@ async fn a_database_that_this_relay_cannot_use_is_told_and_left_alone() {
     sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
     must_fail(folder.path(), "is in use by another process");
     sqlx::raw_sql("ROLLBACK; PRAGMA user_version = 99").execute(&mut connection).await.unwrap();
-    must_fail(folder.path(), "has schema version 99, but this relay knows only versions up to 1");
+    must_fail(folder.path(), "has schema version 99, but this relay knows only versions up to 2");
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::error::Code;
-use coweave_core::ids::{Channel, Lineage, RoomName, Sequence};
+use coweave_core::ids::{Channel, Lineage, RoomName};
 use coweave_core::limits::Limits;
+use coweave_core::room::Snapshot;
 use coweave_relay::store::memory::MemoryStore;
+use coweave_relay::store::sqlite::SqliteStore;
 use coweave_relay::store::{LogLine, OpenedRoom, RoomId, Store, StoreError};
 use futures_util::future::BoxFuture;
 
@@ -45,10 +47,17 @@ impl Store for SlowStore {
     fn replace_snapshot(
         &self,
         room: RoomId,
-        through: Sequence,
-        snapshot: Bytes,
+        snapshot: Snapshot,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.rooms.replace_snapshot(room, through, snapshot)
+        self.rooms.replace_snapshot(room, snapshot)
+    }
+
+    fn delete(&self, room: RoomId, state_vector: Bytes) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.rooms.delete(room, state_vector)
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.rooms.sweep()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -137,7 +146,7 @@ async fn a_long_log_is_folded_into_a_snapshot() {
     drop(reader);
     let folder = relay.folder;
     relay.relay.shutdown().await;
-    let store = coweave_relay::store::sqlite::SqliteStore::open(folder.path()).await.unwrap();
+    let store = SqliteStore::open(folder.path(), Duration::ZERO).await.unwrap();
     let name = RoomName::parse("notes").unwrap();
     let stored = store.open_or_create(&name, Lineage([0; 16])).await.unwrap().stored;
     assert!(stored.snapshot.is_some());

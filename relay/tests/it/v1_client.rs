@@ -29,6 +29,8 @@ pub(crate) struct V1Client {
     inbox: VecDeque<(Channel, Message)>,
     edits: u64,
     durable: EditNumber,
+    /// Updates that came while the first sync was under way.
+    held: Option<Vec<Bytes>>,
 }
 
 impl V1Client {
@@ -40,6 +42,7 @@ impl V1Client {
             inbox: VecDeque::new(),
             edits: 0,
             durable: EditNumber(0),
+            held: None,
         }
     }
 
@@ -76,6 +79,7 @@ impl V1Client {
         });
         let joined = joined.await;
         let mut sync = Vec::new();
+        self.held = Some(Vec::new());
         while (sync.len() as u64) < joined.sync_bytes {
             let piece = self.wait(|at, message| match message {
                 Message::Sync(piece) if at == channel => Some(piece),
@@ -87,6 +91,9 @@ impl V1Client {
         while !reader.is_empty() {
             let update = reader.bytes().unwrap();
             self.replica.apply(update, &trusting()).unwrap();
+        }
+        for update in self.held.take().unwrap() {
+            self.replica.apply(&update, &trusting()).unwrap();
         }
         joined
     }
@@ -193,9 +200,10 @@ impl V1Client {
         }
         let (channel, message) = self.inbox.pop_front().unwrap();
         match &message {
-            Message::Update { update, .. } => {
-                self.replica.apply(update, &trusting()).unwrap();
-            }
+            Message::Update { update, .. } => match &mut self.held {
+                Some(held) => held.push(update.clone()),
+                None => drop(self.replica.apply(update, &trusting()).unwrap()),
+            },
             Message::Ack { durable, .. } => self.durable = self.durable.max(*durable),
             _ => {}
         }

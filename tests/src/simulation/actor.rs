@@ -11,7 +11,7 @@ use coweave_core::client::{
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{ClientId, RoomName, SessionKey};
+use coweave_core::ids::{ClientId, Lineage, RoomName, SessionKey};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
@@ -22,6 +22,8 @@ use super::network::{Arrival, Network, Socket, Way};
 use super::relay::is_repeatable;
 
 pub const TEXT: &str = "body";
+/// What people want in a room that is empty.
+pub const TEMPLATE: &str = "[template]";
 
 /// When a y-websocket client renews its own state, and when it forgets that of another one.
 const RENEWAL: Duration = Duration::from_secs(15);
@@ -55,14 +57,22 @@ pub struct Actor {
     pub process: Option<Process>,
     /// When the page is opened again.
     pub back_at: Time,
-    /// What the person was told is safe: the clocks of all own edits, by tier.
-    pub told_durable: BTreeMap<RoomName, Known>,
+    /// What the person was told is safe in a room's history: the clocks of own edits by tier, and of
+    /// all edits by flushing.
+    pub told_durable: BTreeMap<(RoomName, Lineage), Known>,
     told_device: BTreeMap<RoomName, Known>,
     /// Rooms where the device's store failed: what was told is not held against the device.
     lost_storage: Vec<RoomName>,
     letters: u64,
+    /// Its software is newer than the relay's, and says what that does not know.
+    is_newer: bool,
     /// How often the device's log became a snapshot.
     pub folds: u64,
+    /// How often a template became the first content, how often everything was flushed, and how often a
+    /// room was gone.
+    pub seeded: u64,
+    pub flushed: u64,
+    pub deleted: u64,
 }
 
 /// The running page.
@@ -74,6 +84,9 @@ pub struct Process {
     wake: Option<Time>,
     /// For every edit number of a room, the own clock it reaches to.
     clocks: BTreeMap<RoomKey, Vec<u64>>,
+    /// What was in the document when flushing was asked for.
+    flushes: BTreeMap<(RoomKey, u64), Known>,
+    last_flush: u64,
 }
 
 impl Actor {
@@ -91,7 +104,11 @@ impl Actor {
             told_device: BTreeMap::new(),
             lost_storage: Vec::new(),
             letters: 0,
+            is_newer: name % 2 == 1,
             folds: 0,
+            seeded: 0,
+            flushed: 0,
+            deleted: 0,
         }
     }
 
@@ -106,17 +123,58 @@ impl Actor {
             limits: self.limits.clone(),
             has_device_store: true,
         };
-        let mut client = Client::new(settings, random.next_u64(), now);
-        let mut keys = BTreeMap::new();
+        self.process = Some(Process {
+            client: Client::new(settings, random.next_u64(), now),
+            keys: BTreeMap::new(),
+            socket: None,
+            wake: Some(now),
+            clocks: BTreeMap::new(),
+            flushes: BTreeMap::new(),
+            last_flush: 0,
+        });
         for name in self.rooms.clone() {
-            let key = client.next_key();
-            let id = u32::try_from(random.below(1 << 32)).expect("below 2^32");
-            let (name, client_id) = (name, ClientId::from_u32(id));
-            keys.insert(name.clone(), key);
-            client.handle(client::Input::Open { key, name, client: client_id }, now);
+            self.open(name, random, now);
         }
-        let clocks = keys.values().map(|key| (*key, Vec::new())).collect();
-        self.process = Some(Process { client, keys, socket: None, wake: Some(now), clocks });
+    }
+
+    fn open(&mut self, name: RoomName, random: &mut Random, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        let key = process.client.next_key();
+        process.keys.insert(name.clone(), key);
+        process.clocks.insert(key, Vec::new());
+        process.client.handle(client::Input::Open { key, name, client: client_id(random) }, now);
+        if random.chance(30) {
+            let mut template = Replica::new(client_id(random));
+            template.text_insert(TEXT, 0, TEMPLATE).expect("an empty text");
+            let update = template.take_edits().expect("an edit");
+            process.client.handle(client::Input::Seed { key, update }, now);
+        }
+    }
+
+    /// The room was deleted: this copy of it is of no use any more.
+    fn begin_anew(&mut self, name: &RoomName, random: &mut Random, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        self.deleted += 1;
+        let key = process.keys[name];
+        process.client.handle(client::Input::Close { key }, now);
+        self.device.remove(name);
+        self.told_device.remove(name);
+        self.writes.retain(|(_, _, room, _, _)| room != name);
+        self.open(name.clone(), random, now);
+    }
+
+    /// Asks to be told when everything in a room is safe.
+    pub fn flush(&mut self, random: &mut Random, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        let name = &self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()];
+        let key = process.keys[name];
+        process.last_flush += 1;
+        let number = process.last_flush;
+        process.client.handle(client::Input::Flush { key, number }, now);
+        if let Some(room) = process.client.room(key) {
+            process.flushes.insert((key, number), room.replica().known().clone());
+        }
+        process.wake = Some(Time::ZERO);
     }
 
     /// The page is gone, and with it what the device had not finished writing; of the write under
@@ -268,6 +326,18 @@ impl Actor {
                 }
             }
             self.note_what_was_told();
+            for name in self.rooms.clone() {
+                let room = self.room(&name);
+                match room.map(Room::state) {
+                    Some(RoomState::Stopped { error }) if error.code == Code::RoomDeleted => {
+                        self.begin_anew(&name, random, now);
+                    }
+                    Some(RoomState::Stopped { error }) => {
+                        panic!("person {}: the room stopped: {error}", self.name);
+                    }
+                    _ => {}
+                }
+            }
         }
     }
 
@@ -282,7 +352,10 @@ impl Actor {
         let Some(process) = &mut self.process else { return };
         match output {
             Output::Connect => process.socket = Some(network.open(random, now)),
-            Output::Frame(frame) => {
+            Output::Frame(mut frame) => {
+                if self.is_newer && random.chance(10) {
+                    frame = with_unknown_message(&frame);
+                }
                 let socket = process.socket.expect("a frame without a socket");
                 if repeats && is_repeatable(&frame) && random.chance(30) {
                     let again = Arrival::Frame(frame.clone());
@@ -301,6 +374,8 @@ impl Actor {
                 process.client.handle(client::Input::Loaded { key, copy }, now);
                 self.check_device(&name, key);
             }
+            // The last words of a room that was given up.
+            Output::Write { key, name, .. } if process.keys.get(&name) != Some(&key) => {}
             Output::Write { key, name, ticket, writes } => {
                 let last = self.writes.back().map_or(now, |(at, ..)| *at);
                 let at = last.max(now) + Duration::from_millis(random.below(20));
@@ -308,6 +383,19 @@ impl Actor {
             }
             Output::Event { event: Event::Refused { error, .. }, .. } => {
                 assert!(error.code.is_retryable(), "an honest edit was refused: {error}");
+            }
+            Output::Event { event: Event::Seeded(result), .. } => {
+                self.seeded += u64::from(result.expect("an honest template was refused"));
+            }
+            Output::Event { key, event: Event::Flushed { number } } => {
+                self.flushed += 1;
+                let known = process.flushes.remove(&(key, number)).unwrap_or_default();
+                if let Some(room) = process.client.room(key)
+                    && let Some(lineage) = room.lineage()
+                {
+                    let told = self.told_durable.entry((room.name().clone(), lineage)).or_default();
+                    known.iter().for_each(|(client, next)| told.reach(client, next));
+                }
             }
             Output::Event { .. } => {}
             other => panic!("unknown output {other:?}"),
@@ -336,16 +424,15 @@ impl Actor {
                 clocks.push(own);
             }
             let durable = usize::try_from(room.durable().0).unwrap();
-            if let Some(clock) = durable.checked_sub(1).and_then(|at| clocks.get(at)) {
-                let told = self.told_durable.entry(name.clone()).or_default();
+            if let Some(clock) = durable.checked_sub(1).and_then(|at| clocks.get(at))
+                && let Some(lineage) = room.lineage()
+            {
+                let told = self.told_durable.entry((name.clone(), lineage)).or_default();
                 told.reach(room.replica().client(), *clock);
             }
             if room.saved().tier == Tier::Device {
                 let told = self.told_device.entry(name.clone()).or_default();
                 told.reach(room.replica().client(), own);
-            }
-            if let RoomState::Stopped { error } = room.state() {
-                panic!("person {}: the room stopped: {error}", self.name);
             }
         }
     }
@@ -386,6 +473,15 @@ impl Actor {
     }
 }
 
+pub fn client_id(random: &mut Random) -> ClientId {
+    ClientId::from_u32(u32::try_from(random.below(1 << 32)).expect("below 2^32"))
+}
+
+/// A frame of a later version: a message of a type that nobody here knows stands in front.
+pub fn with_unknown_message(frame: &Bytes) -> Bytes {
+    [&[99, 1, 3, 1, 2, 3], frame.as_ref()].concat().into()
+}
+
 /// The places of edits are drawn without looking.
 fn may_cut_a_character(edited: Result<(), Error>) {
     if let Err(error) = edited {
@@ -404,6 +500,8 @@ pub struct Outsider {
     retry_at: Time,
     letters: u64,
     pub is_synced: bool,
+    /// It was told that the room is gone: its page begins anew once the connection is closed.
+    is_deleted: bool,
     /// Own state, its clock, and when it is to be renewed.
     pub shown: Option<String>,
     clock: u64,
@@ -422,16 +520,16 @@ struct Seen {
 
 impl Outsider {
     pub fn new(room: RoomName, limits: Limits, random: &mut Random) -> Self {
-        let id = u32::try_from(random.below(1 << 32)).expect("below 2^32");
         Self {
             room,
             limits,
-            replica: Replica::new(ClientId::from_u32(id)),
+            replica: Replica::new(client_id(random)),
             socket: None,
             is_open: false,
             retry_at: Time::ZERO,
             letters: 0,
             is_synced: false,
+            is_deleted: false,
             shown: None,
             clock: 0,
             renew_at: Time::ZERO,
@@ -469,6 +567,9 @@ impl Outsider {
                 if entry.state.is_none() && self.shown.is_some() && entry.clock >= self.clock {
                     // Somebody takes it for gone.
                     self.clock = entry.clock + 1;
+                } else if entry.clock > self.clock {
+                    // It believes what it is told, even of itself.
+                    (self.clock, self.shown) = (entry.clock, entry.state);
                 }
                 continue;
             }
@@ -528,7 +629,11 @@ impl Outsider {
                         self.replica.apply(&update, &self.limits).expect("an honest update");
                     }
                     Some(Message::Awareness(bytes)) => self.see(&bytes, network, random, now),
-                    Some(Message::Denied(text)) => panic!("an outside client was denied: {text}"),
+                    Some(Message::Denied(text)) => {
+                        self.is_deleted = text.starts_with("room.deleted");
+                        let is_in_between = text.starts_with("room.unavailable");
+                        assert!(self.is_deleted || is_in_between, "an outside client: {text}");
+                    }
                     _ => {}
                 }
             }
@@ -544,6 +649,11 @@ impl Outsider {
 
     /// Reconnects when it has to, and sends what was typed.
     pub fn run(&mut self, network: &mut Network, random: &mut Random, now: Time) {
+        if self.socket.is_none() && std::mem::take(&mut self.is_deleted) {
+            self.replica = Replica::new(client_id(random));
+            (self.shown, self.clock) = (None, 0);
+            self.seen.clear();
+        }
         if self.socket.is_none() && now >= self.retry_at {
             self.socket = Some(network.open(random, now));
         }

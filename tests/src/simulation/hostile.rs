@@ -15,7 +15,7 @@ use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Welcome};
 use coweave_core::wire::y_websocket;
 
-use super::actor::TEXT;
+use super::actor::{TEXT, client_id};
 use super::network::{Arrival, Network, Socket, Way};
 
 /// The member and its connection.
@@ -35,7 +35,7 @@ pub struct Hostile {
 
 impl Hostile {
     pub fn new(rooms: Vec<RoomName>, forges: bool, random: &mut Random) -> Self {
-        let replica = Replica::new(client(random));
+        let replica = Replica::new(client_id(random));
         let victim = replica.client();
         let (socket, outside_room, is_open) = (None, None, false);
         Self { rooms, replica, socket, outside_room, is_open, forges, may_edit: true, victim }
@@ -106,7 +106,7 @@ impl Hostile {
     fn entries(&self, random: &mut Random) -> Bytes {
         let entries: Vec<_> = (0..random.below(4))
             .map(|_| AwarenessEntry {
-                client: if random.chance(50) { self.victim } else { client(random) },
+                client: if random.chance(50) { self.victim } else { client_id(random) },
                 clock: random.below(1 << 32),
                 state: random.chance(70).then(|| "{\"evil\":1}".to_owned()),
             })
@@ -130,7 +130,9 @@ impl Hostile {
             1 => (1 << 53) - 1 - random.below(2),
             _ => random.below(10),
         };
-        let message = match random.below(16) {
+        let message = match random.below(18) {
+            16 => Message::Seed(self.update(random)),
+            17 => Message::Flush(number(random)),
             0..3 => {
                 let hello = Hello {
                     version: random.below(3),
@@ -187,10 +189,6 @@ impl Hostile {
         };
         message.to_frame(channel)
     }
-}
-
-fn client(random: &mut Random) -> ClientId {
-    ClientId::from_u32(u32::try_from(random.below(1 << 32)).expect("below 2^32"))
 }
 
 /// Flips, cuts, doubles and stretches bytes.

@@ -25,6 +25,7 @@ pub struct Plan {
     pub fault_percent: u64,
     pub tail_bytes_max: usize,
     pub undurable_bytes_max: usize,
+    pub send_queue_bytes_max: usize,
     pub room_linger_ms: u64,
 }
 
@@ -40,13 +41,14 @@ impl Plan {
             outside_clients: usize::try_from(between(0, 1)).unwrap(),
             hostile_clients: usize::try_from(between(0, 1)).unwrap(),
             forges: between(0, 1) == 1,
-            rooms: usize::try_from(between(1, 2)).unwrap(),
+            rooms: usize::try_from(between(1, 2) * between(1, 2)).unwrap(),
             // Some worlds last long enough for devices to fold their logs.
             steps: usize::try_from(between(60, 240) * if seed % 50 == 49 { 16 } else { 1 })
                 .unwrap(),
             fault_percent: between(0, 25),
             tail_bytes_max: usize::try_from(between(200, 4_000)).unwrap(),
             undurable_bytes_max: usize::try_from(between(300, 20_000)).unwrap(),
+            send_queue_bytes_max: usize::try_from(between(200, 3_000)).unwrap(),
             room_linger_ms: between(0, 2_000),
         }
     }

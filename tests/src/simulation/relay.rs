@@ -1,16 +1,18 @@
 //! The simulated relay: links and rooms as they are, over a disk that flushes late and forgets
 //! what it had not flushed when the process dies.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, Epoch, Lineage, MemberId, RoomName, Sequence, SessionKey};
 use coweave_core::limits::Limits;
-use coweave_core::link::{self, Link, RoomRequest};
+use coweave_core::link::{self, Link, RoomRequest, Shared};
 use coweave_core::random::Random;
-use coweave_core::room::{self, Room, RoomMessage, StoredRoom};
+use coweave_core::room::{
+    self, Audience, Protocol, Room, RoomMessage, Snapshot, StoredRoom, Tombstone, compaction,
+};
 use coweave_core::time::Time;
 use coweave_core::wire::v1;
 
@@ -21,6 +23,7 @@ use super::network::{Arrival, Network, Socket, Way};
 pub struct Disk {
     epoch: u64,
     pub rooms: BTreeMap<RoomName, StoredRoom>,
+    graves: BTreeMap<RoomName, Vec<Tombstone>>,
 }
 
 /// The relay's process.
@@ -29,27 +32,51 @@ pub struct Relay {
     limits: Limits,
     connections: BTreeMap<Socket, Connection>,
     rooms: BTreeMap<RoomName, Room>,
-    members: BTreeMap<MemberId, (Socket, Channel)>,
-    /// Members that were sent `Joined`: they get broadcasts.
-    joined: BTreeSet<MemberId>,
+    members: BTreeMap<MemberId, Seat>,
     last_member: u64,
     /// The write that is under way, and when it is flushed.
     writing: Option<(Time, Vec<Write>)>,
     waiting: Vec<Write>,
+    /// Folding under way: when it is done, and what of.
+    folding: Vec<(Time, RoomName, Sequence, Vec<Bytes>)>,
     /// The disk fails until then.
     fails_until: Option<Time>,
+    /// How often a member fell behind.
+    pub fallen_behind: u64,
+    /// How often a log was folded.
+    pub folds: u64,
+}
+
+/// A member's place in a room, as the relay's room task keeps it.
+#[derive(Debug)]
+struct Seat {
+    room: RoomName,
+    socket: Socket,
+    channel: Channel,
+    protocol: Protocol,
+    /// It was sent `Joined`: it gets broadcasts.
+    has_joined: bool,
+    since: Sequence,
+    is_behind: bool,
 }
 
 #[derive(Debug)]
 struct Connection {
     link: Link,
     rooms: BTreeMap<Channel, (RoomName, MemberId)>,
+    /// What rooms have said and the peer has not taken yet.
+    queue: VecDeque<(Channel, MemberId, Shared)>,
+    queued_bytes: usize,
+    /// A broadcast did not fit.
+    is_behind: bool,
+    /// The peer does not read until then.
+    stalled_until: Time,
 }
 
 #[derive(Clone, Debug)]
 enum Write {
     Append(RoomName, Sequence, Bytes),
-    Compact(RoomName, Sequence, Bytes),
+    Delete(RoomName, Bytes),
 }
 
 impl Relay {
@@ -59,11 +86,13 @@ impl Relay {
             connections: BTreeMap::new(),
             rooms: BTreeMap::new(),
             members: BTreeMap::new(),
-            joined: BTreeSet::new(),
             last_member: 0,
             writing: None,
             waiting: Vec::new(),
+            folding: Vec::new(),
             fails_until: None,
+            fallen_behind: 0,
+            folds: 0,
         }
     }
 
@@ -78,7 +107,15 @@ impl Relay {
             }
             None => Link::v1(limits, now),
         };
-        self.connections.insert(socket, Connection { link, rooms: BTreeMap::new() });
+        let connection = Connection {
+            link,
+            rooms: BTreeMap::new(),
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            is_behind: false,
+            stalled_until: now,
+        };
+        self.connections.insert(socket, connection);
     }
 
     pub fn receive(&mut self, socket: Socket, input: link::Input, now: Time) {
@@ -96,15 +133,28 @@ impl Relay {
 
     fn leave(&mut self, name: &RoomName, member: MemberId, now: Time) {
         self.members.remove(&member);
-        self.joined.remove(&member);
         if let Some(room) = self.rooms.get_mut(name) {
             room.handle(room::Input::Leave { member }, now);
         }
     }
 
+    /// A peer stops reading.
+    pub fn stall(&mut self, socket: Socket, until: Time) {
+        if let Some(connection) = self.connections.get_mut(&socket) {
+            connection.stalled_until = until;
+        }
+    }
+
+    /// Somebody deletes a room that is in memory.
+    pub fn delete(&mut self, name: &RoomName, now: Time) -> bool {
+        let room = self.rooms.get_mut(name);
+        room.map(|room| room.handle(room::Input::Delete, now)).is_some()
+    }
+
     /// Runs everything until nothing is left to do at this moment.
     pub fn run(&mut self, disk: &mut Disk, network: &mut Network, random: &mut Random, now: Time) {
         self.run_disk(disk, random, now);
+        self.run_folding(disk, random, now);
         loop {
             let sockets: Vec<_> = self.connections.keys().copied().collect();
             let mut is_idle = true;
@@ -113,7 +163,7 @@ impl Relay {
             }
             let names: Vec<_> = self.rooms.keys().cloned().collect();
             for name in names {
-                is_idle &= self.run_room(&name, now);
+                is_idle &= self.run_room(&name, random, now);
             }
             if is_idle {
                 break;
@@ -139,13 +189,38 @@ impl Relay {
         for write in writes {
             let (name, input) = match write {
                 Write::Append(name, through, _) => (name, room::Input::Durable { through }),
-                Write::Compact(name, through, snapshot) => {
-                    (name, room::Input::Compacted { through, snapshot })
+                // The room's task ends with it.
+                Write::Delete(name, _) => {
+                    self.rooms.remove(&name);
+                    self.folding.retain(|(_, room, ..)| *room != name);
+                    continue;
                 }
             };
             if let Some(room) = self.rooms.get_mut(&name) {
                 room.handle(input, now);
             }
+        }
+    }
+
+    /// Folding ends, well or not, while other things happen.
+    fn run_folding(&mut self, disk: &mut Disk, random: &mut Random, now: Time) {
+        let (done, folding) = std::mem::take(&mut self.folding).into_iter().partition(|f| f.0 <= now);
+        self.folding = folding;
+        for (_, name, through, updates) in done {
+            let Some(room) = self.rooms.get_mut(&name) else { continue };
+            let is_disk_failing = self.fails_until.is_some_and(|until| now < until);
+            if is_disk_failing || random.chance(10) {
+                room.handle(room::Input::CompactFailed, now);
+                continue;
+            }
+            let pieces = compaction::fold(&updates, 200).expect("a log can be folded");
+            compaction::check(&updates, &pieces).expect("a fold means the same");
+            let snapshot = Snapshot { through, pieces };
+            let stored = disk.rooms.get_mut(&name).expect("a room is stored before its log");
+            stored.tail.retain(|(sequence, _)| *sequence > through);
+            stored.snapshot = Some(snapshot.clone());
+            self.folds += 1;
+            room.handle(room::Input::Compacted { snapshot }, now);
         }
     }
 
@@ -216,11 +291,52 @@ impl Relay {
                     network.send(socket, Way::ToClient, Arrival::Closed, random, now);
                     self.drop_connection(socket, now);
                 }
+                link::Output::Idle { .. } if self.take(socket, network, random, now) => {}
                 link::Output::Idle { .. } => return is_idle,
                 other => panic!("unknown output {other:?}"),
             }
             is_idle = false;
         }
+    }
+
+    /// The peer takes the next message of its queue, or the next piece of a document. False when
+    /// it takes nothing now.
+    fn take(
+        &mut self,
+        socket: Socket,
+        network: &mut Network,
+        random: &mut Random,
+        now: Time,
+    ) -> bool {
+        let Some(connection) = self.connections.get_mut(&socket) else { return false };
+        if now < connection.stalled_until {
+            return false;
+        }
+        let may_take = connection.link.takes_messages();
+        if may_take && let Some((channel, member, message)) = connection.queue.pop_front() {
+            connection.queued_bytes -= message.queued_bytes();
+            if connection.rooms.get(&channel).is_some_and(|(_, current)| *current == member) {
+                connection.link.handle(link::Input::Room { channel, message }, now);
+            }
+            return true;
+        }
+        if let Some(frame) = connection.link.next_piece() {
+            network.send(socket, Way::ToClient, Arrival::Frame(frame), random, now);
+            // What is said meanwhile goes in between.
+            if random.chance(20) {
+                connection.stalled_until = now + Duration::from_millis(random.below(40));
+            }
+            return true;
+        }
+        if may_take && std::mem::take(&mut connection.is_behind) {
+            for (name, member) in connection.rooms.values() {
+                if let Some(room) = self.rooms.get_mut(name) {
+                    room.handle(room::Input::Drained { member: *member }, now);
+                }
+            }
+            return true;
+        }
+        false
     }
 
     fn request(
@@ -235,13 +351,22 @@ impl Relay {
             self.last_member += 1;
             let member = MemberId(self.last_member);
             if let Err(error) = self.load(&room, disk, random, now) {
-                let message = RoomMessage::End { error };
+                let message = Shared::new(RoomMessage::End { error });
                 return self.receive(socket, link::Input::Room { channel, message }, now);
             }
             if let Some(connection) = self.connections.get_mut(&socket) {
                 connection.rooms.insert(channel, (room.clone(), member));
             }
-            self.members.insert(member, (socket, channel));
+            let seat = Seat {
+                room: room.clone(),
+                socket,
+                channel,
+                protocol: request.protocol,
+                has_joined: false,
+                since: Sequence(0),
+                is_behind: false,
+            };
+            self.members.insert(member, seat);
             let input = room::Input::Join { member, request };
             return self.rooms.get_mut(&room).expect("just loaded").handle(input, now);
         }
@@ -257,6 +382,8 @@ impl Relay {
             }
             RoomRequest::SetPresence(state) => room::Input::SetPresence { member, state },
             RoomRequest::Awareness(entries) => room::Input::Awareness { member, entries },
+            RoomRequest::Seed { update } => room::Input::Seed { member, update },
+            RoomRequest::Flush { number } => room::Input::Flush { member, number },
             RoomRequest::Query { state_vector } => room::Input::Query { member, state_vector },
             other => panic!("unknown request {other:?}"),
         };
@@ -279,35 +406,33 @@ impl Relay {
         let stored = disk.rooms.entry(name.clone()).or_insert_with(|| {
             let mut lineage = [0; 16];
             lineage[..8].copy_from_slice(&random.next_u64().to_le_bytes());
-            StoredRoom {
-                lineage: Lineage(lineage),
-                epoch: Epoch(epoch),
-                snapshot: None,
-                tail: Vec::new(),
-            }
+            StoredRoom::new(Lineage(lineage), Epoch(epoch))
         });
-        let room = Room::open(stored.clone(), self.limits.clone(), now)?;
+        let mut stored = stored.clone();
+        stored.tombstones = disk.graves.get(name).cloned().unwrap_or_default();
+        let room = Room::open(stored, self.limits.clone(), now)?;
         self.rooms.insert(name.clone(), room);
         Ok(())
     }
 
-    fn run_room(&mut self, name: &RoomName, now: Time) -> bool {
+    fn run_room(&mut self, name: &RoomName, random: &mut Random, now: Time) -> bool {
         let mut is_idle = true;
         loop {
             let Some(room) = self.rooms.get_mut(name) else { return is_idle };
             match room.poll(now) {
-                room::Output::Send { to, message } => self.deliver(to, message, now),
-                room::Output::Broadcast { except, message } => {
-                    let members: Vec<_> = self.members_of(name);
-                    for member in members.into_iter().filter(|member| Some(*member) != except) {
-                        self.deliver(member, message.clone(), now);
-                    }
+                room::Output::Send { to, message } => self.send(to, message),
+                room::Output::Broadcast { to, except, message } => {
+                    self.broadcast(name, to, &except, message, now);
                 }
                 room::Output::Append { sequence, update } => {
                     self.waiting.push(Write::Append(name.clone(), sequence, update));
                 }
-                room::Output::Compact { through, snapshot } => {
-                    self.waiting.push(Write::Compact(name.clone(), through, snapshot));
+                room::Output::Compact { through, updates } => {
+                    let at = now + Duration::from_millis(random.below(300));
+                    self.folding.push((at, name.clone(), through, updates));
+                }
+                room::Output::Delete { state_vector } => {
+                    self.waiting.push(Write::Delete(name.clone(), state_vector));
                 }
                 room::Output::Unload => {
                     assert!(room.is_clean(), "a dirty room was unloaded");
@@ -320,30 +445,75 @@ impl Relay {
         }
     }
 
-    fn members_of(&self, name: &RoomName) -> Vec<MemberId> {
-        let rooms = self.connections.values().flat_map(|connection| connection.rooms.values());
-        rooms
-            .filter(|(room, member)| room == name && self.joined.contains(member))
-            .map(|(_, member)| *member)
-            .collect()
+    fn broadcast(
+        &mut self,
+        name: &RoomName,
+        to: Audience,
+        except: &[MemberId],
+        message: RoomMessage,
+        now: Time,
+    ) {
+        let message = Shared::new(message);
+        for (member, seat) in &mut self.members {
+            let is_meant = seat.room == *name && seat.has_joined && to.has(seat.protocol);
+            if !is_meant || seat.is_behind || except.contains(member) {
+                continue;
+            }
+            let Some(connection) = self.connections.get_mut(&seat.socket) else { continue };
+            let bytes = message.queued_bytes();
+            if connection.queued_bytes > 0
+                && connection.queued_bytes + bytes > self.limits.send_queue_bytes_max
+            {
+                self.fallen_behind += 1;
+                (seat.is_behind, connection.is_behind) = (true, true);
+                if let Some(room) = self.rooms.get_mut(name) {
+                    let (member, since) = (*member, seat.since);
+                    room.handle(room::Input::Behind { member, since }, now);
+                }
+                continue;
+            }
+            if let RoomMessage::Update { sequence, .. } = message.message() {
+                seat.since = *sequence;
+            }
+            connection.queued_bytes += bytes;
+            connection.queue.push_back((seat.channel, *member, message.clone()));
+        }
     }
 
-    fn deliver(&mut self, to: MemberId, message: RoomMessage, now: Time) {
-        if let Some((socket, channel)) = self.members.get(&to).copied() {
-            if matches!(message, RoomMessage::Joined { .. }) {
-                self.joined.insert(to);
+    fn send(&mut self, to: MemberId, message: RoomMessage) {
+        let Some(seat) = self.members.get_mut(&to) else { return };
+        match &message {
+            RoomMessage::Joined { joined, .. } => {
+                (seat.has_joined, seat.since) = (true, joined.sequence);
             }
-            self.receive(socket, link::Input::Room { channel, message }, now);
+            RoomMessage::CaughtUp { sequence, .. } => {
+                (seat.is_behind, seat.since) = (false, *sequence);
+            }
+            RoomMessage::Presence { .. } if seat.is_behind => return,
+            _ => {}
+        }
+        let is_over = matches!(message, RoomMessage::End { .. });
+        let message = Shared::new(message);
+        if let Some(connection) = self.connections.get_mut(&seat.socket) {
+            connection.queued_bytes += message.queued_bytes();
+            connection.queue.push_back((seat.channel, to, message));
+        }
+        if is_over {
+            self.members.remove(&to);
         }
     }
 
     /// True when everything is flushed.
     pub fn is_clean(&self) -> bool {
-        self.writing.is_none() && self.waiting.is_empty() && self.rooms.values().all(Room::is_clean)
+        self.writing.is_none()
+            && self.waiting.is_empty()
+            && self.rooms.values().all(Room::is_clean)
+            && self.connections.values().all(|connection| connection.queue.is_empty())
     }
 
     pub fn next_at(&self) -> Option<Time> {
-        self.writing.as_ref().map(|(at, _)| *at)
+        let folding = self.folding.iter().map(|(at, ..)| *at);
+        folding.chain(self.writing.as_ref().map(|(at, _)| *at)).min()
     }
 }
 
@@ -352,14 +522,16 @@ fn apply(disk: &mut Disk, writes: &[Write]) {
         match write {
             Write::Append(name, sequence, update) => {
                 let room = disk.rooms.get_mut(name).expect("a room is stored before its log");
-                let head = room.tail.last().or(room.snapshot.as_ref()).map_or(0, |(s, _)| s.0);
+                let folded = room.snapshot.as_ref().map_or(Sequence(0), |snapshot| snapshot.through);
+                let head = room.tail.last().map_or(folded, |(sequence, _)| *sequence).0;
                 assert_eq!(sequence.0, head + 1, "the log has a gap");
                 room.tail.push((*sequence, update.clone()));
             }
-            Write::Compact(name, through, snapshot) => {
-                let room = disk.rooms.get_mut(name).expect("a room is stored before its log");
-                room.tail.retain(|(sequence, _)| sequence > through);
-                room.snapshot = Some((*through, snapshot.clone()));
+            Write::Delete(name, state_vector) => {
+                let Some(room) = disk.rooms.remove(name) else { continue };
+                let (lineage, state_vector) = (room.lineage, state_vector.clone());
+                let graves = disk.graves.entry(name.clone()).or_default();
+                graves.push(Tombstone { lineage, state_vector });
             }
         }
     }

@@ -8,10 +8,11 @@ use coweave_core::ids::{ClientId, RoomName};
 use coweave_core::limits::Limits;
 use coweave_core::link;
 use coweave_core::random::Random;
+use coweave_core::room::StoredRoom;
 use coweave_core::time::Time;
 
 use super::Plan;
-use super::actor::{Actor, Outsider, TEXT};
+use super::actor::{Actor, Outsider, TEMPLATE, TEXT};
 use super::hostile::Hostile;
 use super::network::{Arrival, Network, Socket, Way};
 use super::relay::{Disk, Relay};
@@ -29,6 +30,13 @@ pub struct Report {
     pub drains: u64,
     pub folds: u64,
     pub hostile_frames: u64,
+    pub stalls: u64,
+    pub fallen_behind: u64,
+    pub relay_folds: u64,
+    pub deletions: u64,
+    pub deleted_copies: u64,
+    pub seeded: u64,
+    pub flushed: u64,
     pub letters: usize,
 }
 
@@ -57,6 +65,7 @@ impl World {
             undurable_bytes_max: plan.undurable_bytes_max,
             room_linger: Duration::from_millis(plan.room_linger_ms),
             sync_chunk_bytes: 200,
+            send_queue_bytes_max: plan.send_queue_bytes_max,
             ..Limits::default()
         };
         let rooms: Vec<_> = (0..plan.rooms)
@@ -105,7 +114,13 @@ impl World {
         }
         self.heal();
         self.check();
-        self.report.folds = self.actors.iter().map(|actor| actor.folds).sum();
+        self.count_relay();
+        for actor in &self.actors {
+            self.report.folds += actor.folds;
+            self.report.seeded += actor.seeded;
+            self.report.flushed += actor.flushed;
+            self.report.deleted_copies += actor.deleted;
+        }
         self.report
     }
 
@@ -119,7 +134,8 @@ impl World {
             hostile.act(&mut self.network, &mut self.random, self.now);
         }
         let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
-        match self.random.below(10) {
+        match self.random.below(11) {
+            10 => self.actors[at].flush(&mut self.random, self.now),
             0 => self.actors[at].show(&mut self.random, self.now),
             1 => self.actors[at].probe(self.now),
             2 => {
@@ -146,7 +162,7 @@ impl World {
         let pick = self.random.below(sockets.len().max(1) as u64);
         let socket = sockets.get(usize::try_from(pick).unwrap()).copied();
         let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
-        match self.random.below(12) {
+        match self.random.below(15) {
             0..4 => {
                 if let Some(socket) = socket {
                     self.report.cuts += 1;
@@ -176,6 +192,22 @@ impl World {
                     relay.fail_disk(until);
                 }
             }
+            11 | 12 => {
+                if let Some((socket, relay)) = socket.zip(self.relay.as_mut()) {
+                    self.report.stalls += 1;
+                    let longest = if self.random.chance(30) { 60_000 } else { 4_000 };
+                    relay.stall(socket, self.now + Duration::from_millis(self.random.below(longest)));
+                }
+            }
+            13 => {
+                if self.random.chance(20)
+                    && let Some(relay) = &mut self.relay
+                    && let Some(name) = self.disk.rooms.keys().next()
+                    && relay.delete(name, self.now)
+                {
+                    self.report.deletions += 1;
+                }
+            }
             _ => {
                 if self.random.chance(20) {
                     self.report.storage_losses += 1;
@@ -186,6 +218,7 @@ impl World {
     }
 
     fn crash_relay(&mut self) {
+        self.count_relay();
         let Some(relay) = self.relay.take() else { return };
         self.report.relay_crashes += 1;
         relay.crash(&mut self.disk, &mut self.random);
@@ -196,8 +229,16 @@ impl World {
         self.check_disk();
     }
 
+    fn count_relay(&mut self) {
+        if let Some(relay) = &mut self.relay {
+            self.report.fallen_behind += std::mem::take(&mut relay.fallen_behind);
+            self.report.relay_folds += std::mem::take(&mut relay.folds);
+        }
+    }
+
     /// The relay is asked to stop: it sends everybody away, and brings everything to disk.
     fn drain_relay(&mut self) {
+        self.count_relay();
         let Some(relay) = self.relay.take() else { return };
         self.report.drains += 1;
         let retry_after_ms = 100 + self.random.below(400);
@@ -209,12 +250,10 @@ impl World {
     /// Every durable acknowledgement has to be honoured by the disk alone.
     fn check_disk(&self) {
         for (name, stored) in &self.disk.rooms {
-            let mut replica = Replica::new(ClientId::from_u32(1));
-            for (_, update) in stored.snapshot.iter().chain(&stored.tail) {
-                replica.apply(update, &Limits::default()).expect("the stored log is whole");
-            }
+            let replica = replay(stored);
             for actor in &self.actors {
-                let Some(told) = actor.told_durable.get(name) else { continue };
+                let told = actor.told_durable.get(&(name.clone(), stored.lineage));
+                let Some(told) = told else { continue };
                 let has = replica.known();
                 assert!(has.covers(told), "{}: told {told:?} durable, disk {has:?}", actor.name);
             }
@@ -368,11 +407,10 @@ impl World {
         self.check_disk();
         let is_forged = self.plan.forges && self.plan.hostile_clients > 0;
         for (name, stored) in &self.disk.rooms {
-            let mut replica = Replica::new(ClientId::from_u32(1));
-            for (_, update) in stored.snapshot.iter().chain(&stored.tail) {
-                replica.apply(update, &Limits::default()).expect("the stored log is whole");
-            }
+            let replica = replay(stored);
             let text = replica.text_string(TEXT);
+            let templates = text.matches(TEMPLATE).count();
+            assert!(templates <= 1, "{templates} templates in {text}");
             self.report.letters += text.len();
             for actor in &mut self.actors {
                 // The hostile member may have made up rooms.
@@ -414,4 +452,14 @@ impl World {
             assert_eq!(outsider.peers(), expected, "the outside client sees others wrongly");
         }
     }
+}
+
+/// What somebody has who reads a stored room.
+fn replay(stored: &StoredRoom) -> Replica {
+    let mut replica = Replica::new(ClientId::from_u32(1));
+    let pieces = stored.snapshot.iter().flat_map(|snapshot| &snapshot.pieces);
+    for update in pieces.chain(stored.tail.iter().map(|(_, update)| update)) {
+        replica.apply(update, &Limits::default()).expect("the stored log is whole");
+    }
+    replica
 }

@@ -140,6 +140,19 @@ impl Client {
                 }
             }
             Input::WriteFailed { key, error } => self.lose_storage(key, error),
+            Input::Seed { key, update } => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.seed = Some(update);
+                    self.send_seed(key, now);
+                }
+            }
+            Input::Flush { key, number } => {
+                if let Some(room) = self.rooms.get_mut(&key) {
+                    room.flushes.insert(number);
+                    self.settle(now);
+                    self.send_flush(key, number);
+                }
+            }
             Input::SetPresence { key, state } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.is_presence_due |= room.presence != state;
@@ -337,6 +350,32 @@ impl Client {
         self.expect_answer(bytes, now);
     }
 
+    /// Offers content for a room without any: only the relay knows whether it still has none.
+    fn send_seed(&mut self, key: RoomKey, now: Time) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        if room.sync.is_some() || !room.may_send {
+            return;
+        }
+        let Some(update) = room.seed.clone() else { return };
+        if !room.replica.known().is_empty() {
+            room.seed = None;
+            return self.tell(key, Event::Seeded(Ok(false)));
+        }
+        if let Some(channel) = room.channel {
+            let bytes = update.len();
+            self.send(channel, &Message::Seed(update));
+            self.expect_answer(bytes, now);
+        }
+    }
+
+    /// Asks behind the edits, so that the answer covers them.
+    fn send_flush(&mut self, key: RoomKey, number: u64) {
+        let room = self.rooms.get(&key).filter(|room| room.may_send);
+        if let Some(channel) = room.and_then(|room| room.channel) {
+            self.send(channel, &Message::Flush(number));
+        }
+    }
+
     fn send_presence(&mut self, key: RoomKey, now: Time) {
         let Some(room) = self.rooms.get_mut(&key) else { return };
         let Some(channel) = room.channel.filter(|_| room.may_send && room.is_presence_due) else {
@@ -503,7 +542,10 @@ impl Client {
                 (None, Socket::Open) if room.rejoin_at.is_some() => {
                     RoomState::Offline { retry_at: room.rejoin_at }
                 }
-                (None, Socket::Open) if room.may_send && room.sync.is_none() => RoomState::Live,
+                (None, Socket::Open) if room.may_send => match room.progress() {
+                    Some((received, total)) => RoomState::Syncing { received, total },
+                    None => RoomState::Live,
+                },
                 (None, _) => RoomState::Connecting,
             };
             if room.state != state {

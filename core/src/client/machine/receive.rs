@@ -79,16 +79,13 @@ impl Client {
             Message::Joined(joined) => self.joined(key, channel, joined, now)?,
             Message::Sync(piece) => match room.sync_piece(&piece, limits) {
                 Ok(false) => {}
-                Ok(true) => self.synced(key),
+                Ok(true) => self.synced(key, now),
                 Err(error) => self.distrust(key, channel, error, now),
             },
-            Message::Update { sequence, update } => match room.receive(update, limits) {
-                Ok(is_news) => {
-                    room.reach(sequence);
-                    if is_news {
-                        self.tell(key, Event::DocumentChanged);
-                    }
-                }
+            Message::Update { sequence, update } => match room.receive_live(sequence, update, limits)
+            {
+                Ok(true) => self.tell(key, Event::DocumentChanged),
+                Ok(false) => {}
                 Err(error) => self.distrust(key, channel, error, now),
             },
             Message::Ack { accepted, durable, sequence } => {
@@ -115,6 +112,16 @@ impl Client {
             Message::Durability { degraded } => {
                 room.degraded = degraded;
                 self.tell(key, Event::SavedChanged);
+            }
+            Message::Seeded(result) => {
+                if room.seed.take().is_some() {
+                    self.tell(key, Event::Seeded(result));
+                }
+            }
+            Message::Flushed(number) => {
+                if room.flushes.remove(&number) {
+                    self.tell(key, Event::Flushed { number });
+                }
             }
             _ => return Err(Error::new(Code::FrameUnexpected, "a client's message came back")),
         }
@@ -177,13 +184,16 @@ impl Client {
         for (number, kind, update) in edits {
             self.send_edit(key, number, kind, update, now);
         }
+        for number in self.rooms.get(&key).map(|room| room.flushes.clone()).unwrap_or_default() {
+            self.send_flush(key, number);
+        }
         if is_synced {
-            self.synced(key);
+            self.synced(key, now);
         }
         Ok(())
     }
 
-    fn synced(&mut self, key: RoomKey) {
+    fn synced(&mut self, key: RoomKey, now: Time) {
         self.backoff.reset();
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;
@@ -191,5 +201,6 @@ impl Client {
         }
         self.tell(key, Event::DocumentChanged);
         self.tell(key, Event::Synced);
+        self.send_seed(key, now);
     }
 }

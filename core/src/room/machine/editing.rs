@@ -1,0 +1,249 @@
+//! Edits: into the order, out to the others, and acknowledged as far as they have come.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{Flush, Room, Waiting};
+use crate::doc::deletions::Deletions;
+use crate::doc::guard::{self, Mode};
+use crate::error::{Code, Error};
+use crate::ids::{ClientId, EditNumber, MemberId, Sequence};
+use crate::room::{Audience, Output, Protocol, RoomMessage};
+use crate::time::{Time, earliest};
+use crate::wire::v1::EditKind;
+
+/// An outside client cannot be told to come back with an edit, so it is asked again after this.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How often: longer than a dead connection holds its client id.
+const ASK_AGAIN_MAX: u32 = 24;
+
+impl Room {
+    pub(super) fn edit(
+        &mut self,
+        from: MemberId,
+        number: EditNumber,
+        kind: EditKind,
+        update: &Bytes,
+    ) -> Result<(), Error> {
+        if self.members.get(&from).is_none_or(|member| member.is_refused) {
+            return Ok(());
+        }
+        let mode = match kind {
+            EditKind::Live => Mode::Live,
+            EditKind::Difference => Mode::State,
+        };
+        let sequence = self.accept(from, mode, update, Some(from))?;
+        if let Some(member) = self.members.get_mut(&from) {
+            member.accepted = member.accepted.max(number);
+            member.asked = 0;
+        }
+        if sequence <= self.log.durable() {
+            self.mark_durable(from, number);
+        } else {
+            self.wait(Waiting { sequence, member: from, number });
+        }
+        self.unacknowledged.insert(from);
+        Ok(())
+    }
+
+    fn wait(&mut self, waiting: Waiting) {
+        match self.waiting.back_mut() {
+            // Edits that bring nothing new wait for the same place.
+            Some(last) if last.sequence == waiting.sequence && last.member == waiting.member => {
+                last.number = last.number.max(waiting.number);
+            }
+            _ => self.waiting.push_back(waiting),
+        }
+    }
+
+    /// Takes the first content of a room, unless there is some already. Whoever brought it gets it
+    /// like everybody else.
+    pub(super) fn seed(&mut self, from: MemberId, update: &Bytes) {
+        if !self.members.contains_key(&from) {
+            return;
+        }
+        let result = if self.known.is_empty() {
+            self.accept(from, Mode::State, update, None).map(|_| true)
+        } else {
+            Ok(false)
+        };
+        self.send(from, RoomMessage::Seeded { result });
+    }
+
+    /// Takes an update into the order. The answer is the place in the log that has to be durable
+    /// before the update counts as durable.
+    fn accept(
+        &mut self,
+        from: MemberId,
+        mode: Mode,
+        update: &Bytes,
+        except: Option<MemberId>,
+    ) -> Result<Sequence, Error> {
+        if update.len() > self.limits.update_bytes_max {
+            let text = format!("an update has at most {} bytes", self.limits.update_bytes_max);
+            return Err(Error::new(Code::UpdateTooLarge, text));
+        }
+        // One update is always taken, however large: it would be refused for ever otherwise.
+        let waiting = self.log.undurable_bytes();
+        if waiting > 0 && waiting + update.len() > self.limits.undurable_bytes_max {
+            let text = "too many edits wait for the relay's disk";
+            return Err(Error::new(Code::RelayDegraded, text).with_retry_after_ms(1_000));
+        }
+        let summary =
+            guard::check(update, &self.known, mode, &|id| self.is_foreign(id, from), &self.limits)?;
+        let deletions =
+            if summary.has_deletes { Deletions::of(update)? } else { Deletions::default() };
+        if !summary.is_news && self.deletions.covers(&deletions) {
+            return Ok(self.log.head());
+        }
+        if self.log.bytes() + update.len() > self.limits.room_bytes_max {
+            let text = format!("a room has at most {} bytes", self.limits.room_bytes_max);
+            return Err(Error::new(Code::RoomTooLarge, text));
+        }
+        self.own(from);
+        self.deletions.add(&deletions);
+        self.known.advance(&summary);
+        let sequence = self.log.append(update.clone());
+        self.outputs.push_back(Output::Append { sequence, update: update.clone() });
+        let message = RoomMessage::Update { sequence, update: update.clone() };
+        let (to, except) = (Audience::Everybody, except.into_iter().collect());
+        self.outputs.push_back(Output::Broadcast { to, except, message });
+        Ok(sequence)
+    }
+
+    /// Whether somebody else writes under a client id, or has done so under another session.
+    fn is_foreign(&self, client: ClientId, member: MemberId) -> bool {
+        let is_held_by_others =
+            self.holders.get(&client).is_some_and(|held| !held.contains(&member));
+        let session = self.members.get(&member).map(|member| member.session);
+        is_held_by_others
+            || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
+    }
+
+    /// Notes whose client id it is that a session writes under.
+    fn own(&mut self, id: MemberId) {
+        if let Some(member) = self.members.get(&id)
+            && let Some(client) = member.client
+        {
+            self.owners.entry(client).or_insert(member.session);
+        }
+    }
+
+    pub(super) fn refuse(
+        &mut self,
+        from: MemberId,
+        number: EditNumber,
+        kind: EditKind,
+        error: Error,
+        now: Time,
+    ) {
+        let Some(member) = self.members.get_mut(&from) else { return };
+        match (member.protocol, error.code) {
+            // A refusal of number 0 is one of a presence state: the member would go on unheard.
+            (Protocol::V1, _) if number == EditNumber(0) => return self.end(from, error, now),
+            (Protocol::V1, _) => member.is_refused = true,
+            (Protocol::YWebsocket, Code::UpdateMissingDependencies) if kind == EditKind::Live => {
+                return self.ask_difference(from);
+            }
+            (
+                Protocol::YWebsocket,
+                Code::UpdateForeignClient
+                | Code::RelayDegraded
+                // Its copy waits for something that somebody else has to bring first.
+                | Code::UpdateMissingDependencies,
+            ) if member.asked < ASK_AGAIN_MAX => {
+                member.ask_at = Some(now + ASK_AGAIN_AFTER);
+                return;
+            }
+            // It comes back by itself, and both sides compare what they have.
+            (Protocol::YWebsocket, Code::RelayDegraded) => return self.end(from, error, now),
+            (Protocol::YWebsocket, _) => {}
+        }
+        self.send(from, RoomMessage::Refused { number, error });
+    }
+
+    fn ask_difference(&mut self, of: MemberId) {
+        let state_vector = self.known.encode().into();
+        self.send(of, RoomMessage::AskDifference { state_vector });
+    }
+
+    pub(super) fn ask_at(&self) -> Option<Time> {
+        if self.outside == 0 {
+            return None;
+        }
+        self.members.values().fold(None, |at, member| earliest(at, member.ask_at))
+    }
+
+    pub(super) fn ask_again(&mut self, now: Time) {
+        let mut due = Vec::new();
+        for (id, member) in &mut self.members {
+            if member.ask_at.take_if(|at| *at <= now).is_some() {
+                member.asked += 1;
+                due.push(*id);
+            }
+        }
+        due.into_iter().for_each(|member| self.ask_difference(member));
+    }
+
+    /// Answers when everything is on disk that is in the order now.
+    pub(super) fn flush(&mut self, member: MemberId, number: u64) {
+        // Edits before it were dropped: it is asked for again behind them.
+        if self.members.get(&member).is_none_or(|member| member.is_refused) {
+            return;
+        }
+        let sequence = self.log.head();
+        if sequence <= self.log.durable() {
+            self.send(member, RoomMessage::Flushed { number });
+        } else {
+            self.flushes.push_back(Flush { sequence, member, number });
+        }
+    }
+
+    pub(super) fn durable(&mut self, through: Sequence) {
+        self.log.set_durable(through);
+        while let Some(done) = self.waiting.pop_front_if(|first| first.sequence <= through) {
+            self.mark_durable(done.member, done.number);
+        }
+        while let Some(done) = self.flushes.pop_front_if(|first| first.sequence <= through) {
+            self.send(done.member, RoomMessage::Flushed { number: done.number });
+        }
+        if self.degraded.take().is_some() {
+            self.tell_durability();
+        }
+    }
+
+    fn mark_durable(&mut self, member: MemberId, number: EditNumber) {
+        if let Some(found) = self.members.get_mut(&member) {
+            found.durable = found.durable.max(number);
+            self.unacknowledged.insert(member);
+        }
+    }
+
+    pub(super) fn store_failed(&mut self, error: Error) {
+        if self.degraded.replace(error).is_none() {
+            self.tell_durability();
+        }
+    }
+
+    fn tell_durability(&mut self) {
+        let message = RoomMessage::Durability { degraded: self.degraded.clone() };
+        let (to, except) = (Audience::Everybody, Vec::new());
+        self.outputs.push_back(Output::Broadcast { to, except, message });
+    }
+
+    /// The next acknowledgement that is due.
+    pub(super) fn acknowledge(&mut self) -> Option<Output> {
+        while let Some(to) = self.unacknowledged.pop_first() {
+            if let Some(member) = self.members.get(&to) {
+                let message = RoomMessage::Ack {
+                    accepted: member.accepted,
+                    durable: member.durable,
+                    sequence: member.behind.as_ref().map_or(self.log.head(), |b| b.since),
+                };
+                return Some(Output::Send { to, message });
+            }
+        }
+        None
+    }
+}

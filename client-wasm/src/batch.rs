@@ -7,7 +7,7 @@ use coweave_core::doc::replica::TextChange;
 use serde::Serialize;
 
 use crate::error::ErrorView;
-use crate::view::{ChangeView, PeerView, RefusedView, RoomView};
+use crate::view::{ChangeView, PeerView, RefusedView, RoomView, SeededView};
 
 /// The news of one room.
 #[derive(Debug, Default, Serialize)]
@@ -20,6 +20,10 @@ pub(crate) struct Batch {
     changes: Vec<ChangeView>,
     peers: Vec<PeerView>,
     refused: Vec<RefusedView>,
+    /// The numbers of requests to flush that are answered.
+    flushed: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seeded: Option<SeededView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     storage_lost: Option<ErrorView>,
     #[serde(skip)]
@@ -42,6 +46,8 @@ impl Batches {
                 Event::Refused { number, error } => {
                     batch.refused.push(RefusedView::new(number, &error));
                 }
+                Event::Flushed { number } => batch.flushed.push(number),
+                Event::Seeded(result) => batch.seeded = Some(result.into()),
                 Event::StorageLost(error) => batch.storage_lost = Some((&error).into()),
                 // These say that the view is old, and no more.
                 _ => {}

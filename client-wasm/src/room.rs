@@ -2,11 +2,15 @@
 
 use std::rc::Rc;
 
+use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey};
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::Error;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::error::to_thrown;
+use crate::random;
 use crate::shell::Shell;
 use crate::text::Text;
 
@@ -71,8 +75,40 @@ impl Room {
         Text::new(Rc::clone(&self.shell), self.key, name)
     }
 
+    /// Asks to be told when everything in the document is on the relay's disk. The answer is the
+    /// number of the request in the news.
+    ///
+    /// # Errors
+    /// `api.disposed`.
+    pub fn flush(&self) -> Result<f64, JsValue> {
+        let number = self.shell.flush(self.key).map_err(|error| to_thrown(&error))?;
+        Ok(number as f64)
+    }
+
+    /// Brings texts, by name, to a room that has no content at all.
+    ///
+    /// # Errors
+    /// Those of the texts.
+    #[expect(clippy::needless_pass_by_value, reason = "the only way of lists over the border")]
+    pub fn seed(&self, names: Vec<String>, contents: Vec<String>) -> Result<(), JsValue> {
+        let texts = names.iter().zip(&contents);
+        let update = seed(texts).map_err(|error| to_thrown(&error))?;
+        self.shell.handle(Input::Seed { key: self.key, update });
+        Ok(())
+    }
+
     /// Leaves the room, after what was edited so far.
     pub fn close(&self) {
         self.shell.close(self.key);
     }
+}
+
+/// Texts as one update, written by nobody who writes anything else: so it does not matter whether
+/// it was taken.
+fn seed<'t>(texts: impl Iterator<Item = (&'t String, &'t String)>) -> Result<Bytes, Error> {
+    let mut replica = Replica::new(random::client_id());
+    for (name, content) in texts {
+        replica.text_insert(name, 0, content)?;
+    }
+    Ok(replica.state().into())
 }

@@ -40,6 +40,8 @@ pub(crate) struct Shell {
     /// Rooms whose documents were edited since the machine last ran.
     edited: RefCell<Vec<RoomKey>>,
     batches: RefCell<Batches>,
+    /// The number of the last request to flush.
+    flushes: Cell<u64>,
     /// Tells the npm package that there is news; it asks for them once Rust has returned.
     notify: Function,
     this: Weak<Self>,
@@ -77,6 +79,7 @@ impl Shell {
             is_busy: Cell::new(false),
             edited: RefCell::default(),
             batches: RefCell::default(),
+            flushes: Cell::new(0),
             notify,
             this: this.clone(),
         })
@@ -206,6 +209,16 @@ impl Shell {
             self.collect_changes(key);
         }
         self.handle(Input::Tick);
+    }
+
+    /// Asks to be told when everything in a document is on the relay's disk.
+    pub(crate) fn flush(&self, key: RoomKey) -> Result<u64, Error> {
+        self.access(key, |_| Ok(()))?;
+        self.settle();
+        let number = self.flushes.get() + 1;
+        self.flushes.set(number);
+        self.handle(Input::Flush { key, number });
+        Ok(number)
     }
 
     /// The state of a room, as JSON.

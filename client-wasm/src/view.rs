@@ -19,8 +19,6 @@ pub(crate) struct RoomView {
     storage: StorageView,
     is_loaded: bool,
     is_synced: bool,
-    last: u64,
-    durable: u64,
 }
 
 impl RoomView {
@@ -31,8 +29,6 @@ impl RoomView {
             storage: StorageView::new(room.storage()),
             is_loaded: room.is_loaded(),
             is_synced: room.is_synced(),
-            last: room.last_number().0,
-            durable: room.durable().0,
         }
     }
 }
@@ -42,6 +38,7 @@ impl RoomView {
 enum StatusView {
     Opening,
     Connecting,
+    Syncing { received: u64, total: u64 },
     Live,
     Offline { retry_at: Option<u64> },
     Stopped { error: ErrorView },
@@ -52,6 +49,9 @@ impl StatusView {
         match state {
             RoomState::Opening => Self::Opening,
             RoomState::Connecting => Self::Connecting,
+            RoomState::Syncing { received, total } => {
+                Self::Syncing { received: *received, total: *total }
+            }
             RoomState::Live => Self::Live,
             RoomState::Offline { retry_at } => {
                 Self::Offline { retry_at: retry_at.map(Time::as_ms) }
@@ -136,6 +136,23 @@ pub(crate) struct PeerView {
 impl From<AwarenessEntry> for PeerView {
     fn from(entry: AwarenessEntry) -> Self {
         Self { id: entry.client.get(), state: entry.state }
+    }
+}
+
+/// What became of the first content that the app brought.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum SeededView {
+    IsFirst(bool),
+    Error(ErrorView),
+}
+
+impl From<Result<bool, Error>> for SeededView {
+    fn from(result: Result<bool, Error>) -> Self {
+        match result {
+            Ok(is_first) => Self::IsFirst(is_first),
+            Err(error) => Self::Error((&error).into()),
+        }
     }
 }
 

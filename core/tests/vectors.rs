@@ -202,6 +202,16 @@ fn v1_editing() -> Vec<(&'static str, Message, Value)> {
             Message::Durability { degraded: Some(draining.clone()) },
             json!({ "degraded": error_fields(&draining) }),
         ),
+        ("seed", Message::Seed(update.clone()), json!({ "update": hex(&update) })),
+        ("seeded", Message::Seeded(Ok(true)), json!({ "isFirst": true })),
+        ("seeded", Message::Seeded(Ok(false)), json!({ "isFirst": false })),
+        (
+            "seeded",
+            Message::Seeded(Err(draining.clone())),
+            json!({ "error": error_fields(&draining) }),
+        ),
+        ("flush", Message::Flush(7), json!({ "number": 7 })),
+        ("flushed", Message::Flushed(7), json!({ "number": 7 })),
     ]
 }
 

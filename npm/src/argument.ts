@@ -84,6 +84,18 @@ export function checkPresence(value: unknown): string | null {
   return json
 }
 
+/** Texts by name. */
+export function checkTexts(value: unknown): Record<string, string> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType('the content', 'an object of texts by name', value)
+  }
+  const texts: Record<string, string> = {}
+  for (const [name, content] of Object.entries(value)) {
+    texts[checkString(name, 'the name of a text')] = checkString(content, `the text ${name}`)
+  }
+  return texts
+}
+
 /** The error for a value of the wrong type. */
 export function wrongType(what: string, wanted: string, value: unknown): Error {
   const got = value === null ? 'null' : typeof value === 'number' ? String(value) : typeof value

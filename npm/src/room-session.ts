@@ -16,6 +16,8 @@ export type RoomStatus =
   | { readonly state: 'opening' }
   /** On the way to the relay, or catching up. */
   | { readonly state: 'connecting' }
+  /** The first sync is under way: so many bytes of so many are here. */
+  | { readonly state: 'syncing'; readonly received: number; readonly total: number }
   /** In step with the relay. */
   | { readonly state: 'live' }
   /** The relay cannot be reached; work goes on. `retryAt` is a time as of `Date.now()`. */
@@ -64,19 +66,12 @@ const unopened: RoomView = {
   storage: { kind: 'memory' },
   isLoaded: false,
   isSynced: false,
-  last: 0,
-  durable: 0,
 }
 
 /** A text of the room, once for all that use it. */
 interface SharedText {
   readonly wasm: WasmText
   readonly listeners: Listeners<TextChange>
-}
-
-interface Flush {
-  readonly target: number
-  readonly done: Deferred<undefined>
 }
 
 export class RoomSession implements Receiver {
@@ -101,7 +96,8 @@ export class RoomSession implements Receiver {
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
-  #flushes: Flush[] = []
+  readonly #flushes = new Map<number, Deferred<undefined>>()
+  #seed: Deferred<boolean> | undefined
   #presence: string | null = null
   readonly #peerFrame: FrameSchedule
   #depth = 0
@@ -232,13 +228,28 @@ export class RoomSession implements Receiver {
 
   async flush(): Promise<undefined> {
     await this.loaded.promise
-    this.#session.settle()
-    const target = this.#view.last
-    if (this.#view.durable >= target) return undefined
-    if (this.status.state === 'stopped') throw this.status.error
-    if (this.#isClosed) throw disposedError()
+    const room = this.#running()
     const done = new Deferred<undefined>()
-    this.#flushes.push({ target, done })
+    this.#flushes.set(guarded(() => room.flush()), done)
+    return done.promise
+  }
+
+  /** The module's room, for what needs the relay. */
+  #running(): WasmRoom {
+    const room = this.#document()
+    if (this.status.state === 'stopped') throw this.status.error
+    return room
+  }
+
+  async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
+    await this.loaded.promise
+    while (this.#seed !== undefined) await this.#seed.promise.catch(() => undefined)
+    const room = this.#running()
+    const done = new Deferred<boolean>()
+    guarded(() => {
+      room.seed(Object.keys(texts), Object.values(texts))
+    })
+    this.#seed = done
     return done.promise
   }
 
@@ -252,6 +263,11 @@ export class RoomSession implements Receiver {
         this.listeners.refused.notify(refused)
       })
     }
+    for (const number of batch.flushed) {
+      this.#flushes.get(number)?.resolve(undefined)
+      this.#flushes.delete(number)
+    }
+    if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
     if (batch.storageLost !== undefined) {
       const error = new CoweaveError(batch.storageLost)
       news.push(() => {
@@ -298,11 +314,13 @@ export class RoomSession implements Receiver {
         this.listeners.synced.notify(undefined)
       })
     }
-    this.#flushes = this.#flushes.filter(({ target, done }) => {
-      if (target <= view.durable) done.resolve(undefined)
-      return target > view.durable
-    })
     if (this.status.state === 'stopped') this.#reject(this.status.error)
+  }
+
+  #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
+    if ('error' in seeded) this.#seed?.reject(new CoweaveError(seeded.error))
+    else this.#seed?.resolve(seeded.isFirst)
+    this.#seed = undefined
   }
 
   #takePeers(changed: readonly PeerView[]): void {
@@ -332,8 +350,10 @@ export class RoomSession implements Receiver {
 
   #reject(error: CoweaveError): void {
     this.synced.reject(error)
-    for (const { done } of this.#flushes) done.reject(error)
-    this.#flushes = []
+    for (const done of this.#flushes.values()) done.reject(error)
+    this.#flushes.clear()
+    this.#seed?.reject(error)
+    this.#seed = undefined
   }
 
   /** Leaves the room; what was edited so far goes out before. */

@@ -1,6 +1,6 @@
 // A room as an app holds it.
 
-import { checkFunction, wrongType } from './argument.js'
+import { checkFunction, checkTexts, wrongType } from './argument.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { Doc } from './doc.js'
 import { Handle } from './handle.js'
@@ -65,11 +65,20 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   }
 
   /**
-   * When everything edited so far is on the relay's disk. Waits as long as that takes; rejects
-   * when the room stops or is disposed.
+   * When everything in the document is on the relay's disk, whoever wrote it. Waits as long as
+   * that takes, also for the connection; rejects when the room stops or is disposed.
    */
   async flush(): Promise<void> {
     await this.#handle.use().flush()
+  }
+
+  /**
+   * Brings texts, by name, to a room that has no content yet. The relay decides: however many
+   * bring something at the same time, one of them is first. Resolves to whether it was this one,
+   * once the room is in step with the relay.
+   */
+  async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
+    return this.#handle.use().seed(checkTexts(texts))
   }
 
   /** Calls a function when something happens. */

@@ -7,6 +7,7 @@ import type { Delta } from './text.js'
 export interface RoomView {
   readonly status:
     | { readonly state: 'opening' | 'connecting' | 'live' }
+    | { readonly state: 'syncing'; readonly received: number; readonly total: number }
     | { readonly state: 'offline'; readonly retryAt: number | null }
     | { readonly state: 'stopped'; readonly error: ErrorDetails }
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
@@ -15,10 +16,6 @@ export interface RoomView {
     | { readonly kind: 'lost'; readonly error: ErrorDetails }
   readonly isLoaded: boolean
   readonly isSynced: boolean
-  /** The number of the last own edit. */
-  readonly last: number
-  /** Own edits up to here are on the relay's disk. */
-  readonly durable: number
 }
 
 /** How safe all own edits are. */
@@ -31,6 +28,9 @@ export interface Batch {
   readonly changes: readonly ChangeView[]
   readonly peers: readonly PeerView[]
   readonly refused: readonly { readonly number: number; readonly error: ErrorDetails }[]
+  /** The numbers of requests to flush that are answered. */
+  readonly flushed: readonly number[]
+  readonly seeded?: { readonly isFirst: boolean } | { readonly error: ErrorDetails }
   readonly storageLost?: ErrorDetails
 }
 

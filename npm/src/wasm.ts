@@ -20,6 +20,10 @@ export interface WasmRoom {
   begin(): void
   commit(): void
   text(name: string): WasmText
+  /** Asks for a flush; the answer is its number in the news. */
+  flush(): number
+  /** Brings texts to a room without content. */
+  seed(names: string[], contents: string[]): void
   close(): void
   free(): void
 }

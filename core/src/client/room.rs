@@ -8,6 +8,7 @@ use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::known::Known;
+use crate::doc::pieces::pieces;
 use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
 use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
@@ -455,13 +456,28 @@ impl Room {
     ) -> Vec<Sending> {
         while self.take_edits().is_some() {}
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
-        let (mut edits, reached) =
-            self.outbox.batches(theirs, limits).unwrap_or_else(|| (Vec::new(), theirs.clone()));
+        let batches = self.outbox.batches(theirs, limits);
+        // What is pending is in the difference then, and arrives with its last piece.
+        let before = if batches.is_none() { self.outbox.durable() } else { self.outbox.last() };
+        let (mut edits, reached) = batches.unwrap_or_else(|| (Vec::new(), theirs.clone()));
         if is_other_epoch || !reached.covers(self.replica.known()) {
-            let update = self.replica.difference(&reached).into();
-            edits.push((self.outbox.last(), EditKind::Difference, update));
+            let mut pieces = self.difference(&reached, limits.update_bytes_max / 2);
+            let last = pieces.pop();
+            edits.extend(pieces.into_iter().map(|piece| (before, EditKind::Difference, piece)));
+            let last = last.map(|piece| (self.outbox.last(), EditKind::Difference, piece));
+            edits.extend(last);
         }
         edits
+    }
+
+    /// What somebody who has `theirs` lacks, in updates that build on each other.
+    fn difference(&self, theirs: &Known, bytes_max: usize) -> Vec<Bytes> {
+        let whole = self.replica.difference(theirs);
+        match pieces(&whole, theirs, bytes_max) {
+            Ok(pieces) => pieces.into_iter().map(Bytes::from).collect(),
+            // What cannot be cut goes as it is; the relay says what is wrong with it.
+            Err(_) => vec![whole.into()],
+        }
     }
 
     /// Leaves the membership behind; the event says that the others are gone from sight.

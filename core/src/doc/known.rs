@@ -71,6 +71,7 @@ impl Known {
     }
 
     /// What was known at least before these updates came: their structs are taken out again.
+    #[must_use]
     pub fn before<'u>(&self, updates: impl Iterator<Item = &'u Bytes>) -> Self {
         let mut before = Before(self.clone());
         for update in updates {

@@ -208,20 +208,11 @@ impl Message {
     fn write_body(&self, out: &mut Vec<u8>) -> u64 {
         match self {
             Self::Hello(hello) => {
-                write_var(out, hello.version);
-                write_var(out, hello.capabilities);
-                out.extend_from_slice(&hello.session.0);
-                write_string(out, &hello.token);
-                write_string(out, &hello.agent);
+                write_hello(hello, out);
                 HELLO
             }
             Self::Welcome(welcome) => {
-                write_var(out, welcome.version);
-                write_var(out, welcome.capabilities);
-                write_var(out, welcome.frame_bytes_max);
-                write_var(out, welcome.update_bytes_max);
-                write_var(out, welcome.idle_timeout_ms);
-                write_string(out, &welcome.agent);
+                write_welcome(welcome, out);
                 WELCOME
             }
             Self::Join(join) => {
@@ -283,13 +274,8 @@ impl Message {
                 PONG
             }
             Self::Durability { degraded } => {
-                match degraded {
-                    None => out.push(0),
-                    Some(error) => {
-                        out.push(1);
-                        write_error(error, out);
-                    }
-                }
+                out.push(u8::from(degraded.is_some()));
+                degraded.iter().for_each(|error| write_error(error, out));
                 DURABILITY
             }
             Self::Seed(update) => {
@@ -297,13 +283,8 @@ impl Message {
                 SEED
             }
             Self::Seeded(result) => {
-                match result {
-                    Ok(is_first) => out.push(u8::from(*is_first)),
-                    Err(error) => {
-                        out.push(2);
-                        write_error(error, out);
-                    }
-                }
+                out.push(result.as_ref().map_or(2, |is_first| u8::from(*is_first)));
+                result.as_ref().err().into_iter().for_each(|error| write_error(error, out));
                 SEEDED
             }
             Self::Flush(number) => {
@@ -417,6 +398,23 @@ pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
             return Ok(messages);
         }
     }
+}
+
+fn write_hello(hello: &Hello, out: &mut Vec<u8>) {
+    write_var(out, hello.version);
+    write_var(out, hello.capabilities);
+    out.extend_from_slice(&hello.session.0);
+    write_string(out, &hello.token);
+    write_string(out, &hello.agent);
+}
+
+fn write_welcome(welcome: &Welcome, out: &mut Vec<u8>) {
+    write_var(out, welcome.version);
+    write_var(out, welcome.capabilities);
+    write_var(out, welcome.frame_bytes_max);
+    write_var(out, welcome.update_bytes_max);
+    write_var(out, welcome.idle_timeout_ms);
+    write_string(out, &welcome.agent);
 }
 
 fn write_join(join: &Join, out: &mut Vec<u8>) {

@@ -37,6 +37,8 @@ function connectionWords(status: RoomStatus, now: number): string {
       return 'Opening…'
     case 'connecting':
       return 'Connecting…'
+    case 'syncing':
+      return `Loading, ${Math.floor((100 * status.received) / status.total)} %`
     case 'live':
       return 'Live'
     case 'offline': {

@@ -239,7 +239,10 @@ impl Room {
                 let message = RoomMessage::Ack {
                     accepted: member.accepted,
                     durable: member.durable,
-                    sequence: member.behind.as_ref().map_or(self.log.head(), |b| b.since),
+                    sequence: match &member.behind {
+                        Some(behind) => behind.since,
+                        None => self.log.head(),
+                    },
                 };
                 return Some(Output::Send { to, message });
             }

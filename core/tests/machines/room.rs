@@ -49,7 +49,10 @@ fn hand_in(room: &mut Room, input: Input) -> Vec<Output> {
 fn says_that_somebody_is_gone(outputs: &[Output]) -> bool {
     outputs.iter().any(|output| match output {
         Output::Broadcast { message: RoomMessage::Presence { update }, .. } => {
-            awareness::read(update, &Limits::default()).unwrap().iter().any(|entry| entry.state.is_none())
+            awareness::read(update, &Limits::default())
+                .unwrap()
+                .iter()
+                .any(|entry| entry.state.is_none())
         }
         _ => false,
     })

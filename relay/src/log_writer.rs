@@ -44,7 +44,8 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
+    /// Starts the task; there is at least `interval` between two commits.
+    pub(crate) fn start(store: Arc<dyn Store>, interval: Duration) -> Self {
         let (sender, commands) = mpsc::unbounded_channel();
         let is_failing = Arc::new(AtomicBool::new(false));
         let writing = Writing {
@@ -52,6 +53,7 @@ impl LogWriter {
             commands,
             is_failing: Arc::clone(&is_failing),
             batch: Batch::default(),
+            interval,
         };
         tokio::spawn(writing.run());
         Self { commands: sender, is_failing }
@@ -139,12 +141,23 @@ struct Writing {
     commands: mpsc::UnboundedReceiver<Command>,
     is_failing: Arc<AtomicBool>,
     batch: Batch,
+    interval: Duration,
 }
 
 impl Writing {
     async fn run(mut self) {
         let mut received = Vec::new();
+        // The first edit after a quiet moment goes to disk at once. A commit costs as much as sixty
+        // deliveries, so while people type, what comes within the interval shares one.
+        let mut next_commit = Instant::now();
         while self.commands.recv_many(&mut received, LINES_MAX).await > 0 {
+            while !received.iter().any(|command| matches!(command, Command::Flush(_)))
+                && let Ok(Some(command)) =
+                    tokio::time::timeout_at(next_commit, self.commands.recv()).await
+            {
+                received.push(command);
+            }
+            next_commit = Instant::now() + self.interval;
             for command in received.drain(..) {
                 self.batch.add(command);
             }
@@ -221,7 +234,7 @@ mod tests {
 
     fn setup() -> Setup {
         let store = Arc::new(MemoryStore::new());
-        let writer = LogWriter::start(Arc::<MemoryStore>::clone(&store));
+        let writer = LogWriter::start(Arc::<MemoryStore>::clone(&store), Duration::ZERO);
         Setup { store, writer }
     }
 

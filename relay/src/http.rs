@@ -87,7 +87,7 @@ fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response 
         Err(refusal) => return refusal.into_response(),
     };
     let (limits, clock) = (site.hub.limits.clone(), site.hub.clock);
-    let link = if subprotocol.is_some() {
+    let link = Box::new(if subprotocol.is_some() {
         Link::v1(limits, clock.now())
     } else {
         let room = match room_in(request.uri().path()) {
@@ -100,7 +100,7 @@ fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response 
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
         Link::y_websocket(room, SessionKey(key), limits, clock.now())
-    };
+    });
     let upgrade = hyper::upgrade::on(&mut request);
     let Site { hub, drain, connections, .. } = site;
     let entering = Arc::clone(&guest);

@@ -25,6 +25,8 @@ mod rooms;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod shutdown;
+#[cfg(test)]
 mod v1;
 #[cfg(test)]
 mod v1_client;

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admin::{self, AdminToken};
 use crate::connection;
 use crate::door::Guest;
 use crate::files;
@@ -30,6 +31,7 @@ pub(crate) struct Site {
     pub(crate) hub: Arc<Hub>,
     pub(crate) static_dir: Option<Arc<Path>>,
     pub(crate) origins: Arc<Origins>,
+    pub(crate) admin_token: Option<AdminToken>,
     /// Cancelled when the relay shuts down.
     pub(crate) drain: CancellationToken,
     pub(crate) connections: TaskTracker,
@@ -48,10 +50,14 @@ async fn answer(
     if handshake::is_asked_for(request.headers()) {
         return open_socket(site, guest, request);
     }
-    if request.method() != Method::GET && request.method() != Method::HEAD {
+    let (path, method) = (request.uri().path(), request.method());
+    if let Some(token) = site.admin_token.as_ref().filter(|_| path.starts_with(admin::ROOMS)) {
+        return admin::answer(&site.hub, token, method, path, request.headers()).await;
+    }
+    if method != Method::GET && method != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
-    match request.uri().path() {
+    match path {
         "/healthz" => "ok".into_response(),
         "/readyz" => readiness(&site),
         path => files::answer(site.static_dir.as_deref(), path).await,

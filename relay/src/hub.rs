@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::compactor::{Compaction, Compactor};
 use crate::log_writer::LogWriter;
+use crate::quarantine::Quarantine;
 use crate::room_task::{self, Command, RoomStatus};
 use crate::store::Store;
 
@@ -35,6 +36,7 @@ pub(crate) struct Hub {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) writer: LogWriter,
     pub(crate) compactor: Compactor,
+    pub(crate) quarantine: Quarantine,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
 }
@@ -57,9 +59,10 @@ impl Hub {
             next_incarnation: AtomicU64::new(0),
             next_member: AtomicU64::new(1),
             tasks: TaskTracker::new(),
-            writer: LogWriter::start(Arc::clone(&store)),
+            writer: LogWriter::start(Arc::clone(&store), limits.commit_interval),
             store,
             compactor: Compactor::new(compaction, &limits),
+            quarantine: Quarantine::default(),
             limits,
             clock: Clock::start(),
         }

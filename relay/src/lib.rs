@@ -6,6 +6,7 @@
 //! the rooms and the store. `store` and `config` know nothing of them.
 
 mod accept;
+pub mod admin;
 mod allowance;
 mod clock;
 pub mod compactor;
@@ -18,6 +19,7 @@ mod hub;
 mod log_writer;
 mod origin;
 mod outbox;
+mod quarantine;
 mod relay;
 mod room_task;
 pub mod store;

@@ -15,10 +15,6 @@ use crate::store::{LogLine, RoomId, Store, StoreError};
 
 /// Lines in one commit.
 const LINES_MAX: usize = 4096;
-/// The least time between two commits. The first edit after a quiet moment goes to disk at once;
-/// while people type, what comes within this time shares one commit, which costs as much as sixty
-/// deliveries.
-const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -48,7 +44,8 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
+    /// Starts the task; there is at least `interval` between two commits.
+    pub(crate) fn start(store: Arc<dyn Store>, interval: Duration) -> Self {
         let (sender, commands) = mpsc::unbounded_channel();
         let is_failing = Arc::new(AtomicBool::new(false));
         let writing = Writing {
@@ -56,6 +53,7 @@ impl LogWriter {
             commands,
             is_failing: Arc::clone(&is_failing),
             batch: Batch::default(),
+            interval,
         };
         tokio::spawn(writing.run());
         Self { commands: sender, is_failing }
@@ -143,20 +141,23 @@ struct Writing {
     commands: mpsc::UnboundedReceiver<Command>,
     is_failing: Arc<AtomicBool>,
     batch: Batch,
+    interval: Duration,
 }
 
 impl Writing {
     async fn run(mut self) {
         let mut received = Vec::new();
+        // The first edit after a quiet moment goes to disk at once. A commit costs as much as sixty
+        // deliveries, so while people type, what comes within the interval shares one.
         let mut next_commit = Instant::now();
         while self.commands.recv_many(&mut received, LINES_MAX).await > 0 {
-            if Instant::now() < next_commit {
-                tokio::time::sleep_until(next_commit).await;
-                while let Ok(command) = self.commands.try_recv() {
-                    received.push(command);
-                }
+            while !received.iter().any(|command| matches!(command, Command::Flush(_)))
+                && let Ok(Some(command)) =
+                    tokio::time::timeout_at(next_commit, self.commands.recv()).await
+            {
+                received.push(command);
             }
-            next_commit = Instant::now() + COMMIT_INTERVAL;
+            next_commit = Instant::now() + self.interval;
             for command in received.drain(..) {
                 self.batch.add(command);
             }
@@ -233,7 +234,7 @@ mod tests {
 
     fn setup() -> Setup {
         let store = Arc::new(MemoryStore::new());
-        let writer = LogWriter::start(Arc::<MemoryStore>::clone(&store));
+        let writer = LogWriter::start(Arc::<MemoryStore>::clone(&store), Duration::ZERO);
         Setup { store, writer }
     }
 

@@ -106,6 +106,7 @@ impl Relay {
         let router = http::router(Site {
             hub: Arc::clone(&hub),
             static_dir: config.static_dir.map(Into::into),
+            admin_token: config.admin_token,
             origins: Arc::new(Origins::new(config.allow_origin, local_addr.ip().is_loopback())),
             drain: drain.clone(),
             connections: connections.clone(),

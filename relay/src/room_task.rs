@@ -20,7 +20,7 @@ use crate::clock::Alarm;
 use crate::hub::Hub;
 use crate::log_writer::Receipt;
 use crate::outbox::{Delivery, Outbox};
-use crate::store::{LogLine, RoomId};
+use crate::store::{LogLine, RoomId, StoreError};
 
 /// Commands that are handled in one go, so that their acknowledgements become one.
 const COMMANDS_PER_TURN: usize = 64;
@@ -92,6 +92,9 @@ pub(crate) async fn run(
 
 /// Loads a room. Errors are for the members; the log has the reason.
 async fn open(hub: &Hub, name: &RoomName) -> Result<(RoomId, Room), Error> {
+    if let Some(error) = hub.quarantine.check(name) {
+        return Err(error);
+    }
     let unavailable = || {
         let text = "the relay cannot load this room at the moment";
         Error::new(Code::RoomUnavailable, text)
@@ -106,17 +109,31 @@ async fn open(hub: &Hub, name: &RoomName) -> Result<(RoomId, Room), Error> {
         // Lines of the room that broke may still be on their way.
         hub.writer.flush().await;
     }
-    let mut opened = hub.store.open_or_create(name, Lineage(lineage)).await.map_err(|error| {
-        tracing::error!(room = %name, %error, "a room cannot be loaded");
-        unavailable()
-    })?;
+    let mut opened = match hub.store.open_or_create(name, Lineage(lineage)).await {
+        Ok(opened) => opened,
+        Err(StoreError::Damaged(why)) => return Err(damaged(hub, name, &why)),
+        Err(error) => {
+            tracing::error!(room = %name, %error, "a room cannot be loaded");
+            return Err(unavailable());
+        }
+    };
     opened.stored.epoch = epoch.unwrap_or(opened.stored.epoch);
-    let room = Room::open(opened.stored, hub.limits.clone(), hub.clock.now()).map_err(|error| {
-        tracing::error!(room = %name, %error, "a stored room cannot be read");
-        unavailable()
-    })?;
+    let room = Room::open(opened.stored, hub.limits.clone(), hub.clock.now())
+        .map_err(|error| damaged(hub, name, &error.message))?;
+    hub.quarantine.release(name);
     tracing::debug!(room = %name, "room loaded");
     Ok((opened.id, room))
+}
+
+/// Closes a room whose stored bytes cannot be read. They are left as they are.
+fn damaged(hub: &Hub, name: &RoomName, why: &str) -> Error {
+    let text = "what is stored of this room cannot be read; it is left as it is until whoever runs \
+                the relay has looked at it";
+    let error = Error::new(Code::RoomDamaged, text);
+    if hub.quarantine.put(name, error.clone()) {
+        tracing::error!(room = %name, why, "a stored room is damaged; it is closed and left as it is");
+    }
+    hub.quarantine.check(name).unwrap_or(error)
 }
 
 struct RoomTask {

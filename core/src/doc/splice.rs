@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deletions::{Collected, Deletions};
+use super::deletions::{Behind, Collected, Deletions};
 use super::known::Known;
 use super::run::Run;
 use super::walk::{Block, HAS_PARENT_KEY, Id, Kind, Section, Visit, read_block, walk};
@@ -105,6 +105,8 @@ struct Splice<'k> {
     replace: Option<Replace<'k>>,
     /// What is deleted, when content is to be dropped for it.
     squeezed: Option<&'k Deletions>,
+    /// Those of the section that is being walked.
+    ranges: Behind<'k>,
     structs: BTreeMap<ClientId, Structs>,
     /// The client whose section is being walked, taken out of `structs`.
     current: Option<(ClientId, Structs)>,
@@ -141,6 +143,7 @@ impl<'k> Splice<'k> {
             floor,
             replace: None,
             squeezed: None,
+            ranges: Behind::default(),
             structs: BTreeMap::new(),
             current: None,
             deleted: Collected::default(),
@@ -190,6 +193,7 @@ impl<'a> Visit<'a> for Splice<'_> {
             let floor = self.floor.map_or(0, |known| known.next(client));
             Structs::new(floor.max(clock))
         });
+        self.ranges = self.squeezed.map_or_else(Behind::default, |all| all.behind(client, clock));
         self.current = Some((client, structs));
         Ok(())
     }
@@ -199,13 +203,11 @@ impl<'a> Visit<'a> for Splice<'_> {
         if let Some(bytes) = self.replace.and_then(|replace| replace(block)) {
             return structs.add(&read_block(&bytes, block.id)?);
         }
-        match self.squeezed {
-            Some(deletions) if block.end() > structs.next && block.has_droppable_content() => {
-                let ranges = deletions.within(block.id.client, block.id.clock, block.end());
-                structs.add_squeezed(block, ranges)
-            }
-            _ => structs.add(block),
+        if block.end() > structs.next && block.has_droppable_content() {
+            let ranges = self.ranges.within(block.id.clock, block.end());
+            return structs.add_squeezed(block, ranges);
         }
+        structs.add(block)
     }
 
     fn structs_end(&mut self) -> Result<(), Error> {

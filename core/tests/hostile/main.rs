@@ -21,6 +21,7 @@ mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
+mod resends;
 
 /// A number from the environment of the test run.
 fn setting(name: &str, default: u64) -> u64 {

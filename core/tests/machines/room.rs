@@ -229,7 +229,10 @@ fn what_is_sent_again_is_acknowledged_and_not_stored_again() {
     let deleted = replica.take_edits().unwrap();
     let mut send = |number, kind, update: &Bytes| {
         let (number, update) = (EditNumber(number), update.clone());
-        hand_in(&mut room, Input::Edit { member: ANA, number, kind, update })
+        let outputs = hand_in(&mut room, Input::Edit { member: ANA, number, kind, update });
+        let through = room.head();
+        hand_in(&mut room, Input::Durable { through });
+        outputs
     };
     let is_stored =
         |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Append { .. }));

@@ -12,6 +12,7 @@ use coweave_core::limits::Limits;
 use thiserror::Error;
 use tracing_subscriber::filter::Targets;
 
+use crate::admin::AdminToken;
 use crate::compactor::Compaction;
 
 use table::{SETTINGS, Setting, Shape};
@@ -25,6 +26,8 @@ pub struct Config {
     pub allow_anonymous: bool,
     /// Origins of web pages that may connect beside those of this machine; `*` lets all in.
     pub allow_origin: Vec<String>,
+    /// Who may look at rooms and delete them over HTTP.
+    pub admin_token: Option<AdminToken>,
     /// Where the store lives.
     pub data_dir: PathBuf,
     /// How long the lines of a log stay on disk when they are in a snapshot.
@@ -47,6 +50,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 4700)),
             allow_anonymous: false,
             allow_origin: Vec::new(),
+            admin_token: None,
             data_dir: PathBuf::from("./coweave-data"),
             keep_log: Duration::from_secs(24 * 3600),
             static_dir: None,

@@ -1,11 +1,13 @@
 //! The table of settings: parser, file, environment, help and defaults all come from these rows.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use coweave_core::error::Code;
 
 use super::Config;
+use crate::admin::AdminToken;
 
 /// One setting. `--name`, `COWEAVE_NAME` and the key `name` of the file are its spellings.
 pub(super) struct Setting {
@@ -154,6 +156,18 @@ pub(super) static SETTINGS: &[Setting] = &[
             Ok(())
         },
         show: |config| config.allow_origin.join(","),
+    },
+    Setting {
+        name: "admin-token-file",
+        group: Group::Network,
+        shape: Shape::Value("FILE"),
+        help: "Whoever sends the token in this file may GET and DELETE /rooms/NAME over HTTP.",
+        code: None,
+        read: |config, text| {
+            config.admin_token = Some(AdminToken::read(Path::new(not_empty(text)?))?);
+            Ok(())
+        },
+        show: |_config| String::new(),
     },
     Setting {
         name: "data-dir",
@@ -435,6 +449,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         limits.tail_bytes_max,
         None,
         "How much log a room gathers before it is folded into its snapshot."
+    ),
+    milliseconds!(
+        "commit-interval-ms",
+        Limits,
+        0..=10_000,
+        limits.commit_interval,
+        None,
+        "The least time between two commits: edits within it share one flush of the disk."
     ),
     milliseconds!(
         "presence-tick-ms",

@@ -107,6 +107,21 @@ async fn sequences_get_a_new_epoch_only_after_a_crash() {
 }
 
 #[tokio::test]
+async fn asking_whether_a_room_exists_makes_none() {
+    for_each_store(|place| async move {
+        let store = place.open().await;
+        for _ in 0..2 {
+            assert_eq!(store.contains(&name("a")).await, Ok(false));
+        }
+        let id = room(&*store, "a").await.id;
+        assert_eq!(store.contains(&name("a")).await, Ok(true));
+        store.delete(id, Bytes::new()).await.unwrap();
+        assert_eq!(store.contains(&name("a")).await, Ok(false));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn names_are_compared_byte_by_byte() {
     for_each_store(|place| async move {
         let store = place.open().await;

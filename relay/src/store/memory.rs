@@ -191,6 +191,10 @@ impl Store for MemoryStore {
         Box::pin(ready(self.run(|state| state.open_or_create(name, lineage))))
     }
 
+    fn contains<'a>(&'a self, name: &'a RoomName) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(ready(self.run(|state| Ok(state.names.contains_key(name)))))
+    }
+
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(ready(self.run(|state| state.append(lines))))
     }

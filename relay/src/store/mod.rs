@@ -49,6 +49,9 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
         lineage: Lineage,
     ) -> BoxFuture<'a, Result<OpenedRoom, StoreError>>;
 
+    /// Whether a room of this name exists now.
+    fn contains<'a>(&'a self, name: &'a RoomName) -> BoxFuture<'a, Result<bool, StoreError>>;
+
     /// Appends lines, all of them or none, and returns after they are flushed to disk. The lines
     /// of a room come in order and without a gap. A line that is there already with the same
     /// bytes is skipped, so that a batch whose outcome is not known can be handed in again.

@@ -78,6 +78,10 @@ impl Store for DistrustfulStore {
         self.rooms.open_or_create(name, lineage)
     }
 
+    fn contains<'a>(&'a self, name: &'a RoomName) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.rooms.contains(name)
+    }
+
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>> {
         let is_bad = |line: &LogLine| line.update.windows(3).any(|window| window == b"bad");
         if lines.iter().any(is_bad) && self.refusals.fetch_add(1, Ordering::Relaxed) < 2 {

@@ -1,11 +1,14 @@
 //! The relay from outside: real sockets, a real store, and the real program.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod both_protocols;
 #[cfg(test)]
 mod compaction;
 #[cfg(test)]
 mod conformance;
+mod damage;
 #[cfg(test)]
 mod failing_store;
 #[cfg(test)]

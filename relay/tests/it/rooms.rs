@@ -40,6 +40,10 @@ impl Store for SlowStore {
         })
     }
 
+    fn contains<'a>(&'a self, name: &'a RoomName) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.rooms.contains(name)
+    }
+
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>> {
         self.rooms.append(lines)
     }
@@ -80,7 +84,8 @@ async fn a_room_that_many_ask_for_is_loaded_once() {
 
 #[tokio::test]
 async fn a_room_that_cannot_be_loaded_stops_no_other_one() {
-    let relay = start_on(Arc::new(SlowStore::default()), Limits::default()).await;
+    let store = Arc::new(SlowStore::default());
+    let relay = start_on(Arc::<SlowStore>::clone(&store), Limits::default()).await;
     let mut clients = Vec::new();
     for n in 1..=10 {
         let mut client = V1Client::connect(relay.local_addr(), n).await;
@@ -88,9 +93,12 @@ async fn a_room_that_cannot_be_loaded_stops_no_other_one() {
         clients.push(client);
     }
     for client in &mut clients {
-        assert_eq!(client.wait_for_error().await.code, Code::RoomUnavailable);
+        let error = client.wait_for_error().await;
+        assert_eq!(error.code, Code::RoomDamaged);
+        assert!((50_000..=60_000).contains(&error.retry_after_ms.unwrap()), "{error:?}");
         client.enter(Channel(2), "fine").await;
     }
+    assert_eq!(store.loads.load(Ordering::Relaxed), 2, "it is not looked at again at once");
 }
 
 #[tokio::test]

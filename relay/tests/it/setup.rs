@@ -26,6 +26,8 @@ pub(crate) struct TestRelay {
 }
 
 pub(crate) fn config(limits: Limits) -> Config {
+    // Many tests wait for each single edit to be durable.
+    let limits = Limits { commit_interval: Duration::ZERO, ..limits };
     Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), limits, ..Config::default() }
 }
 
@@ -38,7 +40,7 @@ impl TestRelay {
         Self::start_in(TempDir::new().unwrap(), limits).await
     }
 
-    async fn start_in(folder: TempDir, limits: Limits) -> Self {
+    pub(crate) async fn start_in(folder: TempDir, limits: Limits) -> Self {
         let config = Config { data_dir: folder.path().to_owned(), ..config(limits) };
         Self { relay: Relay::start(config).await.unwrap(), folder }
     }

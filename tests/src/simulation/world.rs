@@ -405,7 +405,6 @@ impl World {
 
     fn check(&mut self) {
         self.check_disk();
-        let is_forged = self.plan.forges && self.plan.hostile_clients > 0;
         for (name, stored) in &self.disk.rooms {
             let replica = replay(stored);
             let text = replica.text_string(TEXT);
@@ -418,11 +417,11 @@ impl World {
                 let theirs = room.replica().known();
                 assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
                 let theirs = actor.text(name);
-                assert!(is_forged || theirs == text, "person {}: {theirs} for {text}", actor.name);
+                assert!(theirs == text, "person {}: {theirs} for {text}", actor.name);
             }
             for outsider in self.outsiders.iter().filter(|outsider| outsider.room == *name) {
                 let theirs = outsider.text();
-                assert!(is_forged || theirs == text, "the outside client: {theirs} for {text}");
+                assert!(theirs == text, "the outside client: {theirs} for {text}");
             }
             self.check_presence(name);
         }

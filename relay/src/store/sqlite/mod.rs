@@ -230,6 +230,17 @@ impl Store for SqliteStore {
         })
     }
 
+    fn contains<'a>(&'a self, name: &'a RoomName) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.database.check()?;
+            let found = sqlx::query("SELECT 1 FROM rooms WHERE name = ?")
+                .bind(name.as_str())
+                .fetch_optional(&self.readers)
+                .await?;
+            Ok(found.is_some())
+        })
+    }
+
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(self.write(async move |connection| {
             let at = unix_ms();

@@ -9,7 +9,7 @@ use coweave_core::random::Random;
 use coweave_tests::disk::{Fault, FaultyDisk, SmallDisk};
 use coweave_tests::member::{Member as _, type_something};
 use coweave_tests::native::{NativeClient, TEXT};
-use coweave_tests::relay_process::{RelayProcess, ask, relay_program};
+use coweave_tests::relay_process::{RelayProcess, ask, relay_command};
 use coweave_tests::y_member::YMember;
 use tempfile::TempDir;
 
@@ -163,11 +163,7 @@ fn a_read_only_folder_is_told_at_the_start() {
     let data = disk.path().join("data");
     drop(RelayProcess::start(&data, 0));
     disk.make_read_only();
-    let output = std::process::Command::new(relay_program())
-        .args(["--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(&data)
-        .output()
-        .unwrap();
+    let output = relay_command(&data, 0).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("the data folder") && said.contains("Read-only file system"), "{said}");

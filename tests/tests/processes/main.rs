@@ -3,6 +3,7 @@
 //! Every test has a size for each run (seconds) and a large one by a variable of the environment,
 //! named at the head of its file.
 
+mod chaos;
 mod crowd;
 mod damage;
 mod deletion;

@@ -16,6 +16,8 @@ use tokio::task::spawn_local;
 
 const SECONDS_IN_EACH_RUN: u64 = 20;
 const WARM_UP: Duration = Duration::from_secs(8);
+/// After this time everybody moves on to other rooms, so that documents do not grow for ever.
+const ROUND: Duration = Duration::from_secs(20);
 const PEOPLE: u64 = 16;
 const ROOMS: u64 = 40;
 /// What an allocator may keep of what it was given back.
@@ -37,11 +39,11 @@ impl Count {
 }
 
 /// One visit to one room.
-async fn visit(address: SocketAddr, random: &mut Random, count: &Count) {
+async fn visit(address: SocketAddr, round: u64, random: &mut Random, count: &Count) {
     // Never the same client id twice.
     count.visits.set(count.visits.get() + 1);
     let id = count.visits.get();
-    let room = format!("room-{}", random.below(ROOMS));
+    let room = format!("{round}/{}", random.below(ROOMS));
     let state = format!(r#"{{"name":"visitor {id}"}}"#);
     let edits = random.below(12);
     if random.chance(50) {
@@ -82,15 +84,15 @@ async fn visit(address: SocketAddr, random: &mut Random, count: &Count) {
 }
 
 /// Lets people come and go for a while, until the last one is gone.
-async fn bustle(address: SocketAddr, seed: u64, time: Duration, count: &Rc<Count>) {
+async fn bustle(address: SocketAddr, round: u64, time: Duration, count: &Rc<Count>) {
     let end = Instant::now() + time;
     let people: Vec<_> = (0..PEOPLE)
         .map(|person| {
             let count = Rc::clone(count);
             spawn_local(async move {
-                let mut random = Random::from_seed(seed + person);
+                let mut random = Random::from_seed(round * PEOPLE + person);
                 while Instant::now() < end {
-                    visit(address, &mut random, &count).await;
+                    visit(address, round, &mut random, &count).await;
                 }
             })
         })
@@ -121,15 +123,23 @@ fn after_many_visits_the_relay_takes_no_more_than_before() {
         });
         let count = Rc::new(Count::default());
         let fresh = relay.usage();
-        bustle(relay.address, 1_000, WARM_UP, &count).await;
+        bustle(relay.address, 0, WARM_UP, &count).await;
         let files_at_rest = |usage: Usage| usage.files <= fresh.files + 16;
         usage_at_rest(&relay, files_at_rest).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let before = relay.usage();
 
         let seconds = size("COWEAVE_SOAK_SECONDS", SECONDS_IN_EACH_RUN);
-        bustle(relay.address, 2_000, Duration::from_secs(seconds), &count).await;
-        let busy = relay.usage();
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let mut busy = Vec::new();
+        for round in 1.. {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            bustle(relay.address, round, left.min(ROUND), &count).await;
+            busy.push(relay.usage().memory_kib);
+        }
         let is_as_before = |usage: Usage| {
             usage.files <= before.files
                 && usage.threads <= before.threads
@@ -138,7 +148,7 @@ fn after_many_visits_the_relay_takes_no_more_than_before() {
         let after = usage_at_rest(&relay, is_as_before).await;
         println!(
             "{} visits, {} edits, {} broken connections in {seconds} s after the warm-up\n\
-             fresh {fresh:?}\nwarm  {before:?}\nbusy  {busy:?}\nafter {after:?}",
+             fresh {fresh:?}\nwarm  {before:?}\nafter {after:?}\nKiB after each round: {busy:?}",
             count.visits.get(),
             count.edits.get(),
             count.breaks.get()

@@ -125,7 +125,7 @@ fn a_death_while_a_room_is_deleted_leaves_it_wholly_there_or_wholly_gone() {
             let text = ann.text();
             ann.cut();
             let deletion = tokio::task::spawn_local(delete(address));
-            tokio::time::sleep(Duration::from_micros(random.below(30_000))).await;
+            tokio::time::sleep(Duration::from_micros(random.below(8_000))).await;
             let folder = data.path().to_owned();
             let relay = aside(move || {
                 relay.kill();

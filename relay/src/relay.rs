@@ -62,7 +62,7 @@ pub struct Relay {
     connections: TaskTracker,
     drain: CancellationToken,
     _server: AbortOnDropHandle<()>,
-    _sweeper: AbortOnDropHandle<()>,
+    sweeper: AbortOnDropHandle<()>,
     _drain_when_dropped: DropGuard,
 }
 
@@ -116,7 +116,7 @@ impl Relay {
             _drain_when_dropped: drain.clone().drop_guard(),
             drain,
             _server: AbortOnDropHandle::new(server),
-            _sweeper: AbortOnDropHandle::new(sweeper),
+            sweeper: AbortOnDropHandle::new(sweeper),
         })
     }
 
@@ -135,6 +135,7 @@ impl Relay {
 
     async fn drain(&self) {
         self.drain.cancel();
+        self.sweeper.abort();
         self.hub.drain().await;
         self.connections.close();
         self.connections.wait().await;

@@ -11,6 +11,8 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod failing_store;
 #[cfg(test)]
 mod hostile;

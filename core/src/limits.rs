@@ -56,6 +56,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// What one room may take in memory and in the store, in bytes (`room.too_large`).
     pub room_bytes_max: usize,
+    /// The least time between two commits of the log: what people type within it shares one flush.
+    pub commit_interval: Duration,
     /// Presence is gathered this long and told in one message.
     pub presence_tick: Duration,
     /// How long an empty, clean room stays in memory.
@@ -106,6 +108,7 @@ impl Default for Limits {
             hello_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             room_bytes_max: 256 << 20,
+            commit_interval: Duration::from_millis(50),
             presence_tick: Duration::from_millis(50),
             room_linger: Duration::from_secs(30),
             tail_bytes_max: 1 << 20,

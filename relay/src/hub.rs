@@ -59,7 +59,7 @@ impl Hub {
             next_incarnation: AtomicU64::new(0),
             next_member: AtomicU64::new(1),
             tasks: TaskTracker::new(),
-            writer: LogWriter::start(Arc::clone(&store)),
+            writer: LogWriter::start(Arc::clone(&store), limits.commit_interval),
             store,
             compactor: Compactor::new(compaction, &limits),
             quarantine: Quarantine::default(),

@@ -94,7 +94,7 @@ fn on_disk(data: &Path) -> Replica {
         let name = RoomName::parse(ROOM).unwrap();
         let room = store.open_or_create(&name, Lineage([0; 16])).await.expect("the room loads");
         let mut replica = Replica::new(ClientId::from_u32(0));
-        for (_, update) in room.stored.snapshot.iter().chain(&room.stored.tail) {
+        for update in room.stored.updates() {
             replica.apply(update, &Limits::default()).expect("the log is whole");
         }
         // Not closed: the next relay has to find it as the dead one left it.

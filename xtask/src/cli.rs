@@ -18,7 +18,11 @@ const COMMANDS: [(&str, &str, &str); 9] = [
     ("tidy", "", "Checks the rules of this repository that no other tool knows."),
     ("wasm", "[--dev]", "Builds the browser crate into npm/wasm."),
     ("npm", "[--dev]", "Builds the npm package into npm/dist."),
-    ("bench", "[name]", "Runs tests/bench/<name>.mjs (default: fanout) against a release build."),
+    (
+        "bench",
+        "relay [flags]",
+        "Measures the relay beside its peers; all of it, or [--only a,b] [--peers a,b] [--runs N].",
+    ),
     ("setup", "", "Installs what the other commands need: toolchain, npm packages, a browser."),
 ];
 
@@ -44,7 +48,7 @@ pub(crate) enum Command {
     Lint,
     Tidy,
     Ci,
-    Bench { name: String },
+    Bench { options: Vec<String> },
 }
 
 pub(crate) fn print_help() {
@@ -73,9 +77,14 @@ pub(crate) fn parse(arguments: &[String]) -> Outcome<Invocation> {
         Some("lint") => Command::Lint,
         Some("tidy") => Command::Tidy,
         Some("ci") => Command::Ci,
-        Some("bench") => {
-            Command::Bench { name: words.next().unwrap_or_else(|| "fanout".to_owned()) }
-        }
+        Some("bench") => match words.next().as_deref() {
+            None | Some("relay") => {
+                Command::Bench { options: std::mem::take(&mut words.bench_options) }
+            }
+            Some(other) => {
+                return Err(Failure::new(format!("there is no benchmark {other:?}, only relay")));
+            }
+        },
         Some(other) => {
             let text = format!("there is no command {other:?}: `cargo xtask --help` lists them");
             return Err(Failure::new(text));
@@ -95,11 +104,13 @@ struct Words {
     is_help: bool,
     build: Option<Build>,
     port: Option<u16>,
+    /// Flags that the benchmark reads itself, with their values.
+    bench_options: Vec<String>,
 }
 
 impl Words {
     fn sort(arguments: &[String]) -> Outcome<Self> {
-        let mut plain = Vec::new();
+        let (mut plain, mut bench_options) = (Vec::new(), Vec::new());
         let (mut verbosity, mut is_help, mut build, mut port) =
             (Verbosity::Quiet, false, None, None);
         let mut rest = arguments.iter();
@@ -109,6 +120,10 @@ impl Words {
                 "--help" | "-h" => is_help = true,
                 "--dev" => build = Some(Build::Dev),
                 "--port" => port = Some(parse_port(rest.next())?),
+                "--only" | "--peers" | "--runs" => {
+                    bench_options.push(word.clone());
+                    bench_options.extend(rest.next().cloned());
+                }
                 flag if flag.starts_with('-') => {
                     let text = format!("there is no flag {flag}: `cargo xtask --help` lists them");
                     return Err(Failure::new(text));
@@ -116,7 +131,7 @@ impl Words {
                 _ => plain.push(word.clone()),
             }
         }
-        Ok(Self { plain: plain.into_iter(), verbosity, is_help, build, port })
+        Ok(Self { plain: plain.into_iter(), verbosity, is_help, build, port, bench_options })
     }
 
     fn next(&mut self) -> Option<String> {
@@ -155,6 +170,9 @@ impl Words {
         if self.port.is_some() {
             return Err(Failure::new("this command takes no --port"));
         }
+        if let Some(flag) = self.bench_options.first() {
+            return Err(Failure::new(format!("this command takes no {flag}")));
+        }
         Ok(())
     }
 }
@@ -181,7 +199,9 @@ mod tests {
         assert_eq!(read("demo"), Ok(Command::Demo { build: Build::Release, port: 4700 }));
         assert_eq!(read("demo --port 81 --dev"), Ok(Command::Demo { build: Build::Dev, port: 81 }));
         assert_eq!(read("test rust npm"), Ok(Command::Test { parts: vec![Part::Rust, Part::Npm] }));
-        assert_eq!(read("bench"), Ok(Command::Bench { name: "fanout".to_owned() }));
+        assert_eq!(read("bench"), Ok(Command::Bench { options: Vec::new() }));
+        let options = ["--only", "idle", "--runs", "1"].map(str::to_owned).to_vec();
+        assert_eq!(read("bench relay --only idle --runs 1"), Ok(Command::Bench { options }));
     }
 
     #[test]
@@ -193,9 +213,15 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_in_words() {
-        for line in
-            ["dmeo", "demo --prot 1", "demo --port", "demo --port 0", "lint --dev", "tidy all"]
-        {
+        for line in [
+            "dmeo",
+            "demo --prot 1",
+            "demo --port",
+            "demo --port 0",
+            "lint --dev",
+            "tidy all",
+            "lint --runs 1",
+        ] {
             assert!(read(line).is_err(), "{line}");
         }
         assert!(read("test simulated").is_err_and(|text| text.contains("simulation")));

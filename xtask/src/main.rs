@@ -49,7 +49,7 @@ fn run(invocation: &Invocation) -> Outcome {
             lint::run(&project)?;
             test::run(&project, &[])?;
         }
-        Command::Bench { name } => bench::run(&project, name)?,
+        Command::Bench { options } => bench::run(&project, options)?,
     }
     Ok(())
 }

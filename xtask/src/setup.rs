@@ -11,7 +11,7 @@ const NODE_MIN: u32 = 20;
 
 /// Every folder that has npm packages of its own, the package itself first: others use it.
 pub(crate) const NPM_FOLDERS: [&str; 5] =
-    ["npm", "examples/notes", "tests/interop", "tests/browser", "tests/bench"];
+    ["npm", "examples/notes", "tests/interop", "tests/browser", "bench/peers"];
 
 /// Installs everything.
 pub(crate) fn everything(project: &Project) -> Outcome {

@@ -30,12 +30,11 @@ impl Deletions {
         Ok(collected.united())
     }
 
-    /// The ranges that reach into this one, in order.
-    pub(super) fn within(&self, client: ClientId, start: u64, end: u64) -> &[(u64, u64)] {
-        let Some(ranges) = self.0.get(&client) else { return &[] };
-        let first = ranges.partition_point(|range| range.1 <= start);
-        let len = ranges.get(first..).map_or(0, |rest| rest.partition_point(|r| r.0 < end));
-        ranges.get(first..first.saturating_add(len)).unwrap_or_default()
+    /// The ranges of a client that end behind a clock.
+    pub(super) fn behind(&self, client: ClientId, clock: u64) -> Behind<'_> {
+        let ranges = self.0.get(&client).map_or(&[][..], Vec::as_slice);
+        let first = ranges.partition_point(|range| range.1 <= clock);
+        Behind(ranges.get(first..).unwrap_or_default())
     }
 
     /// All clients with their ranges, by client id.
@@ -76,6 +75,20 @@ impl<'a> Visit<'a> for Deletions {
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
         insert(self.0.entry(client).or_default(), (start, end));
         Ok(())
+    }
+}
+
+/// Deleted ranges of one client, looked up in the order of its structs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Behind<'d>(&'d [(u64, u64)]);
+
+impl<'d> Behind<'d> {
+    /// Those that reach into a range, which begins behind the one that was asked for before.
+    pub(super) fn within(&mut self, start: u64, end: u64) -> &'d [(u64, u64)] {
+        let passed = self.0.iter().take_while(|range| range.1 <= start).count();
+        self.0 = self.0.get(passed..).unwrap_or_default();
+        let within = self.0.iter().take_while(|range| range.0 < end).count();
+        self.0.get(..within).unwrap_or_default()
     }
 }
 

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::Chars;
 
-use super::deletions::{Collected, Deletions};
+use super::deletions::{Behind, Collected, Deletions};
+use super::elements::Elements;
+use super::mix::Mix;
 use super::splice::hole;
-use super::walk::{
-    Block, CONTENT, HAS_ORIGIN, HAS_RIGHT_ORIGIN, Id, Kind, Section, Visit, skip_value, walk,
-};
+use super::walk::{Block, CONTENT, HAS_ORIGIN, HAS_RIGHT_ORIGIN, Id, Kind, Section, Visit, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
-use crate::wire::primitive::{Reader, len_u64};
-
-/// What Yjs puts in place of half a character: U+FFFD.
-const HALF: u16 = 0xfffd;
 
 /// A fingerprint of what updates mean together.
 ///
@@ -50,6 +45,7 @@ pub fn digest<B: AsRef<[u8]>>(updates: &[B]) -> Result<Digest, Error> {
     let deletions = Deletions::of_all(updates)?;
     let mut sum = Sum {
         deletions: &deletions,
+        ranges: Behind::default(),
         deleted: Collected::default(),
         ends: BTreeMap::new(),
         end: 0,
@@ -60,14 +56,14 @@ pub fn digest<B: AsRef<[u8]>>(updates: &[B]) -> Result<Digest, Error> {
     }
     let Sum { mut deleted, ends, mut sum, .. } = sum;
     for (client, end) in ends {
-        sum = sum.wrapping_add(Mix::new(Tag::End, client).with(end).finish());
+        sum = sum.wrapping_add(mix(Tag::End, client).with(end).finish());
     }
     for (client, ranges) in deletions.iter() {
         ranges.iter().for_each(|(start, end)| deleted.add(client, *start, *end));
     }
     for (client, ranges) in deleted.united().iter() {
         for (start, end) in ranges {
-            let range = Mix::new(Tag::DeletedRange, client).with(*start).with(*end);
+            let range = mix(Tag::DeletedRange, client).with(*start).with(*end);
             sum = sum.wrapping_add(range.finish());
         }
     }
@@ -88,61 +84,22 @@ enum Tag {
     Live,
 }
 
-/// A running mix of numbers in 128 bits.
-#[derive(Clone, Copy)]
-struct Mix(u128);
-
-impl Mix {
-    fn new(tag: Tag, client: ClientId) -> Self {
-        let tag = match tag {
-            Tag::End => 1,
-            Tag::DeletedRange => 2,
-            Tag::Collected => 3,
-            Tag::Deleted => 4,
-            Tag::DeletedAt => 5,
-            Tag::Live => 6,
-        };
-        Self(0x243f_6a88_85a3_08d3_1319_8a2e_0370_7344).with(tag).with(client.get())
-    }
-
-    /// Takes in a number: an odd factor and a shift, both of which can be undone, so that nothing is
-    /// lost on the way.
-    #[inline]
-    const fn with(self, number: u64) -> Self {
-        const FACTOR: u128 = 0xa409_3822_299f_31d0_082e_fa98_ec4e_6c89;
-        let wide = (self.0 ^ widened(number)).wrapping_mul(FACTOR);
-        Self(wide ^ (wide >> 71))
-    }
-
-    fn with_id(self, id: Option<Id>) -> Self {
-        match id {
-            None => self.with(0),
-            Some(id) => self.with(1).with(id.client.get()).with(id.clock),
-        }
-    }
-
-    fn with_bytes(self, bytes: &[u8]) -> Self {
-        let mut mix = self.with(len_u64(bytes));
-        for chunk in bytes.chunks(8) {
-            let number = chunk.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-            mix = mix.with(number);
-        }
-        mix
-    }
-
-    #[inline]
-    const fn finish(self) -> u128 {
-        self.with(0x4528_21e6_38d0_1377).0
-    }
-}
-
-#[expect(clippy::as_conversions, reason = "From is not const, and nothing is lost")]
-const fn widened(number: u64) -> u128 {
-    number as u128
+fn mix(tag: Tag, client: ClientId) -> Mix {
+    let tag = match tag {
+        Tag::End => 1,
+        Tag::DeletedRange => 2,
+        Tag::Collected => 3,
+        Tag::Deleted => 4,
+        Tag::DeletedAt => 5,
+        Tag::Live => 6,
+    };
+    Mix::new(tag).with(client.get())
 }
 
 struct Sum<'d> {
     deletions: &'d Deletions,
+    /// Those of the section that is being walked.
+    ranges: Behind<'d>,
     /// What is deleted by the structs themselves.
     deleted: Collected,
     /// Where the structs of the clients end so far.
@@ -155,6 +112,7 @@ struct Sum<'d> {
 impl<'a> Visit<'a> for Sum<'_> {
     fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
         self.end = *self.ends.entry(section.client).or_insert(section.clock);
+        self.ranges = self.deletions.behind(section.client, section.clock);
         Ok(())
     }
 
@@ -170,7 +128,7 @@ impl<'a> Visit<'a> for Sum<'_> {
         match block.kind {
             Kind::Gc => {
                 self.deleted.add(block.id.client, start, block.end());
-                self.add_chain(Mix::new(Tag::Collected, block.id.client), start, block.end());
+                self.add_chain(mix(Tag::Collected, block.id.client), start, block.end());
                 Ok(())
             }
             Kind::Deleted => {
@@ -199,21 +157,21 @@ impl Sum<'_> {
     fn add_deleted(&mut self, block: &Block<'_>, start: u64, end: u64) {
         let mut start = start;
         if start == block.id.clock && !is_behind_last(block) {
-            let mix = Mix::new(Tag::DeletedAt, block.id.client).with(start);
-            self.add(with_places(mix, block));
+            let at = mix(Tag::DeletedAt, block.id.client).with(start);
+            self.add(with_places(at, block));
             start = start.saturating_add(1);
         }
         if start < end {
-            let mix = Mix::new(Tag::Deleted, block.id.client).with_id(block.right_origin);
-            self.add_chain(mix, start, end);
+            let behind = mix(Tag::Deleted, block.id.client).with_id(block.right_origin);
+            self.add_chain(behind, start, end);
         }
     }
 
     /// The elements of a struct from a clock on, with their content where they have it.
     fn add_content(&mut self, block: &Block<'_>, start: u64) -> Result<(), Error> {
         let client = block.id.client;
-        let mut ranges = self.deletions.within(client, start, block.end()).iter().peekable();
-        let inside = Mix::new(Tag::Live, client).with(u64::from(block.info & CONTENT));
+        let mut ranges = self.ranges.within(start, block.end()).iter().peekable();
+        let inside = mix(Tag::Live, client).with(u64::from(block.info & CONTENT));
         let first = with_places(inside, block);
         let inside = with_last(inside, block.right_origin);
         let mut at = start;
@@ -235,7 +193,7 @@ impl Sum<'_> {
             };
             while at < gap_end {
                 let places = if at == block.id.clock { first } else { inside };
-                self.add(elements.next(places.with(at))?);
+                self.add(elements.mix_next(places.with(at))?);
                 at = at.saturating_add(1);
             }
         }
@@ -261,67 +219,4 @@ fn with_places(mix: Mix, block: &Block<'_>) -> Mix {
     let mix = mix.with_id(block.origin).with_id(block.right_origin);
     let has_parent = block.info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN) == 0;
     if has_parent { mix.with_bytes(block.places()) } else { mix }
-}
-
-/// The content of a struct, element by element.
-struct Elements<'a> {
-    block: &'a Block<'a>,
-    /// What is left of a text.
-    text: Chars<'a>,
-    /// The second half of a character, which is still to come.
-    half: Option<u16>,
-    /// What is left of values.
-    values: Reader<'a>,
-}
-
-impl<'a> Elements<'a> {
-    fn of(block: &'a Block<'a>) -> Result<Self, Error> {
-        let text = if block.kind == Kind::Text { block.text()? } else { "" };
-        let values = if block.kind == Kind::Values { block.values()? } else { &[] };
-        Ok(Self { block, text: text.chars(), half: None, values: Reader::new(values) })
-    }
-
-    /// The second half of a character whose first half was cut off is what Yjs makes of it.
-    fn forget_half(&mut self) {
-        self.half = self.half.map(|_| HALF);
-    }
-
-    fn skip(&mut self, len: u64) -> Result<(), Error> {
-        match self.block.kind {
-            Kind::Text => (0..len).for_each(|_| {
-                self.unit();
-            }),
-            Kind::Values => (0..len).try_for_each(|_| self.value().map(drop))?,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The next UTF-16 unit.
-    fn unit(&mut self) -> u16 {
-        if let Some(half) = self.half.take() {
-            return half;
-        }
-        let mut units = [0; 2];
-        let units = self.text.next().map_or(&[][..], |next| next.encode_utf16(&mut units));
-        self.half = units.get(1).copied();
-        units.first().copied().unwrap_or(0)
-    }
-
-    fn value(&mut self) -> Result<&'a [u8], Error> {
-        let before = self.values.clone();
-        skip_value(&mut self.values).map_err(|_already_walked| self.block.unreadable())?;
-        let len = self.values.position().saturating_sub(before.position());
-        let value = before.clone().take(u64::try_from(len).unwrap_or(u64::MAX));
-        value.map_err(|_already_walked| self.block.unreadable())
-    }
-
-    /// Mixes in the content of the next element.
-    fn next(&mut self, mix: Mix) -> Result<Mix, Error> {
-        Ok(match self.block.kind {
-            Kind::Text => mix.with(u64::from(self.unit())),
-            Kind::Values => mix.with_bytes(self.value()?),
-            _ => mix.with_bytes(self.block.content),
-        })
-    }
 }

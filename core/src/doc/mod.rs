@@ -4,9 +4,12 @@
 
 pub mod deletions;
 pub mod digest;
+mod elements;
+pub mod equivocation;
 pub mod guard;
 mod json;
 pub mod known;
+mod mix;
 mod orphan;
 mod pair;
 mod piece;
@@ -15,4 +18,5 @@ pub mod replica;
 mod run;
 pub mod splice;
 mod text;
+mod value;
 mod walk;

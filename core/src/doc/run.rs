@@ -1,6 +1,7 @@
 //! A struct whose elements are taken off from front to back, to write it in parts.
 
-use super::walk::{Block, CONTENT, DELETED, HAS_ORIGIN, Kind, skip_value};
+use super::value;
+use super::walk::{Block, CONTENT, DELETED, HAS_ORIGIN, Kind};
 use crate::error::Error;
 use crate::wire::primitive::{Reader, len_u64, write_bytes, write_var};
 
@@ -85,7 +86,7 @@ impl<'a> Run<'a> {
             Body::Values(values) => {
                 let mut reader = Reader::new(values);
                 let mut fitting = 0;
-                while fitting < len && skip_value(&mut reader).is_ok() {
+                while fitting < len && value::skip(&mut reader, usize::MAX).is_ok() {
                     if reader.position() > bytes_max {
                         break;
                     }
@@ -200,7 +201,7 @@ impl<'a> Run<'a> {
             Body::Values(values) => {
                 let mut reader = Reader::new(values);
                 (0..len)
-                    .try_for_each(|_| skip_value(&mut reader))
+                    .try_for_each(|_| value::skip(&mut reader, usize::MAX))
                     .map_err(|_already_walked| self.block.unreadable())?;
                 let (taken, rest) = values.split_at_checked(reader.position()).unwrap_or_default();
                 *values = rest;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::deletions::{Collected, Deletions};
+use super::deletions::{Behind, Collected, Deletions};
 use super::known::Known;
 use super::run::Run;
 use super::walk::{Block, HAS_PARENT_KEY, Id, Kind, Section, Visit, read_block, walk};
@@ -105,6 +105,9 @@ struct Splice<'k> {
     replace: Option<Replace<'k>>,
     /// What is deleted, when content is to be dropped for it.
     squeezed: Option<&'k Deletions>,
+    /// Those of the section that is being walked.
+    ranges: Behind<'k>,
+    scratch: Vec<u8>,
     structs: BTreeMap<ClientId, Structs>,
     /// The client whose section is being walked, taken out of `structs`.
     current: Option<(ClientId, Structs)>,
@@ -141,6 +144,8 @@ impl<'k> Splice<'k> {
             floor,
             replace: None,
             squeezed: None,
+            ranges: Behind::default(),
+            scratch: Vec::new(),
             structs: BTreeMap::new(),
             current: None,
             deleted: Collected::default(),
@@ -190,6 +195,7 @@ impl<'a> Visit<'a> for Splice<'_> {
             let floor = self.floor.map_or(0, |known| known.next(client));
             Structs::new(floor.max(clock))
         });
+        self.ranges = self.squeezed.map_or_else(Behind::default, |all| all.behind(client, clock));
         self.current = Some((client, structs));
         Ok(())
     }
@@ -199,13 +205,11 @@ impl<'a> Visit<'a> for Splice<'_> {
         if let Some(bytes) = self.replace.and_then(|replace| replace(block)) {
             return structs.add(&read_block(&bytes, block.id)?);
         }
-        match self.squeezed {
-            Some(deletions) if block.end() > structs.next && block.has_droppable_content() => {
-                let ranges = deletions.within(block.id.client, block.id.clock, block.end());
-                structs.add_squeezed(block, ranges)
-            }
-            _ => structs.add(block),
+        if block.end() > structs.next && block.has_droppable_content() {
+            let ranges = self.ranges.within(block.id.clock, block.end());
+            return structs.add_squeezed(block, ranges, &mut self.scratch);
         }
+        structs.add(block)
     }
 
     fn structs_end(&mut self) -> Result<(), Error> {
@@ -249,25 +253,29 @@ impl Structs {
 
     /// Adds a struct without the content of its deleted elements. A character of two units of which
     /// one is deleted is kept: it takes both halves to say what it was.
-    fn add_squeezed(&mut self, block: &Block<'_>, ranges: &[(u64, u64)]) -> Result<(), Error> {
+    fn add_squeezed(
+        &mut self,
+        block: &Block<'_>,
+        ranges: &[(u64, u64)],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         if ranges.is_empty() {
             return self.add(block);
         }
         let mut run = Run::new(block)?;
-        let mut bytes = Vec::new();
         for (start, end) in ranges {
             let kept = run.whole_characters(start.saturating_sub(run.clock()));
             if kept > 0 {
-                self.add_part(block, &mut run, kept, &mut bytes, Run::write)?;
+                self.add_part(block, &mut run, kept, scratch, Run::write)?;
             }
             let gone = run.complete_characters((*end).min(run.end()).saturating_sub(run.clock()));
             if gone > 0 {
-                self.add_part(block, &mut run, gone, &mut bytes, Run::write_deleted)?;
+                self.add_part(block, &mut run, gone, scratch, Run::write_deleted)?;
             }
         }
         match run.left() {
             0 => Ok(()),
-            left => self.add_part(block, &mut run, left, &mut bytes, Run::write),
+            left => self.add_part(block, &mut run, left, scratch, Run::write),
         }
     }
 
@@ -277,13 +285,13 @@ impl Structs {
         block: &Block<'a>,
         run: &mut Run<'a>,
         len: u64,
-        bytes: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
         write: impl Fn(&mut Run<'a>, u64, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let id = Id { clock: run.clock(), ..block.id };
-        bytes.clear();
-        write(run, len, bytes)?;
-        self.add(&read_block(bytes, id)?)
+        scratch.clear();
+        write(run, len, scratch)?;
+        self.add(&read_block(scratch, id)?)
     }
 
     /// Adds a struct to the open one when that is the same as having both: an item of length two

@@ -5,6 +5,7 @@
 //! hostile bytes; whoever visits may rely on every value being inside its range.
 
 use super::json::is_json;
+use super::value;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::wire::primitive::{ReadError, Reader};
@@ -137,6 +138,9 @@ pub(super) struct Section<'a> {
 
 /// Meets the parts of an update in the order of its bytes.
 pub(super) trait Visit<'a> {
+    /// So many clients follow, with structs or with deletions.
+    fn clients(&mut self, _count: u64) {}
+
     /// The structs of a client begin.
     fn section(&mut self, _section: &Section<'a>) -> Result<(), Error> {
         Ok(())
@@ -219,11 +223,6 @@ pub(super) fn read_block(bytes: &[u8], id: Id) -> Result<Block<'_>, Error> {
     }
 }
 
-/// Passes over one value of a client, for those who count values.
-pub(super) fn skip_value(reader: &mut Reader<'_>) -> Result<(), ReadError> {
-    value(reader, usize::MAX)
-}
-
 struct Walker<'a> {
     reader: Reader<'a>,
     update: &'a [u8],
@@ -240,6 +239,7 @@ impl<'a> Walker<'a> {
 
     fn structs<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let sections = self.count(SECTION_BYTES_MIN)?;
+        visitor.clients(sections);
         for _ in 0..sections {
             let blocks = self.count(BLOCK_BYTES_MIN)?;
             let client = self.client()?;
@@ -263,6 +263,7 @@ impl<'a> Walker<'a> {
 
     fn delete_set<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let clients = self.count(DELETIONS_BYTES_MIN)?;
+        visitor.clients(clients);
         for _ in 0..clients {
             let client = self.client()?;
             let ranges = self.count(RANGE_BYTES_MIN)?;
@@ -397,7 +398,7 @@ impl<'a> Walker<'a> {
     }
 
     fn value(&mut self) -> Result<(), Stop> {
-        Ok(value(&mut self.reader, self.depth_max)?)
+        Ok(value::skip(&mut self.reader, self.depth_max)?)
     }
 
     fn json(&mut self) -> Result<(), Stop> {
@@ -449,70 +450,4 @@ fn utf16_len(text: &str) -> (u64, bool) {
         has_astral |= byte >= 0xf0;
     }
     (units, has_astral)
-}
-
-/// A container whose entries are still to be read.
-struct Open {
-    left: u64,
-    is_map: bool,
-}
-
-/// Passes over one value; the open containers stand on a stack of our own.
-fn value(reader: &mut Reader<'_>, depth_max: usize) -> Result<(), ReadError> {
-    let Some(outermost) = value_head(reader)? else { return Ok(()) };
-    let mut open = vec![outermost];
-    while let Some(top) = open.last_mut() {
-        if top.left == 0 {
-            open.pop();
-            continue;
-        }
-        top.left -= 1;
-        if top.is_map {
-            reader.string()?;
-        }
-        if let Some(inner) = value_head(reader)? {
-            open.push(inner);
-        }
-        if open.len() > depth_max {
-            return Err(ReadError::Range);
-        }
-    }
-    Ok(())
-}
-
-/// Passes over a simple value, or over the head of a container.
-fn value_head(reader: &mut Reader<'_>) -> Result<Option<Open>, ReadError> {
-    match reader.u8()? {
-        // undefined, null, false, true
-        127 | 126 | 121 | 120 => {}
-        125 => integer(reader)?,
-        // a float of 32 bits, one of 64 bits, a big integer
-        124 => drop(reader.take(4)?),
-        123 | 122 => drop(reader.take(8)?),
-        119 => drop(reader.string()?),
-        116 => drop(reader.bytes()?),
-        118 => return container(reader, true),
-        117 => return container(reader, false),
-        _ => return Err(ReadError::Range),
-    }
-    Ok(None)
-}
-
-fn container(reader: &mut Reader<'_>, is_map: bool) -> Result<Option<Open>, ReadError> {
-    let left = reader.var()?;
-    let entry_bytes_min = if is_map { 2 } else { 1 };
-    if left > u64::try_from(reader.left()).unwrap_or(u64::MAX) / entry_bytes_min {
-        return Err(ReadError::End);
-    }
-    Ok(Some(Open { left, is_map }))
-}
-
-/// An integer with its sign in the first byte. Yjs fails above 2^53, so nothing larger may pass.
-fn integer(reader: &mut Reader<'_>) -> Result<(), ReadError> {
-    let first = reader.u8()?;
-    if first & 0x80 == 0 {
-        return Ok(());
-    }
-    let rest = reader.var()?;
-    if rest == 0 || rest >= 1 << 47 { Err(ReadError::Varint) } else { Ok(()) }
 }

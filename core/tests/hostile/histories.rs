@@ -17,6 +17,7 @@ use crate::documents::{
     word,
 };
 use crate::meaning::check_meaning;
+use crate::resends::check_resends;
 use crate::setting;
 
 /// The room: a log that only takes what the guard lets pass.
@@ -125,6 +126,8 @@ fn history(seed: u64, alphabet: Alphabet) {
     }
     check_splices(seed, &mut random, &log, &seen);
     check_meaning(seed, &mut random, &log.updates, &seen);
+    let docs: Vec<&Doc> = peers.iter().map(|peer| &peer.doc).collect();
+    check_resends(seed, &mut random, &log.updates, &docs);
 }
 
 /// However the log is merged and cut, the document is the same.

@@ -21,6 +21,8 @@ mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
+mod replicas;
+mod resends;
 
 /// A number from the environment of the test run.
 fn setting(name: &str, default: u64) -> u64 {

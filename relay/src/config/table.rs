@@ -451,6 +451,14 @@ pub(super) static SETTINGS: &[Setting] = &[
         "How much log a room gathers before it is folded into its snapshot."
     ),
     milliseconds!(
+        "commit-interval-ms",
+        Limits,
+        0..=10_000,
+        limits.commit_interval,
+        None,
+        "The least time between two commits: edits within it share one flush of the disk."
+    ),
+    milliseconds!(
         "presence-tick-ms",
         Limits,
         0..=10_000,

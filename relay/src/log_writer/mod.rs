@@ -1,8 +1,5 @@
 //! One task writes the logs of all rooms: whatever has gathered while the last commit ran goes to
 //! disk in the next one. Rooms never wait for it.
-//!
-//! An edit that comes alone is committed at once. When more come while a commit runs, a little more
-//! time goes by before the next one: a commit costs as much for one line as for many.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,8 +15,6 @@ use crate::store::{LogLine, RoomId, Store, StoreError};
 
 /// Lines in one commit.
 const LINES_MAX: usize = 4096;
-/// How long lines may gather when commits come one behind the other.
-const GATHERING: Duration = Duration::from_millis(3);
 /// A commit that takes longer is told to the rooms like one that fails.
 const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -51,7 +46,8 @@ pub(crate) struct LogWriter {
 }
 
 impl LogWriter {
-    pub(crate) fn start(store: Arc<dyn Store>) -> Self {
+    /// Starts the task; there is at least `interval` between two commits.
+    pub(crate) fn start(store: Arc<dyn Store>, interval: Duration) -> Self {
         let (sender, commands) = mpsc::unbounded_channel();
         let is_failing = Arc::new(AtomicBool::new(false));
         let writing = Writing {
@@ -59,6 +55,7 @@ impl LogWriter {
             commands,
             is_failing: Arc::clone(&is_failing),
             batch: Batch::default(),
+            interval,
         };
         tokio::spawn(writing.run());
         Self { commands: sender, is_failing }
@@ -153,25 +150,25 @@ struct Writing {
     commands: mpsc::UnboundedReceiver<Command>,
     is_failing: Arc<AtomicBool>,
     batch: Batch,
+    interval: Duration,
 }
 
 impl Writing {
     async fn run(mut self) {
         let mut received = Vec::new();
-        let mut is_busy = false;
+        // The first edit after a quiet moment goes to disk at once. A commit costs as much as sixty
+        // deliveries, so while people type, what comes within the interval shares one.
+        let mut next_commit = Instant::now();
         while self.commands.recv_many(&mut received, LINES_MAX).await > 0 {
             received.drain(..).for_each(|command| self.batch.add(command));
-            if is_busy {
-                self.gather_more(&mut received).await;
-            }
+            self.gather_until(next_commit, &mut received).await;
+            next_commit = Instant::now() + self.interval;
             self.commit().await;
-            is_busy = !self.commands.is_empty();
         }
     }
 
-    /// Takes in what comes in a short time, unless somebody waits for the flush.
-    async fn gather_more(&mut self, received: &mut Vec<Command>) {
-        let until = Instant::now() + GATHERING;
+    /// Takes in what comes, unless somebody waits for the flush.
+    async fn gather_until(&mut self, until: Instant, received: &mut Vec<Command>) {
         while self.batch.flushes.is_empty()
             && let Some(room) = LINES_MAX.checked_sub(self.batch.lines.len())
             && let Ok(1..) = timeout_at(until, self.commands.recv_many(received, room)).await

@@ -2,7 +2,7 @@
 //! its frames. Whatever it does, the others must not notice more than its text.
 //!
 //! One that forges damages its edits, too, and so says different things under the same id at
-//! different times. Nobody compares them yet, so what the others see may differ in its own text.
+//! different times.
 
 use bytes::Bytes;
 use coweave_core::doc::replica::Replica;

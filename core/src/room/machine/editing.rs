@@ -6,13 +6,16 @@ use bytes::Bytes;
 
 use super::{Flush, Room, Waiting};
 use crate::doc::deletions::Deletions;
-use crate::doc::guard::{self, Mode};
+use crate::doc::equivocation::contradiction;
+use crate::doc::guard::{self, Mode, Summary};
 use crate::error::{Code, Error};
 use crate::ids::{ClientId, EditNumber, MemberId, Sequence};
 use crate::room::{Audience, Output, Protocol, RoomMessage};
 use crate::time::{Time, earliest};
 use crate::wire::v1::EditKind;
 
+/// That an edit was taken is told within this time.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(100);
 /// An outside client cannot be told to come back with an edit, so it is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How often: longer than a dead connection holds its client id.
@@ -25,6 +28,7 @@ impl Room {
         number: EditNumber,
         kind: EditKind,
         update: &Bytes,
+        now: Time,
     ) -> Result<(), Error> {
         if self.members.get(&from).is_none_or(|member| member.is_refused) {
             return Ok(());
@@ -42,8 +46,8 @@ impl Room {
             self.mark_durable(from, number);
         } else {
             self.wait(Waiting { sequence, member: from, number });
+            self.acknowledge_by(from, now + ACKNOWLEDGE_WITHIN);
         }
-        self.unacknowledged.insert(from);
         Ok(())
     }
 
@@ -97,6 +101,7 @@ impl Room {
         if !summary.is_news && self.deletions.covers(&deletions) {
             return Ok(self.log.head());
         }
+        self.compare(update, &summary)?;
         if self.log.bytes() + update.len() > self.limits.room_bytes_max {
             let text = format!("a room has at most {} bytes", self.limits.room_bytes_max);
             return Err(Error::new(Code::RoomTooLarge, text));
@@ -112,13 +117,29 @@ impl Room {
         Ok(sequence)
     }
 
+    /// What is known already has to be what it was: replicas keep what they were told first.
+    fn compare(&self, update: &Bytes, summary: &Summary) -> Result<(), Error> {
+        if summary.ranges.iter().all(|range| range.start >= self.known.next(range.client)) {
+            return Ok(());
+        }
+        let mut log = self.log.updates().map(AsRef::as_ref);
+        let Some((client, clock)) = contradiction(update, &self.known, &mut log)? else {
+            return Ok(());
+        };
+        let text = format!(
+            "the update says something else than before as client {} at clock {clock}: two clients \
+             write under one id",
+            client.get()
+        );
+        Err(Error::new(Code::UpdateContradiction, text))
+    }
+
     /// Whether somebody else writes under a client id, or has done so under another session.
     fn is_foreign(&self, client: ClientId, member: MemberId) -> bool {
         let is_held_by_others =
             self.holders.get(&client).is_some_and(|held| !held.contains(&member));
         let session = self.members.get(&member).map(|member| member.session);
-        is_held_by_others
-            || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
+        is_held_by_others || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
     }
 
     /// Notes whose client id it is that a session writes under.
@@ -216,7 +237,17 @@ impl Room {
     fn mark_durable(&mut self, member: MemberId, number: EditNumber) {
         if let Some(found) = self.members.get_mut(&member) {
             found.durable = found.durable.max(number);
+            self.acknowledge_by(member, Time::ZERO);
+        }
+    }
+
+    /// A member is to be told how far its edits have come. That they are in the order can wait for
+    /// the word that they are on disk, which mostly comes before this time.
+    pub(super) fn acknowledge_by(&mut self, member: MemberId, at: Time) {
+        // Outside protocols have no word for it.
+        if self.members.get(&member).is_some_and(|member| member.protocol == Protocol::V1) {
             self.unacknowledged.insert(member);
+            self.acknowledge_at = earliest(self.acknowledge_at, Some(at));
         }
     }
 
@@ -232,8 +263,11 @@ impl Room {
         self.outputs.push_back(Output::Broadcast { to, except, message });
     }
 
-    /// The next acknowledgement that is due.
-    pub(super) fn acknowledge(&mut self) -> Option<Output> {
+    /// The next acknowledgement that is due; with the first all others go out.
+    pub(super) fn acknowledge(&mut self, now: Time) -> Option<Output> {
+        if self.acknowledge_at.is_none_or(|at| now < at) {
+            return None;
+        }
         while let Some(to) = self.unacknowledged.pop_first() {
             if let Some(member) = self.members.get(&to) {
                 let message = RoomMessage::Ack {
@@ -247,6 +281,7 @@ impl Room {
                 return Some(Output::Send { to, message });
             }
         }
+        self.acknowledge_at = None;
         None
     }
 }

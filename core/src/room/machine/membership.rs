@@ -172,7 +172,7 @@ impl Room {
         };
         self.send(id, RoomMessage::CaughtUp { since, sequence: self.log.head(), updates });
         self.show_since(id, at);
-        self.unacknowledged.insert(id);
+        self.acknowledge_by(id, now);
         self.send(id, RoomMessage::Durability { degraded: self.degraded.clone() });
     }
 }

@@ -61,6 +61,8 @@ pub struct Room {
     flushes: VecDeque<Flush>,
     /// Members that are to be told how far their edits have come.
     unacknowledged: BTreeSet<MemberId>,
+    /// When the first of them is.
+    acknowledge_at: Option<Time>,
     degraded: Option<Error>,
     is_draining: bool,
     is_deleted: bool,
@@ -142,6 +144,7 @@ impl Room {
             waiting: VecDeque::new(),
             flushes: VecDeque::new(),
             unacknowledged: BTreeSet::new(),
+            acknowledge_at: None,
             degraded: None,
             is_draining: false,
             is_deleted: false,
@@ -160,7 +163,7 @@ impl Room {
             Input::Join { member, request } => self.join(member, &request, now),
             Input::Leave { member } => self.leave(member, now),
             Input::Edit { member, number, kind, update } => {
-                if let Err(error) = self.edit(member, number, kind, &update) {
+                if let Err(error) = self.edit(member, number, kind, &update, now) {
                     self.refuse(member, number, kind, error, now);
                 }
             }
@@ -196,7 +199,7 @@ impl Room {
         if let Some(output) = self.outputs.pop_front() {
             return output;
         }
-        if let Some(output) = self.acknowledge().or_else(|| self.compact(now)) {
+        if let Some(output) = self.acknowledge(now).or_else(|| self.compact(now)) {
             return output;
         }
         if self.unload_at().is_some_and(|at| now >= at) {
@@ -272,9 +275,16 @@ impl Room {
         let tick_at =
             (!(self.changed.is_empty() && self.renewed.is_empty())).then_some(self.tick_at);
         let renew_at = (self.outside > 0).then_some(self.renew_at);
-        [tick_at, renew_at, self.ask_at(), self.show_at(), self.answers.expire_at()]
-            .into_iter()
-            .fold(self.unload_at(), earliest)
+        [
+            tick_at,
+            renew_at,
+            self.acknowledge_at,
+            self.ask_at(),
+            self.show_at(),
+            self.answers.expire_at(),
+        ]
+        .into_iter()
+        .fold(self.unload_at(), earliest)
     }
 
     fn unload_at(&self) -> Option<Time> {

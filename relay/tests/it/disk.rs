@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coweave_core::limits::Limits;
 use coweave_core::wire::v1::Message;
 use coweave_relay::{Config, Drained, Relay, StartError};
 use tempfile::TempDir;
 
+use crate::process::Running;
 use crate::setup::{PATIENCE, TestRelay, config, eventually, get};
 use crate::v1_client::V1Client;
 
@@ -151,4 +152,54 @@ async fn a_store_that_is_moved_away_is_told_and_goes_on_when_it_is_back() {
     fs::rename(&aside, &path).unwrap();
     ann.wait_for_durable(number).await;
     assert_eq!(relay.shutdown().await, Drained::Clean);
+}
+
+/// Makes every flush of a program that is started with it take a second; `None` without a compiler.
+#[expect(clippy::print_stdout, reason = "a skipped test has to say so")]
+fn slow_flushes(folder: &Path) -> Option<PathBuf> {
+    const SOURCE: &str = "#define _GNU_SOURCE\n#include <unistd.h>\n#include <sys/syscall.h>\n\
+        int fsync(int fd) { sleep(1); return syscall(SYS_fsync, fd); }\n\
+        int fdatasync(int fd) { sleep(1); return syscall(SYS_fdatasync, fd); }\n";
+
+    let (source, library) = (folder.join("slow.c"), folder.join("slow.so"));
+    fs::write(&source, SOURCE).unwrap();
+    let compiled =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).output();
+    if compiled.is_ok_and(|compiled| compiled.status.success()) {
+        return Some(library);
+    }
+    println!("skipped: there is no C compiler");
+    None
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flushes_that_take_a_second_delay_acknowledgements_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let Some(library) = slow_flushes(folder.path()) else { return };
+    let data = folder.path().join("data");
+    let relay = Running::start_in(&data, &[], &[("LD_PRELOAD", library.as_os_str())]);
+    let mut ann = V1Client::join(relay.address, 1, "notes").await;
+    let mut ben = V1Client::join(relay.address, 2, "notes").await;
+    let mut text = String::new();
+    for _ in 0..20 {
+        let start = Instant::now();
+        let number = ann.write("x").await;
+        text.push('x');
+        ben.wait_for_text(&text).await;
+        assert!(start.elapsed() < Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(ann.durable() < number);
+    }
+    let start = Instant::now();
+    let number = ann.write("y").await;
+    ann.wait_for_durable(number).await;
+    // All that came meanwhile shares one or two flushes.
+    assert!(start.elapsed() > Duration::from_millis(900), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    relay.signal("TERM");
+    let (code, log) = relay.end();
+    assert_eq!(code, Some(0), "{log}");
+    let relay = Running::start_in(&data, &[], &[]);
+    assert_eq!(V1Client::join(relay.address, 3, "notes").await.text(), text + "y");
+    relay.signal("TERM");
+    assert_eq!(relay.end().0, Some(0));
 }

@@ -1,5 +1,6 @@
 //! The real program: signals, exit codes, and sentences about what is wrong.
 
+use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,10 +27,15 @@ impl Running {
     }
 
     pub(crate) fn start_with(data_dir: &Path, flags: &[&str]) -> Self {
+        Self::start_in(data_dir, flags, &[])
+    }
+
+    pub(crate) fn start_in(data_dir: &Path, flags: &[&str], variables: &[(&str, &OsStr)]) -> Self {
         let mut child = Command::new(PROGRAM)
             .args(["--listen", "127.0.0.1:0", "--data-dir"])
             .arg(data_dir)
             .args(flags)
+            .envs(variables.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

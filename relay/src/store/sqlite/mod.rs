@@ -21,7 +21,7 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tokio::sync::Mutex;
 
 use self::files::{Folder, Watched};
@@ -65,7 +65,9 @@ impl SqliteStore {
         let existing = SqliteConnectOptions::new()
             .filename(&path)
             .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            // A slow disk is the log writer's to tell.
+            .disable_statement_logging();
         let mut connection =
             SqliteConnection::connect_with(&existing.clone().create_if_missing(true))
                 .await

@@ -33,16 +33,17 @@ const TURN_PIECES_BYTES: usize = 64 << 10;
 /// at the same moment.
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
 
-/// Serves a connection until it ends.
-pub(crate) async fn serve(
+/// Serves a connection until it ends. The parts are boxed, because a future has room for whatever is
+/// moved into it twice, and most connections do nothing but be there.
+pub(crate) fn serve(
     socket: Socket,
-    link: Link,
+    link: Box<Link>,
     guest: Arc<Guest>,
     hub: Arc<Hub>,
     drain: CancellationToken,
-) {
+) -> impl Future<Output = ()> {
     let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
-    let connection = Connection {
+    let connection = Box::new(Connection {
         allowance: Allowance::new(&hub.limits, hub.clock.now()),
         hub,
         link,
@@ -51,8 +52,8 @@ pub(crate) async fn serve(
         to_rooms: VecDeque::new(),
         is_behind: false,
         is_closing: false,
-    };
-    connection.run(socket, deliveries, &guest, drain).await;
+    });
+    connection.run(Box::new(socket), deliveries, guest, drain)
 }
 
 /// A connection's place in a room.
@@ -63,7 +64,7 @@ struct Membership {
 
 struct Connection {
     hub: Arc<Hub>,
-    link: Link,
+    link: Box<Link>,
     allowance: Allowance,
     outbox: Outbox,
     memberships: BTreeMap<Channel, Membership>,
@@ -76,10 +77,10 @@ struct Connection {
 
 impl Connection {
     async fn run(
-        mut self,
-        mut socket: Socket,
+        mut self: Box<Self>,
+        mut socket: Box<Socket>,
         mut deliveries: Deliveries,
-        guest: &Guest,
+        guest: Arc<Guest>,
         drain: CancellationToken,
     ) {
         // Waiting for these starts once, not with every message.

@@ -10,6 +10,8 @@ use bytes::{Buf as _, Bytes};
 const HEAD_BYTES_MAX: usize = 10;
 /// Frames in one system call; each has two parts.
 pub(super) const BATCH_SLICES: usize = 128;
+/// Payloads up to here are copied together: for the system one buffer is cheaper than many small ones.
+const SMALL_BYTES: usize = 4 << 10;
 /// What an empty queue keeps its memory for.
 const KEPT_FRAMES: usize = 16;
 
@@ -105,6 +107,25 @@ impl Outgoing {
     pub(super) fn abandon(&mut self) {
         self.frames.truncate(usize::from(self.frames.front().is_some_and(|f| f.head_from > 0)));
         self.message_bytes = self.frames.iter().map(|frame| frame.payload.len()).sum();
+    }
+
+    /// Copies small frames to a buffer for one system call, and says how many bytes they are; none
+    /// when the next frame is a large one.
+    pub(super) fn gather(&self, space: &mut [u8]) -> usize {
+        let mut length = 0;
+        for frame in &self.frames {
+            let (head, payload) = (frame.head(), &frame.payload);
+            if payload.len() > SMALL_BYTES {
+                break;
+            }
+            let rest = space.get_mut(length..).unwrap_or_default();
+            let Some((place, _)) = rest.split_at_mut_checked(frame.len()) else { break };
+            let (place_of_head, place_of_payload) = place.split_at_mut(head.len());
+            place_of_head.copy_from_slice(head);
+            place_of_payload.copy_from_slice(payload);
+            length += frame.len();
+        }
+        length
     }
 
     /// The next bytes, for one system call; says how many of the slices it has set.

@@ -11,8 +11,6 @@ mod conformance;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
-mod disk;
-#[cfg(test)]
 mod failing_store;
 #[cfg(test)]
 mod hostile;
@@ -26,6 +24,8 @@ mod restart;
 mod rooms;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod v1;
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod inputs;
 mod meaning;
 mod replicas;
 mod resends;
+mod yjs;
 
 /// A number from the environment of the test run.
 fn setting(name: &str, default: u64) -> u64 {

@@ -17,6 +17,7 @@ mod bombs;
 mod bytes;
 mod corpus;
 mod documents;
+mod forms;
 mod fuzz;
 mod histories;
 mod inputs;

@@ -8,6 +8,7 @@ mod both_protocols;
 mod compaction;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod failing_store;

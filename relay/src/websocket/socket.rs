@@ -16,15 +16,15 @@ use super::outgoing::{BATCH_SLICES, Outgoing};
 
 /// Bytes that may wait for the peer before nothing more is read from it or taken for it.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
-/// What is read at once.
-const READ_BYTES: usize = 64 << 10;
+/// What is read at once, and what is written of small messages.
+const SPACE_BYTES: usize = 64 << 10;
 
 const PROTOCOL_ERROR: u16 = 1002;
 const INVALID_DATA: u16 = 1007;
 
 thread_local! {
-    /// All connections of a thread read through one buffer, and keep what they have to.
-    static ARRIVED: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+    /// All connections of a thread read and write through one buffer, and keep what they have to.
+    static SPACE: RefCell<Box<[u8]>> = RefCell::new(vec![0; SPACE_BYTES].into());
 }
 
 /// A WebSocket and what waits to be written to it.
@@ -168,11 +168,7 @@ impl Socket {
     /// Writes until nothing waits.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         while !self.outgoing.is_empty() {
-            let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
-            let count = self.outgoing.slices(&mut slices);
-            let stream = Pin::new(&mut self.stream);
-            let slices = slices.get(..count).unwrap_or_default();
-            let written = ready!(stream.poll_write_vectored(cx, slices))?;
+            let written = ready!(self.poll_write_once(cx))?;
             if written == 0 {
                 return Poll::Ready(Err(std::io::ErrorKind::WriteZero.into()));
             }
@@ -180,6 +176,18 @@ impl Socket {
             self.outgoing.advance(written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        SPACE.with_borrow_mut(|space| match self.outgoing.copy_small(space) {
+            0 => {
+                let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
+                let count = self.outgoing.slices(&mut slices);
+                stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
+            }
+            copied => stream.poll_write(cx, space.get(..copied).unwrap_or_default()),
+        })
     }
 
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
@@ -207,7 +215,7 @@ impl Socket {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Option<Incoming>, Broken>>> {
-        ARRIVED.with_borrow_mut(|space| {
+        SPACE.with_borrow_mut(|space| {
             let mut arrived = ReadBuf::new(space);
             let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut arrived));
             let mut input = arrived.filled();
@@ -227,7 +235,7 @@ impl Socket {
         if self.is_closing && self.is_flushed() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).ok();
         }
-        ARRIVED.with_borrow_mut(|space| {
+        SPACE.with_borrow_mut(|space| {
             loop {
                 let mut arrived = ReadBuf::new(space);
                 let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut arrived));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use coweave_core::random::Random;
 
 use crate::Outcome;
@@ -81,7 +82,7 @@ pub(crate) struct State {
     pub(crate) is_synced: bool,
     pub(crate) synced_at: Option<Instant>,
     /// Everything that arrived, for those who are asked for their text afterwards.
-    pub(crate) kept: Option<Vec<Vec<u8>>>,
+    pub(crate) kept: Option<Vec<Bytes>>,
 }
 
 /// Who types, and when which key was sent.
@@ -361,10 +362,33 @@ impl Crowd {
         let shape = Shape { rooms: 1, clients: 1, writers: 0, keepers };
         self.add_rooms("visitor", shape, None);
         let client = self.people.clients.len() - 1;
-        let session = &mut self.people.clients[client].session;
-        *session = Session::new(room, session.client);
+        self.rename(client..client + 1, room);
         self.connect(client..client + 1)?;
         Ok(client)
+    }
+
+    /// Sends clients that are not connected yet to a room of this name.
+    pub(crate) fn rename(&mut self, clients: Range<usize>, room: &str) {
+        for Client { session, .. } in &mut self.people.clients[clients] {
+            *session = Session::new(room, session.client);
+        }
+    }
+
+    /// One client shows its next presence state.
+    pub(crate) fn show_presence(&mut self, client: usize) {
+        let people = &mut self.people;
+        let (clock, json) = people.presence.next_state(client, Instant::now());
+        let Client { session, state } = &people.clients[client];
+        if let Some(id) = state.conn {
+            self.net.send(id, &people.dialect.presence(session, clock, &json));
+        }
+    }
+
+    /// Whether who comes fresh to a room gets what was typed there.
+    pub(crate) fn text_is_there(&mut self, room: usize) -> Outcome<bool> {
+        let (name, expected) =
+            (self.people.rooms[room].name.clone(), self.people.expected_text(room, None)?);
+        Ok(self.fresh_text(&name)? == expected)
     }
 
     /// The text of a room as somebody sees it who comes fresh.
@@ -461,7 +485,7 @@ impl Handler for People {
         }
     }
 
-    fn message(&mut self, id: ConnId, payload: &[u8], out: &mut Out<'_>) {
+    fn message(&mut self, id: ConnId, payload: &Bytes, out: &mut Out<'_>) {
         let now = Instant::now();
         let reader = self.by_connection[id];
         let Client { session, state } = &mut self.clients[reader];
@@ -479,12 +503,12 @@ impl Handler for People {
             }
             News::Update(update) => {
                 if let Some(kept) = &mut state.kept {
-                    kept.push(update.to_vec());
+                    kept.push(update.clone());
                 }
                 if state.seen.is_empty() {
                     return;
                 }
-                let counted = update::read(update, |piece| {
+                let counted = update::read(&update, |piece| {
                     let Some(delivered) =
                         deliver(&self.authors, room, state, &mut self.latencies, piece, now)
                     else {
@@ -498,7 +522,7 @@ impl Handler for People {
                 }
             }
             News::Presence(update) => {
-                if let Err(error) = self.presence.take(reader, update, now) {
+                if let Err(error) = self.presence.take(reader, &update, now) {
                     problem = Some(format!("a presence update cannot be read: {error}"));
                 }
             }

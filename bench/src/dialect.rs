@@ -50,14 +50,14 @@ pub(crate) struct Session {
 
 /// What a frame from the server says.
 #[derive(Debug)]
-pub(crate) enum News<'a> {
+pub(crate) enum News {
     /// The server wants to know what this client has.
     AsksForState,
-    Update(&'a [u8]),
+    Update(Bytes),
     /// The first sync is complete; updates that belong to it came before.
     Synced,
     /// An awareness update.
-    Presence(&'a [u8]),
+    Presence(Bytes),
     Refused(String),
 }
 
@@ -199,20 +199,20 @@ impl Dialect {
     pub(crate) fn read(
         self,
         session: &mut Session,
-        frame: &[u8],
-        mut news: impl FnMut(News<'_>),
+        frame: &Bytes,
+        mut news: impl FnMut(News),
     ) -> Result<(), ReadError> {
         match self {
             Self::YWebsocket => {
-                let message = y_websocket::read_frame(&Bytes::copy_from_slice(frame))?;
+                let message = y_websocket::read_frame(frame)?;
                 match message {
                     Some(y_websocket::Message::SyncStep1(_)) => news(News::AsksForState),
                     Some(y_websocket::Message::SyncStep2(update)) => {
-                        news(News::Update(&update));
+                        news(News::Update(update));
                         news(News::Synced);
                     }
-                    Some(y_websocket::Message::Update(update)) => news(News::Update(&update)),
-                    Some(y_websocket::Message::Awareness(update)) => news(News::Presence(&update)),
+                    Some(y_websocket::Message::Update(update)) => news(News::Update(update)),
+                    Some(y_websocket::Message::Awareness(update)) => news(News::Presence(update)),
                     Some(y_websocket::Message::Denied(why)) => news(News::Refused(why)),
                     Some(_) | None => {}
                 }
@@ -220,7 +220,7 @@ impl Dialect {
             }
             Self::Hocuspocus => read_hocuspocus(frame, news),
             Self::Coweave => {
-                for (_, message) in v1::read_frame(&Bytes::copy_from_slice(frame))? {
+                for (_, message) in v1::read_frame(frame)? {
                     read_coweave(session, message, &mut news)?;
                 }
                 Ok(())
@@ -243,20 +243,20 @@ fn hocuspocus_sync(session: &Session, step: u64, body: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn read_hocuspocus(frame: &[u8], mut news: impl FnMut(News<'_>)) -> Result<(), ReadError> {
+fn read_hocuspocus(frame: &Bytes, mut news: impl FnMut(News)) -> Result<(), ReadError> {
     let mut reader = Reader::new(frame);
     reader.bytes()?;
     match reader.var()? {
         hocuspocus::SYNC => match reader.var()? {
             hocuspocus::STEP_1 => news(News::AsksForState),
             hocuspocus::STEP_2 => {
-                news(News::Update(reader.bytes()?));
+                news(News::Update(frame.slice_ref(reader.bytes()?)));
                 news(News::Synced);
             }
-            hocuspocus::UPDATE => news(News::Update(reader.bytes()?)),
+            hocuspocus::UPDATE => news(News::Update(frame.slice_ref(reader.bytes()?))),
             _ => {}
         },
-        hocuspocus::AWARENESS => news(News::Presence(reader.bytes()?)),
+        hocuspocus::AWARENESS => news(News::Presence(frame.slice_ref(reader.bytes()?))),
         hocuspocus::AUTH if reader.var()? == hocuspocus::DENIED => {
             news(News::Refused("permission denied".to_owned()));
         }
@@ -269,7 +269,7 @@ fn read_hocuspocus(frame: &[u8], mut news: impl FnMut(News<'_>)) -> Result<(), R
 fn read_coweave(
     session: &mut Session,
     message: v1::Message,
-    news: &mut impl FnMut(News<'_>),
+    news: &mut impl FnMut(News),
 ) -> Result<(), ReadError> {
     match message {
         v1::Message::Joined(joined) => {
@@ -281,13 +281,13 @@ fn read_coweave(
         v1::Message::Sync(piece) => session.sync.extend_from_slice(&piece),
         v1::Message::Update { sequence, update } => {
             session.sequence = sequence.0;
-            news(News::Update(&update));
+            news(News::Update(update));
         }
         v1::Message::Ack { durable, sequence, .. } => {
             session.durable = durable.0;
             session.sequence = session.sequence.max(sequence.0);
         }
-        v1::Message::Presence(update) => news(News::Presence(&update)),
+        v1::Message::Presence(update) => news(News::Presence(update)),
         v1::Message::Refused { error, .. } | v1::Message::Error(error) => {
             news(News::Refused(error.to_string()));
         }
@@ -296,10 +296,10 @@ fn read_coweave(
     }
     if session.sync_bytes.is_some_and(|bytes| session.sync.len() as u64 >= bytes) {
         session.sync_bytes = None;
-        let stream = std::mem::take(&mut session.sync);
+        let stream = Bytes::from(std::mem::take(&mut session.sync));
         let mut reader = Reader::new(&stream);
         while !reader.is_empty() {
-            news(News::Update(reader.bytes()?));
+            news(News::Update(stream.slice_ref(reader.bytes()?)));
         }
         news(News::Synced);
     }

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use bytes::{Buf as _, Bytes, BytesMut};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
@@ -23,7 +24,7 @@ pub(crate) type ConnId = usize;
 pub(crate) trait Handler {
     /// The WebSocket is open; a server gets the path that was asked for.
     fn opened(&mut self, id: ConnId, path: &str, out: &mut Out<'_>);
-    fn message(&mut self, id: ConnId, payload: &[u8], out: &mut Out<'_>);
+    fn message(&mut self, id: ConnId, payload: &Bytes, out: &mut Out<'_>);
     /// The other side has ended the connection.
     fn closed(&mut self, id: ConnId, why: &str);
 }
@@ -47,7 +48,7 @@ struct Conn {
     role: Role,
     is_open: bool,
     /// Bytes that are no whole frame yet.
-    inbox: Vec<u8>,
+    inbox: BytesMut,
     /// The parts of a fragmented message.
     parts: Vec<u8>,
     outbox: Vec<u8>,
@@ -126,7 +127,7 @@ impl Net {
             stream,
             role,
             is_open: false,
-            inbox: Vec::new(),
+            inbox: BytesMut::new(),
             parts: Vec::new(),
             outbox: Vec::new(),
             written: 0,
@@ -248,7 +249,7 @@ impl Net {
             Ok(0) => Some("the connection was closed".to_owned()),
             Ok(count) => {
                 self.bytes_read += count as u64;
-                conn.take(id, &mut scratch[..count], handler).err()
+                conn.take(id, &scratch[..count], handler).err()
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => Some(error.to_string()),
@@ -270,32 +271,18 @@ impl Net {
 }
 
 impl Conn {
-    fn take(
-        &mut self,
-        id: ConnId,
-        bytes: &mut [u8],
-        handler: &mut impl Handler,
-    ) -> Result<(), String> {
-        if self.is_open && self.inbox.is_empty() {
-            let used = self.frames(id, bytes, handler)?;
-            self.inbox.extend_from_slice(&bytes[used..]);
-            return Ok(());
-        }
-        let mut inbox = std::mem::take(&mut self.inbox);
-        inbox.extend_from_slice(bytes);
-        let mut used = 0;
+    fn take(&mut self, id: ConnId, bytes: &[u8], handler: &mut impl Handler) -> Result<(), String> {
+        self.inbox.extend_from_slice(bytes);
         if !self.is_open {
-            let Some(end) = websocket::head_end(&inbox) else {
-                self.inbox = inbox;
-                return Ok(());
-            };
-            self.handshake(id, &inbox[..end], handler)?;
-            used = end;
+            let Some(end) = websocket::head_end(&self.inbox) else { return Ok(()) };
+            let head = self.inbox.split_to(end);
+            self.handshake(id, &head, handler)?;
         }
-        used += self.frames(id, &mut inbox[used..], handler)?;
-        if used < inbox.len() {
-            inbox.drain(..used);
-            self.inbox = inbox;
+        while let Some(frame) = websocket::read(&self.inbox) {
+            let mut payload = self.inbox.split_to(frame.end);
+            frame.unmask(&mut payload);
+            payload.advance(frame.payload_start);
+            self.frame(id, frame.kind, payload.freeze(), handler)?;
         }
         Ok(())
     }
@@ -323,38 +310,31 @@ impl Conn {
         Ok(())
     }
 
-    /// Handles all whole frames, and says how many bytes they were.
-    fn frames(
+    fn frame(
         &mut self,
         id: ConnId,
-        bytes: &mut [u8],
+        kind: Kind,
+        payload: Bytes,
         handler: &mut impl Handler,
-    ) -> Result<usize, String> {
-        let mut at = 0;
-        while let Some(frame) = websocket::read(&bytes[at..]) {
-            let whole = &mut bytes[at..at + frame.end];
-            at += frame.end;
-            frame.unmask(whole);
-            let payload = &whole[frame.payload_start..];
-            let mut out = Out { role: self.role, bytes: &mut self.outbox };
-            match frame.kind {
-                Kind::Message if self.parts.is_empty() => handler.message(id, payload, &mut out),
-                Kind::Message => {
-                    self.parts.extend_from_slice(payload);
-                    handler.message(id, &std::mem::take(&mut self.parts), &mut out);
-                }
-                Kind::Part => self.parts.extend_from_slice(payload),
-                Kind::Ping => websocket::write(self.role, websocket::PONG, payload, out.bytes),
-                Kind::Pong => {}
-                Kind::Close => {
-                    let reason = payload.get(2..).unwrap_or_default();
-                    let code =
-                        payload.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
-                    return Err(format!("close code {code} {}", String::from_utf8_lossy(reason)));
-                }
-                Kind::Other => return Err("a frame that no protocol here has".to_owned()),
+    ) -> Result<(), String> {
+        let mut out = Out { role: self.role, bytes: &mut self.outbox };
+        match kind {
+            Kind::Message if self.parts.is_empty() => handler.message(id, &payload, &mut out),
+            Kind::Message => {
+                self.parts.extend_from_slice(&payload);
+                handler.message(id, &std::mem::take(&mut self.parts).into(), &mut out);
             }
+            Kind::Part => self.parts.extend_from_slice(&payload),
+            Kind::Ping => websocket::write(self.role, websocket::PONG, &payload, out.bytes),
+            Kind::Pong => {}
+            Kind::Close => {
+                let reason = payload.get(2..).unwrap_or_default();
+                let code =
+                    payload.get(..2).map_or(0, |code| u16::from_be_bytes([code[0], code[1]]));
+                return Err(format!("close code {code} {}", String::from_utf8_lossy(reason)));
+            }
+            Kind::Other => return Err("a frame that no protocol here has".to_owned()),
         }
-        Ok(at)
+        Ok(())
     }
 }

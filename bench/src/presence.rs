@@ -48,6 +48,16 @@ impl Presence {
         (number, json)
     }
 
+    /// Whether every reader has the newest state of everybody else.
+    pub(crate) fn all_have_the_newest(&self) -> bool {
+        self.newest.iter().enumerate().all(|(reader, newest)| {
+            let others = newest.iter().zip(&self.shown_at).enumerate();
+            others
+                .filter(|(client, _)| *client != reader)
+                .all(|(_, (newest, shown_at))| *newest == shown_at.len() as u64)
+        })
+    }
+
     /// Counts what is new to a reader in an awareness update.
     pub(crate) fn take(
         &mut self,

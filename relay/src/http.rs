@@ -50,14 +50,14 @@ async fn answer(
     if handshake::is_asked_for(request.headers()) {
         return open_socket(site, guest, request);
     }
-    let (path, method) = (request.uri().path(), request.method());
-    if let Some(token) = site.admin_token.as_ref().filter(|_| path.starts_with(admin::ROOMS)) {
-        return admin::answer(&site.hub, token, method, path, request.headers()).await;
+    if let Some(token) = site.admin_token.as_ref().filter(|_| admin::is_for(&request)) {
+        let (head, _body) = request.into_parts();
+        return admin::answer(&site.hub, token, &head).await;
     }
-    if method != Method::GET && method != Method::HEAD {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
-    match path {
+    match request.uri().path() {
         "/healthz" => "ok".into_response(),
         "/readyz" => readiness(&site),
         path => files::answer(site.static_dir.as_deref(), path).await,

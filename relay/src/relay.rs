@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -21,6 +21,10 @@ use crate::store::{OpenError, Store};
 
 /// How often the store drops what it need not keep any more.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+
+/// Connections that may wait to be accepted. When a crowd comes back at once, whoever finds no place
+/// tries again a second later; the default of 128 is soon full.
+const BACKLOG: u32 = 4096;
 
 /// Why a relay could not start.
 #[derive(Debug, Error)]
@@ -73,7 +77,7 @@ impl Relay {
     /// [`StartError`].
     pub async fn start(config: Config) -> Result<Self, StartError> {
         // The address comes first: a second start by mistake must not leave a folder behind.
-        let listener = bind(config.listen).await?;
+        let listener = bind(config.listen)?;
         let store = SqliteStore::open(&config.data_dir, config.keep_log).await?;
         Self::serve(listener, config, Arc::new(store))
     }
@@ -83,7 +87,7 @@ impl Relay {
     /// # Errors
     /// [`StartError`].
     pub async fn start_with(config: Config, store: Arc<dyn Store>) -> Result<Self, StartError> {
-        Self::serve(bind(config.listen).await?, config, store)
+        Self::serve(bind(config.listen)?, config, store)
     }
 
     fn serve(
@@ -156,8 +160,15 @@ async fn sweep(store: Arc<dyn Store>) {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As tokio's own listeners: a restart need not wait for connections of before.
+        socket.set_reuseaddr(cfg!(unix))?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listen().map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
         _ => StartError::Listen { address, source },
     })

@@ -2,7 +2,11 @@
 
 mod fanout;
 mod idle;
+mod join;
+mod presence;
+mod rooms;
 mod saturation;
+mod storm;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -68,16 +72,23 @@ pub(crate) struct Measured {
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     programs: &'a Programs,
+    small: OnceCell<Book>,
     megabyte: OnceCell<Book>,
+    ten_megabytes: OnceCell<Book>,
 }
 
-pub(crate) static SCENARIOS: [Scenario; 6] = [
+pub(crate) static SCENARIOS: [Scenario; 11] = [
     fanout::ONE_ROOM,
     fanout::MANY_ROOMS,
     fanout::LARGE_DOCUMENT,
     saturation::ONE_ROOM,
     saturation::MANY_ROOMS,
     idle::IDLE,
+    join::MEGABYTE,
+    join::TEN_MEGABYTES,
+    storm::STORM,
+    presence::PRESENCE,
+    rooms::ROOMS_LEFT,
 ];
 
 const fn column(key: &'static str, head: &'static str, digits: usize) -> Column {
@@ -86,7 +97,12 @@ const fn column(key: &'static str, head: &'static str, digits: usize) -> Column 
 
 /// Runs what was asked for, and prints each table as soon as it is complete.
 pub(crate) fn run(options: &Options) -> Outcome {
-    let bench = Bench { programs: &options.programs, megabyte: OnceCell::new() };
+    let bench = Bench {
+        programs: &options.programs,
+        small: OnceCell::new(),
+        megabyte: OnceCell::new(),
+        ten_megabytes: OnceCell::new(),
+    };
     let mut report = report::Report::new(options)?;
     for scenario in &options.scenarios {
         let mut rows: Vec<(Peer, Vec<Measured>)> = options
@@ -110,13 +126,26 @@ pub(crate) fn run(options: &Options) -> Outcome {
     report.finish()
 }
 
+/// A book is written once, when it is first needed.
+fn book(place: &OnceCell<Book>, bytes: usize) -> Outcome<&Book> {
+    if let Some(book) = place.get() {
+        return Ok(book);
+    }
+    let book = Book::write(bytes)?;
+    Ok(place.get_or_init(|| book))
+}
+
 impl Bench<'_> {
+    fn small(&self) -> Outcome<&Book> {
+        book(&self.small, 100_000)
+    }
+
     fn megabyte(&self) -> Outcome<&Book> {
-        if let Some(book) = self.megabyte.get() {
-            return Ok(book);
-        }
-        let book = Book::write(1_000_000)?;
-        Ok(self.megabyte.get_or_init(|| book))
+        book(&self.megabyte, 1_000_000)
+    }
+
+    fn ten_megabytes(&self) -> Outcome<&Book> {
+        book(&self.ten_megabytes, 10_000_000)
     }
 
     /// Starts a server and types a second at it: what is compiled while it runs is compiled then.

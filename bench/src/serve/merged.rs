@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 
+use bytes::Bytes;
+
 use crate::Outcome;
 use crate::net::{ConnId, Handler, Net, Out};
 use crate::serve::{Bare, bare_answer};
@@ -12,7 +14,7 @@ struct Rooms {
     by_connection: HashMap<ConnId, String>,
     members: HashMap<String, Vec<ConnId>>,
     /// What goes to the others of a room after this turn.
-    pending: Vec<(ConnId, Vec<u8>)>,
+    pending: Vec<(ConnId, Bytes)>,
 }
 
 pub(super) fn serve(address: SocketAddr) -> Outcome {
@@ -36,11 +38,11 @@ impl Handler for Rooms {
         self.members.entry(path.to_owned()).or_default().push(id);
     }
 
-    fn message(&mut self, id: ConnId, payload: &[u8], out: &mut Out<'_>) {
+    fn message(&mut self, id: ConnId, payload: &Bytes, out: &mut Out<'_>) {
         match bare_answer(payload) {
             Bare::Answer(answer) => out.message(answer),
             Bare::Ignore => {}
-            Bare::PassOn => self.pending.push((id, payload.to_vec())),
+            Bare::PassOn => self.pending.push((id, payload.clone())),
         }
     }
 

@@ -16,8 +16,8 @@ const NOW: Time = Time::from_ms(1_000);
 const ANA: MemberId = MemberId(1);
 const EVE: MemberId = MemberId(2);
 
-fn open(limits: Limits) -> Room {
-    let limits = Limits { presence_tick: Duration::ZERO, ..limits };
+fn open(mut limits: Limits) -> Room {
+    limits.presence_tick = Duration::ZERO;
     Room::open(StoredRoom::new(Lineage([1; 16]), Epoch(1)), limits, NOW).unwrap()
 }
 

@@ -1,6 +1,5 @@
 //! What waits to be written to a client: frames with shared payloads, many of them in one system
-//! call. Small ones are copied together when they are written, because a system call takes bytes
-//! faster than many short slices; large ones are never copied.
+//! call. Large payloads are never copied.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -9,10 +8,10 @@ use bytes::{Buf as _, Bytes};
 
 /// Two bytes and a length of eight.
 const HEAD_BYTES_MAX: usize = 10;
-/// Slices in one system call; each frame has two.
-pub(super) const BATCH_SLICES: usize = 16;
-/// Payloads from here on are not copied.
-const LARGE_BYTES: usize = 8 << 10;
+/// Parts of large frames in one system call; each frame has two.
+pub(super) const BATCH_SLICES: usize = 128;
+/// Payloads up to here are copied together: for the system one buffer is cheaper than many small ones.
+const SMALL_BYTES: usize = 4 << 10;
 /// What an empty queue keeps its memory for.
 const KEPT_FRAMES: usize = 16;
 
@@ -110,24 +109,23 @@ impl Outgoing {
         self.message_bytes = self.frames.iter().map(|frame| frame.payload.len()).sum();
     }
 
-    /// Copies what goes out next up to the first large payload, as much as there is space for, and
-    /// says how much that is.
-    pub(super) fn copy_small(&self, space: &mut [u8]) -> usize {
-        let mut copied = 0;
-        for frame in self.frames.iter().take_while(|frame| frame.payload.len() < LARGE_BYTES) {
-            for part in [frame.head(), &frame.payload] {
-                let rest = space.get_mut(copied..).unwrap_or_default();
-                let count = part.len().min(rest.len());
-                if let (Some(to), Some(from)) = (rest.get_mut(..count), part.get(..count)) {
-                    to.copy_from_slice(from);
-                }
-                copied += count;
-                if count < part.len() {
-                    return copied;
-                }
+    /// Copies small frames to a buffer for one system call, and says how many bytes they are; none
+    /// when the next frame is a large one.
+    pub(super) fn gather(&self, space: &mut [u8]) -> usize {
+        let mut length = 0;
+        for frame in &self.frames {
+            let (head, payload) = (frame.head(), &frame.payload);
+            if payload.len() > SMALL_BYTES {
+                break;
             }
+            let rest = space.get_mut(length..).unwrap_or_default();
+            let Some((place, _)) = rest.split_at_mut_checked(frame.len()) else { break };
+            let (place_of_head, place_of_payload) = place.split_at_mut(head.len());
+            place_of_head.copy_from_slice(head);
+            place_of_payload.copy_from_slice(payload);
+            length += frame.len();
         }
-        copied
+        length
     }
 
     /// The next bytes, for one system call; says how many of the slices it has set.
@@ -168,15 +166,15 @@ mod tests {
     fn drain(outgoing: &mut Outgoing, step: usize) -> Vec<u8> {
         let mut written = Vec::new();
         while !outgoing.is_empty() {
-            let mut bytes = vec![0; step];
-            let copied = outgoing.copy_small(&mut bytes);
-            bytes.truncate(copied);
-            if copied == 0 {
+            let mut bytes = vec![0; 10_000];
+            let length = outgoing.gather(&mut bytes);
+            bytes.truncate(length);
+            if length == 0 {
                 let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
                 let count = outgoing.slices(&mut slices);
-                let parts = slices[..count].iter().flat_map(|part| part.iter().copied());
-                bytes.extend(parts.take(step));
+                bytes.extend(slices[..count].iter().flat_map(|part| part.iter().copied()));
             }
+            bytes.truncate(step);
             outgoing.advance(bytes.len());
             written.extend(bytes);
         }

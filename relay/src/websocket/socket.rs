@@ -16,15 +16,15 @@ use super::outgoing::{BATCH_SLICES, Outgoing};
 
 /// Bytes that may wait for the peer before nothing more is read from it or taken for it.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
-/// What is read at once, and what is written of small messages.
-const SPACE_BYTES: usize = 64 << 10;
+/// What is read at once, and what of small frames is written at once.
+const SCRATCH_BYTES: usize = 64 << 10;
 
 const PROTOCOL_ERROR: u16 = 1002;
 const INVALID_DATA: u16 = 1007;
 
 thread_local! {
     /// All connections of a thread read and write through one buffer, and keep what they have to.
-    static SPACE: RefCell<Box<[u8]>> = RefCell::new(vec![0; SPACE_BYTES].into());
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_BYTES].into());
 }
 
 /// A WebSocket and what waits to be written to it.
@@ -180,13 +180,14 @@ impl Socket {
 
     fn poll_write_once(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<usize>> {
         let stream = Pin::new(&mut self.stream);
-        SPACE.with_borrow_mut(|space| match self.outgoing.copy_small(space) {
-            0 => {
-                let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
-                let count = self.outgoing.slices(&mut slices);
-                stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
+        SCRATCH.with_borrow_mut(|space| {
+            let length = self.outgoing.gather(space);
+            if length > 0 {
+                return stream.poll_write(cx, space.get(..length).unwrap_or_default());
             }
-            copied => stream.poll_write(cx, space.get(..copied).unwrap_or_default()),
+            let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
+            let count = self.outgoing.slices(&mut slices);
+            stream.poll_write_vectored(cx, slices.get(..count).unwrap_or_default())
         })
     }
 
@@ -215,7 +216,7 @@ impl Socket {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Option<Incoming>, Broken>>> {
-        SPACE.with_borrow_mut(|space| {
+        SCRATCH.with_borrow_mut(|space| {
             let mut arrived = ReadBuf::new(space);
             let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut arrived));
             let mut input = arrived.filled();
@@ -235,7 +236,7 @@ impl Socket {
         if self.is_closing && self.is_flushed() {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).ok();
         }
-        SPACE.with_borrow_mut(|space| {
+        SCRATCH.with_borrow_mut(|space| {
             loop {
                 let mut arrived = ReadBuf::new(space);
                 let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut arrived));

@@ -86,6 +86,7 @@ impl Relay {
     ///
     /// # Errors
     /// [`StartError`].
+    #[expect(clippy::unused_async, reason = "like `start`, it has to be called inside a runtime")]
     pub async fn start_with(config: Config, store: Arc<dyn Store>) -> Result<Self, StartError> {
         Self::serve(bind(config.listen)?, config, store)
     }

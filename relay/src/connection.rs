@@ -33,16 +33,17 @@ const TURN_PIECES_BYTES: usize = 64 << 10;
 /// at the same moment.
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
 
-/// Serves a connection until it ends.
-pub(crate) async fn serve(
-    socket: Socket,
-    link: Link,
+/// Serves a connection until it ends. Its parts are only lent to async functions: what is moved into
+/// one is in memory twice for as long as the connection lasts.
+pub(crate) fn serve(
+    mut socket: Socket,
+    link: Box<Link>,
     guest: Arc<Guest>,
     hub: Arc<Hub>,
     drain: CancellationToken,
-) {
-    let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
-    let connection = Connection {
+) -> impl Future<Output = ()> {
+    let (outbox, mut deliveries) = outbox(hub.limits.send_queue_bytes_max);
+    let mut connection = Connection {
         allowance: Allowance::new(&hub.limits, hub.clock.now()),
         hub,
         link,
@@ -52,7 +53,14 @@ pub(crate) async fn serve(
         is_behind: false,
         is_closing: false,
     };
-    connection.run(socket, deliveries, &guest, drain).await;
+    async move {
+        let has_to_close = connection.run(&mut socket, &mut deliveries, &guest, &drain).await;
+        // The rooms need not wait for the peer to read its last messages.
+        drop(connection);
+        if has_to_close {
+            let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
+        }
+    }
 }
 
 /// A connection's place in a room.
@@ -63,7 +71,7 @@ struct Membership {
 
 struct Connection {
     hub: Arc<Hub>,
-    link: Link,
+    link: Box<Link>,
     allowance: Allowance,
     outbox: Outbox,
     memberships: BTreeMap<Channel, Membership>,
@@ -75,13 +83,14 @@ struct Connection {
 }
 
 impl Connection {
+    /// Runs until there is nothing more to hear, and says whether there may be something to write.
     async fn run(
-        mut self,
-        mut socket: Socket,
-        mut deliveries: Deliveries,
+        &mut self,
+        socket: &mut Socket,
+        deliveries: &mut Deliveries,
         guest: &Guest,
-        drain: CancellationToken,
-    ) {
+        drain: &CancellationToken,
+    ) -> bool {
         // Waiting for these starts once, not with every message.
         let mut full = Box::pin(self.outbox.full());
         let mut overflow = pin!(self.outbox.overflow().fuse());
@@ -89,7 +98,7 @@ impl Connection {
         let mut alarm = Alarm::new(self.hub.clock);
         let mut is_greeted = false;
         loop {
-            alarm.set(self.carry_out(&mut socket));
+            alarm.set(self.carry_out(socket));
             if self.is_closing {
                 break;
             }
@@ -106,8 +115,8 @@ impl Connection {
                 paused_until.is_none() && self.to_rooms.is_empty() && !socket.is_behind();
             let may_take = socket.is_flushed() && self.link.takes_messages();
             if socket.is_flushed() {
-                self.drained(&deliveries);
-                self.send_pieces(&mut socket);
+                self.drained(deliveries);
+                self.send_pieces(socket);
             }
             let input = tokio::select! {
                 () = &mut full => {
@@ -130,7 +139,7 @@ impl Connection {
                     Event::Oversized => Input::OversizedFrame,
                     Event::Flushed | Event::Partial => continue,
                     Event::Closing => break,
-                    Event::Ended => return,
+                    Event::Ended => return false,
                 },
                 Some(delivery) = deliveries.next(), if may_take => {
                     self.deliver(delivery);
@@ -154,9 +163,7 @@ impl Connection {
             };
             self.link.handle(input, self.hub.clock.now());
         }
-        // The rooms need not wait for the peer to read its last messages.
-        drop(self);
-        let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
+        true
     }
 
     /// Does everything that the machine wants done now, and says when it wants to be asked again.

@@ -54,6 +54,31 @@ const TABLE: &[(&str, Code, Try)] = &[
     ("idle_timeout", Code::ConnectionIdle, idle),
 ];
 
+/// Limits that refuse nothing and have tests of their own, here or among those of the relay.
+const ELSEWHERE: &[&str] = &[
+    "sync_chunk_bytes",
+    "messages_per_second_max",
+    "messages_burst_max",
+    "bytes_per_second_max",
+    "bytes_burst_max",
+    "connections_max",
+    "silent_connections_max",
+    "presence_tick",
+    "room_linger",
+    "tail_bytes_max",
+];
+
+#[test]
+fn every_limit_is_tried() {
+    let shown = format!("{:?}", Limits::default());
+    let mut fields = shown.split([',', '{']).filter_map(|part| part.trim().split_once(": "));
+    let tried = |field: &str| {
+        TABLE.iter().any(|(limit, ..)| limit.split(' ').next() == Some(field))
+            || ELSEWHERE.contains(&field)
+    };
+    assert_eq!(fields.find(|(field, _)| !tried(field)), None);
+}
+
 #[test]
 fn what_lies_at_a_limit_passes_and_one_above_it_gets_its_code() {
     for (limit, code, attempt) in TABLE {

@@ -5,6 +5,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
+use axum::extract::Request;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use coweave_core::ids::RoomName;
@@ -14,7 +16,7 @@ use crate::hub::Hub;
 use crate::room_task::RoomStatus;
 
 /// What stands before the name of a room.
-pub(crate) const ROOMS: &str = "/rooms/";
+const ROOMS: &str = "/rooms/";
 /// A shorter token could be guessed.
 const TOKEN_BYTES_MIN: usize = 16;
 
@@ -60,22 +62,22 @@ impl fmt::Debug for AdminToken {
     }
 }
 
+/// Whether a request is one for [`answer`].
+pub(crate) fn is_for(request: &Request) -> bool {
+    request.uri().path().starts_with(ROOMS)
+}
+
 /// The answer to a request for a room. To be called only when there is a token.
-pub(crate) async fn answer(
-    hub: &Arc<Hub>,
-    token: &AdminToken,
-    method: &Method,
-    path: &str,
-    headers: &HeaderMap,
-) -> Response {
-    if let Err(refusal) = authorize(token, headers) {
+pub(crate) async fn answer(hub: &Arc<Hub>, token: &AdminToken, request: &Parts) -> Response {
+    let method = &request.method;
+    if let Err(refusal) = authorize(token, &request.headers) {
         return refusal.into_response();
     }
     if *method != Method::GET && *method != Method::DELETE {
         let allow = [(header::ALLOW, "GET, DELETE")];
         return (StatusCode::METHOD_NOT_ALLOWED, allow).into_response();
     }
-    let name = match name_in(path) {
+    let name = match name_in(request.uri.path()) {
         Ok(name) => name,
         Err(problem) => return (StatusCode::BAD_REQUEST, problem).into_response(),
     };

@@ -33,17 +33,17 @@ const TURN_PIECES_BYTES: usize = 64 << 10;
 /// at the same moment.
 const COME_BACK_MS: std::ops::Range<u64> = 250..2_000;
 
-/// Serves a connection until it ends. Its parts are only lent to async functions: what is moved into
-/// one is in memory twice for as long as the connection lasts.
+/// Serves a connection until it ends. The parts are boxed, because a future has room for whatever is
+/// moved into it twice, and most connections do nothing but be there.
 pub(crate) fn serve(
-    mut socket: Socket,
+    socket: Socket,
     link: Box<Link>,
     guest: Arc<Guest>,
     hub: Arc<Hub>,
     drain: CancellationToken,
 ) -> impl Future<Output = ()> {
-    let (outbox, mut deliveries) = outbox(hub.limits.send_queue_bytes_max);
-    let mut connection = Connection {
+    let (outbox, deliveries) = outbox(hub.limits.send_queue_bytes_max);
+    let connection = Box::new(Connection {
         allowance: Allowance::new(&hub.limits, hub.clock.now()),
         hub,
         link,
@@ -52,15 +52,8 @@ pub(crate) fn serve(
         to_rooms: VecDeque::new(),
         is_behind: false,
         is_closing: false,
-    };
-    async move {
-        let has_to_close = connection.run(&mut socket, &mut deliveries, &guest, &drain).await;
-        // The rooms need not wait for the peer to read its last messages.
-        drop(connection);
-        if has_to_close {
-            let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
-        }
-    }
+    });
+    connection.run(Box::new(socket), deliveries, guest, drain)
 }
 
 /// A connection's place in a room.
@@ -83,14 +76,13 @@ struct Connection {
 }
 
 impl Connection {
-    /// Runs until there is nothing more to hear, and says whether there may be something to write.
     async fn run(
-        &mut self,
-        socket: &mut Socket,
-        deliveries: &mut Deliveries,
-        guest: &Guest,
-        drain: &CancellationToken,
-    ) -> bool {
+        mut self: Box<Self>,
+        mut socket: Box<Socket>,
+        mut deliveries: Deliveries,
+        guest: Arc<Guest>,
+        drain: CancellationToken,
+    ) {
         // Waiting for these starts once, not with every message.
         let mut full = Box::pin(self.outbox.full());
         let mut overflow = pin!(self.outbox.overflow().fuse());
@@ -98,7 +90,7 @@ impl Connection {
         let mut alarm = Alarm::new(self.hub.clock);
         let mut is_greeted = false;
         loop {
-            alarm.set(self.carry_out(socket));
+            alarm.set(self.carry_out(&mut socket));
             if self.is_closing {
                 break;
             }
@@ -115,8 +107,8 @@ impl Connection {
                 paused_until.is_none() && self.to_rooms.is_empty() && !socket.is_behind();
             let may_take = socket.is_flushed() && self.link.takes_messages();
             if socket.is_flushed() {
-                self.drained(deliveries);
-                self.send_pieces(socket);
+                self.drained(&deliveries);
+                self.send_pieces(&mut socket);
             }
             let input = tokio::select! {
                 () = &mut full => {
@@ -139,7 +131,7 @@ impl Connection {
                     Event::Oversized => Input::OversizedFrame,
                     Event::Flushed | Event::Partial => continue,
                     Event::Closing => break,
-                    Event::Ended => return false,
+                    Event::Ended => return,
                 },
                 Some(delivery) = deliveries.next(), if may_take => {
                     self.deliver(delivery);
@@ -163,7 +155,9 @@ impl Connection {
             };
             self.link.handle(input, self.hub.clock.now());
         }
-        true
+        // The rooms need not wait for the peer to read its last messages.
+        drop(self);
+        let _peer_does_not_read = tokio::time::timeout(CLOSE_LIMIT, linger(&mut socket)).await;
     }
 
     /// Does everything that the machine wants done now, and says when it wants to be asked again.

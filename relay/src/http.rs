@@ -50,14 +50,14 @@ async fn answer(
     if handshake::is_asked_for(request.headers()) {
         return open_socket(site, guest, request);
     }
-    let (path, method) = (request.uri().path(), request.method());
-    if let Some(token) = site.admin_token.as_ref().filter(|_| path.starts_with(admin::ROOMS)) {
-        return admin::answer(&site.hub, token, method, path, request.headers()).await;
+    if let Some(token) = site.admin_token.as_ref().filter(|_| admin::is_for(&request)) {
+        let (head, _body) = request.into_parts();
+        return admin::answer(&site.hub, token, &head).await;
     }
-    if method != Method::GET && method != Method::HEAD {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
-    match path {
+    match request.uri().path() {
         "/healthz" => "ok".into_response(),
         "/readyz" => readiness(&site),
         path => files::answer(site.static_dir.as_deref(), path).await,
@@ -87,7 +87,7 @@ fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response 
         Err(refusal) => return refusal.into_response(),
     };
     let (limits, clock) = (site.hub.limits.clone(), site.hub.clock);
-    let link = if subprotocol.is_some() {
+    let link = Box::new(if subprotocol.is_some() {
         Link::v1(limits, clock.now())
     } else {
         let room = match room_in(request.uri().path()) {
@@ -100,7 +100,7 @@ fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response 
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
         Link::y_websocket(room, SessionKey(key), limits, clock.now())
-    };
+    });
     let upgrade = hyper::upgrade::on(&mut request);
     let Site { hub, drain, connections, .. } = site;
     // It is handed on from one future to the next, and each keeps the place.

@@ -1,18 +1,18 @@
-//! A client of the core on a real socket, and the real relay as a child process.
+//! A client of the core on a real socket.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use coweave_core::client::{Client, Input, Output, Room, RoomKey, RoomState, Settings, Tier};
+use coweave_core::client::{
+    Client, Event, Input, Output, Room, RoomKey, RoomState, Settings, Tier,
+};
 use coweave_core::doc::replica::Replica;
+use coweave_core::error::{Code, Error};
 use coweave_core::ids::{ClientId, RoomName, SessionKey};
 use coweave_core::limits::Limits;
 use coweave_core::time::Time;
-use coweave_core::wire::v1::SUBPROTOCOL;
+use coweave_core::wire::v1::{Message as Said, SUBPROTOCOL, read_frame};
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -21,81 +21,12 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 pub const TEXT: &str = "body";
 
-/// The relay's program: the one that was built beside the tests, or what `COWEAVE_RELAY` says.
-pub fn relay_program() -> PathBuf {
-    if let Ok(path) = std::env::var("COWEAVE_RELAY") {
-        return path.into();
-    }
-    let test = std::env::current_exe().expect("the test has a path");
-    let folder = test.ancestors().nth(2).expect("target/<profile>/deps/<test>");
-    let program = folder.join("coweave-relay");
-    assert!(
-        program.exists(),
-        "the relay is not built: run `cargo build -p coweave-relay` or set COWEAVE_RELAY"
-    );
-    program
-}
-
-/// A running relay.
-#[derive(Debug)]
-pub struct RelayProcess {
-    child: Child,
-    pub address: SocketAddr,
-}
-
-impl RelayProcess {
-    /// Starts the relay and waits until it listens. Port 0 takes a free one.
-    pub fn start(data: &Path, port: u16) -> Self {
-        let mut child = Command::new(relay_program())
-            .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the relay starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let mut seen = String::new();
-        let address = loop {
-            let Some(Ok(line)) = lines.next() else { panic!("the relay did not listen: {seen}") };
-            if let Some((_, address)) = line.split_once("listening on http://") {
-                let is_other = |c: char| !c.is_ascii_digit() && c != '.' && c != ':';
-                let end = address.find(is_other).unwrap_or(address.len());
-                break address[..end].parse().expect("an address");
-            }
-            seen.push_str(&line);
-        };
-        // Nobody may block on a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    /// SIGKILL.
-    pub fn kill(mut self) {
-        self.child.kill().expect("the relay was running");
-        self.child.wait().expect("the relay ends");
-    }
-
-    /// SIGTERM, and how it ended.
-    pub fn terminate(mut self) -> ExitStatus {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &id]).status().expect("kill exists");
-        assert!(sent.success());
-        self.child.wait().expect("the relay ends")
-    }
-}
-
-impl Drop for RelayProcess {
-    fn drop(&mut self) {
-        let _it_may_be_gone = self.child.kill();
-        let _as_above = self.child.wait();
-    }
-}
-
 /// One client with one room, in memory.
 #[derive(Debug)]
 pub struct NativeClient {
     client: Client,
     key: RoomKey,
+    id: u32,
     url: String,
     start: Instant,
     /// When the machine's time stands still.
@@ -104,7 +35,27 @@ pub struct NativeClient {
     wants_socket: bool,
     /// Frames that wait to be sent.
     pub outgoing: std::collections::VecDeque<Bytes>,
+    /// Errors that the test means to bring about.
+    pub may_stop_with: Vec<Code>,
     wake: Option<Time>,
+    /// What an app would have been told, but for changes that it reads from the room.
+    pub events: Vec<Event>,
+    pub heard: Heard,
+}
+
+/// What came over all sockets so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Sockets that were opened.
+    pub connections: u64,
+    /// Bytes inside of WebSocket messages.
+    pub bytes: u64,
+    /// Bytes of first syncs.
+    pub sync_bytes: u64,
+    /// Live updates.
+    pub updates: u64,
+    /// Live updates that came between the pieces of a first sync.
+    pub updates_in_sync: u64,
 }
 
 impl NativeClient {
@@ -125,13 +76,17 @@ impl NativeClient {
         Self {
             client,
             key,
+            id: client_id,
             url: format!("ws://{address}/"),
             start: Instant::now(),
             frozen: false,
             socket: None,
             wants_socket: false,
             outgoing: std::collections::VecDeque::new(),
+            may_stop_with: Vec::new(),
             wake: None,
+            events: Vec::new(),
+            heard: Heard::default(),
         }
     }
 
@@ -188,13 +143,70 @@ impl NativeClient {
                     self.outgoing.clear();
                 }
                 Output::Frame(frame) => self.outgoing.push_back(frame),
-                Output::Event { .. } => {}
+                Output::Event { event, .. } => self.note(event),
                 other => panic!("a client without a device wants {other:?}"),
             }
             if let RoomState::Stopped { error } = self.room().state() {
-                panic!("the room stopped: {error}");
+                let is_expected = self.may_stop_with.contains(&error.code);
+                assert!(is_expected, "the room stopped: {error}");
             }
         }
+    }
+
+    fn note(&mut self, event: Event) {
+        let is_frequent = matches!(
+            event,
+            Event::StateChanged
+                | Event::SavedChanged
+                | Event::DocumentChanged
+                | Event::PresenceChanged(_)
+        );
+        if !is_frequent {
+            self.events.push(event);
+        }
+    }
+
+    /// Brings this text into the room, unless something is in it already.
+    pub fn seed(&mut self, text: &str) {
+        // Seeds are written under a client id of their own.
+        let mut template = Replica::new(ClientId::from_u32(self.id | 1 << 31));
+        template.text_insert(TEXT, 0, text).expect("an empty text");
+        let update = template.take_edits().expect("an edit");
+        self.input(Input::Seed { key: self.key, update });
+    }
+
+    /// What became of the seed, once the relay has said so.
+    pub fn seeded(&self) -> Option<bool> {
+        self.events.iter().find_map(|event| match event {
+            Event::Seeded(result) => Some(result.clone().expect("a seed within all limits")),
+            _ => None,
+        })
+    }
+
+    pub fn show(&mut self, json: &str) {
+        let state = Some(json.to_owned());
+        self.input(Input::SetPresence { key: self.key, state });
+    }
+
+    /// Why the room stopped for good.
+    pub fn stopped(&self) -> Option<&Error> {
+        match self.room().state() {
+            RoomState::Stopped { error } => Some(error),
+            _ => None,
+        }
+    }
+
+    /// In which time it will try to connect again, when it is waiting to.
+    pub fn retry_in(&self) -> Option<Duration> {
+        match self.room().state() {
+            RoomState::Offline { retry_at } => retry_at.map(|at| at.since(self.now())),
+            _ => None,
+        }
+    }
+
+    /// Loses the connection, as when a cable is cut; it comes back by itself.
+    pub fn cut(&mut self) {
+        self.lose();
     }
 
     fn input(&mut self, input: Input) {
@@ -211,6 +223,7 @@ impl NativeClient {
         match connect_async(request).await {
             Ok((socket, _)) => {
                 self.socket = Some(socket);
+                self.heard.connections += 1;
                 self.input(Input::SocketOpened { token: String::new() });
             }
             Err(_) => self.input(Input::SocketClosed { error: None }),
@@ -244,9 +257,27 @@ impl NativeClient {
         let Some(socket) = &mut self.socket else { return tokio::time::sleep(at_most).await };
         match tokio::time::timeout(at_most, socket.next()).await {
             Err(_elapsed) => {}
-            Ok(Some(Ok(Message::Binary(frame)))) => self.input(Input::SocketFrame(frame)),
+            Ok(Some(Ok(Message::Binary(frame)))) => {
+                self.count(&frame);
+                self.input(Input::SocketFrame(frame));
+            }
             Ok(Some(Ok(Message::Close(_)) | Err(_)) | None) => self.lose(),
             Ok(Some(Ok(_))) => {}
+        }
+    }
+
+    fn count(&mut self, frame: &Bytes) {
+        self.heard.bytes += frame.len() as u64;
+        let is_in_sync = matches!(self.room().state(), RoomState::Syncing { .. });
+        for (_, said) in read_frame(frame).expect("the relay says what can be read") {
+            match said {
+                Said::Sync(piece) => self.heard.sync_bytes += piece.len() as u64,
+                Said::Update { .. } => {
+                    self.heard.updates += 1;
+                    self.heard.updates_in_sync += u64::from(is_in_sync);
+                }
+                _ => {}
+            }
         }
     }
 
@@ -278,18 +309,6 @@ impl NativeClient {
             let now = self.now();
             let wake = self.wake.map_or(left, |at| at.since(now).max(Duration::from_millis(1)));
             self.receive(left.min(wake)).await;
-        }
-    }
-
-    /// Lives until something is true.
-    ///
-    /// # Panics
-    /// When it does not become true within a minute.
-    pub async fn live_until(&mut self, what: &str, is_true: impl Fn(&mut Self) -> bool) {
-        let end = Instant::now() + Duration::from_mins(1);
-        while !is_true(self) {
-            assert!(Instant::now() < end, "after a minute still not: {what}");
-            self.live(Duration::from_millis(5)).await;
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use coweave_core::ids::Sequence;
 use coweave_tests::history::{History, apply};
-use coweave_tests::native::{NativeClient, RelayProcess};
+use coweave_tests::member::Member as _;
+use coweave_tests::native::NativeClient;
+use coweave_tests::relay_process::RelayProcess;
 
 const RECORDED: &str = "friendsforever.json.gz";
 

@@ -304,7 +304,7 @@ impl Guard<'_> {
 }
 
 /// The first client that stands twice in a sorted list.
-pub(super) fn first_twice(clients: impl Iterator<Item = ClientId>) -> Option<ClientId> {
+fn first_twice(clients: impl Iterator<Item = ClientId>) -> Option<ClientId> {
     let mut last = None;
     for client in clients {
         if last == Some(client) {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use super::guard::{first_twice, malformed, missing};
+use super::guard::{malformed, missing};
 use super::known::Known;
 use super::piece::{CLIENT_BYTES, Part, Piece, RANGE_BYTES};
 use super::run::Run;
@@ -34,7 +34,7 @@ pub fn pieces(update: &[u8], known: &Known, bytes_max: usize) -> Result<Vec<Vec<
         let whole = difference(update, known)?;
         return Ok(if whole == [0, 0] { Vec::new() } else { vec![whole] });
     }
-    let mut outline = Outline { known, authors: Vec::new(), deleted: Vec::new() };
+    let mut outline = Outline { known, authors: Vec::new() };
     walk(update, usize::MAX, &mut outline)?;
     let mut cutter = Cutter {
         known,
@@ -55,8 +55,8 @@ pub fn pieces(update: &[u8], known: &Known, bytes_max: usize) -> Result<Vec<Vec<
 /// Finds where the parts of an update begin.
 struct Outline<'a, 'k> {
     known: &'k Known,
+    /// Those with structs, and behind them those with deletions.
     authors: Vec<Author<'a>>,
-    deleted: Vec<(ClientId, Ranges<'a>)>,
 }
 
 /// One client whose structs or deletions are in the update.
@@ -77,6 +77,11 @@ struct Author<'a> {
 }
 
 impl<'a> Visit<'a> for Outline<'a, '_> {
+    fn clients(&mut self, count: u64) {
+        // The walk has seen that the bytes are long enough for so many.
+        self.authors.reserve_exact(usize::try_from(count).unwrap_or(0));
+    }
+
     fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
         let Section { client, clock, blocks, bytes } = *section;
         let reached = self.known.next(client);
@@ -96,7 +101,8 @@ impl<'a> Visit<'a> for Outline<'a, '_> {
     }
 
     fn deletions(&mut self, client: ClientId, ranges: u64, bytes: &'a [u8]) -> Result<(), Error> {
-        self.deleted.push((client, Ranges::new(bytes, ranges)));
+        let author = Author::new(client, self.known.next(client));
+        self.authors.push(Author { deleted: Ranges::new(bytes, ranges), ..author });
         Ok(())
     }
 }
@@ -104,28 +110,23 @@ impl<'a> Visit<'a> for Outline<'a, '_> {
 impl<'a> Outline<'a, '_> {
     /// All clients, by client id.
     fn into_authors(self) -> Result<Vec<Author<'a>>, Error> {
-        let Self { known, mut authors, mut deleted } = self;
-        deleted.sort_by_key(|(client, _)| *client);
-        if let Some(twice) = first_twice(deleted.iter().map(|(client, _)| *client)) {
-            return Err(malformed(twice, "has two lists of deletions"));
-        }
-        authors.sort_by_key(|author| author.client);
-        if let Some(twice) = first_twice(authors.iter().map(|author| author.client)) {
-            return Err(malformed(twice, "has two sections"));
-        }
-        let with_structs = authors.len();
-        for (client, ranges) in deleted {
-            let here = authors.get(..with_structs).unwrap_or_default();
-            let at = here.binary_search_by_key(&client, |author| author.client);
-            if let Some(author) = at.ok().and_then(|at| authors.get_mut(at)) {
-                author.deleted = ranges;
-            } else {
-                let reached = known.next(client);
-                authors.push(Author { deleted: ranges, ..Author::new(client, reached) });
+        let mut authors = self.authors;
+        authors.sort_unstable_by_key(|author| (author.client, author.deleted.next.is_some()));
+        let mut twice = None;
+        authors.dedup_by(|next, author| {
+            if next.client != author.client {
+                return false;
             }
+            if author.deleted.next.is_some() || next.blocks > 0 {
+                twice = Some(author.client);
+            }
+            author.deleted = next.deleted.clone();
+            true
+        });
+        match twice {
+            Some(client) => Err(malformed(client, "has two sections or lists of deletions")),
+            None => Ok(authors),
         }
-        authors.sort_by_key(|author| author.client);
-        Ok(authors)
     }
 }
 

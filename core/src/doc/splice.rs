@@ -107,6 +107,7 @@ struct Splice<'k> {
     squeezed: Option<&'k Deletions>,
     /// Those of the section that is being walked.
     ranges: Behind<'k>,
+    scratch: Vec<u8>,
     structs: BTreeMap<ClientId, Structs>,
     /// The client whose section is being walked, taken out of `structs`.
     current: Option<(ClientId, Structs)>,
@@ -144,6 +145,7 @@ impl<'k> Splice<'k> {
             replace: None,
             squeezed: None,
             ranges: Behind::default(),
+            scratch: Vec::new(),
             structs: BTreeMap::new(),
             current: None,
             deleted: Collected::default(),
@@ -205,7 +207,7 @@ impl<'a> Visit<'a> for Splice<'_> {
         }
         if block.end() > structs.next && block.has_droppable_content() {
             let ranges = self.ranges.within(block.id.clock, block.end());
-            return structs.add_squeezed(block, ranges);
+            return structs.add_squeezed(block, ranges, &mut self.scratch);
         }
         structs.add(block)
     }
@@ -251,25 +253,29 @@ impl Structs {
 
     /// Adds a struct without the content of its deleted elements. A character of two units of which
     /// one is deleted is kept: it takes both halves to say what it was.
-    fn add_squeezed(&mut self, block: &Block<'_>, ranges: &[(u64, u64)]) -> Result<(), Error> {
+    fn add_squeezed(
+        &mut self,
+        block: &Block<'_>,
+        ranges: &[(u64, u64)],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         if ranges.is_empty() {
             return self.add(block);
         }
         let mut run = Run::new(block)?;
-        let mut bytes = Vec::new();
         for (start, end) in ranges {
             let kept = run.whole_characters(start.saturating_sub(run.clock()));
             if kept > 0 {
-                self.add_part(block, &mut run, kept, &mut bytes, Run::write)?;
+                self.add_part(block, &mut run, kept, scratch, Run::write)?;
             }
             let gone = run.complete_characters((*end).min(run.end()).saturating_sub(run.clock()));
             if gone > 0 {
-                self.add_part(block, &mut run, gone, &mut bytes, Run::write_deleted)?;
+                self.add_part(block, &mut run, gone, scratch, Run::write_deleted)?;
             }
         }
         match run.left() {
             0 => Ok(()),
-            left => self.add_part(block, &mut run, left, &mut bytes, Run::write),
+            left => self.add_part(block, &mut run, left, scratch, Run::write),
         }
     }
 
@@ -279,13 +285,13 @@ impl Structs {
         block: &Block<'a>,
         run: &mut Run<'a>,
         len: u64,
-        bytes: &mut Vec<u8>,
+        scratch: &mut Vec<u8>,
         write: impl Fn(&mut Run<'a>, u64, &mut Vec<u8>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let id = Id { clock: run.clock(), ..block.id };
-        bytes.clear();
-        write(run, len, bytes)?;
-        self.add(&read_block(bytes, id)?)
+        scratch.clear();
+        write(run, len, scratch)?;
+        self.add(&read_block(scratch, id)?)
     }
 
     /// Adds a struct to the open one when that is the same as having both: an item of length two

@@ -138,6 +138,9 @@ pub(super) struct Section<'a> {
 
 /// Meets the parts of an update in the order of its bytes.
 pub(super) trait Visit<'a> {
+    /// So many clients follow, with structs or with deletions.
+    fn clients(&mut self, _count: u64) {}
+
     /// The structs of a client begin.
     fn section(&mut self, _section: &Section<'a>) -> Result<(), Error> {
         Ok(())
@@ -236,6 +239,7 @@ impl<'a> Walker<'a> {
 
     fn structs<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let sections = self.count(SECTION_BYTES_MIN)?;
+        visitor.clients(sections);
         for _ in 0..sections {
             let blocks = self.count(BLOCK_BYTES_MIN)?;
             let client = self.client()?;
@@ -259,6 +263,7 @@ impl<'a> Walker<'a> {
 
     fn delete_set<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let clients = self.count(DELETIONS_BYTES_MIN)?;
+        visitor.clients(clients);
         for _ in 0..clients {
             let client = self.client()?;
             let ranges = self.count(RANGE_BYTES_MIN)?;

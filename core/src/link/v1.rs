@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
-use super::{Heartbeat, Input, Output, RoomRequest, Shared, close_code, oversized_frame, text_frame};
+use super::{
+    Heartbeat, Input, Output, RoomRequest, Shared, close_code, oversized_frame, text_frame,
+};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, RoomName, Sequence, SessionKey};
 use crate::limits::Limits;

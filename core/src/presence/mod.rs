@@ -88,7 +88,11 @@ impl Presence {
             }
         }
         let Some(json) = entry.state.clone() else {
-            return if self.remove(entry.client, now) { Outcome::Changed } else { Outcome::Ignored };
+            return if self.remove(entry.client, now) {
+                Outcome::Changed
+            } else {
+                Outcome::Ignored
+            };
         };
         let is_same = self.present.get(&entry.client).is_some_and(|held| held.json == json);
         self.set(sender, entry.client, Some(json), now);
@@ -138,9 +142,8 @@ impl Presence {
 
     /// Stamps the states whose owners do not renew them by themselves, and names them.
     pub fn renew(&mut self, now: Time) -> BTreeSet<ClientId> {
-        let is_still = |(client, state): (&ClientId, &State)| {
-            state.owner_clock.is_none().then_some(*client)
-        };
+        let is_still =
+            |(client, state): (&ClientId, &State)| state.owner_clock.is_none().then_some(*client);
         let still: BTreeSet<_> = self.present.iter().filter_map(is_still).collect();
         for client in &still {
             let clock = self.stamp(*client, now);

@@ -64,7 +64,8 @@ impl Answers {
         }
         let pieces = compute(log, theirs, piece_bytes_max)?;
         self.0.retain(|answer| answer.key != *key);
-        let answer = Answer { key: key.clone(), at: log.head(), pieces: pieces.clone(), asked_at: now };
+        let answer =
+            Answer { key: key.clone(), at: log.head(), pieces: pieces.clone(), asked_at: now };
         self.keep(answer, log.bytes());
         Ok(pieces)
     }

@@ -37,6 +37,12 @@ impl StoredRoom {
     pub const fn new(lineage: Lineage, epoch: Epoch) -> Self {
         Self { lineage, epoch, snapshot: None, tail: Vec::new(), tombstones: Vec::new() }
     }
+
+    /// All updates in order: the pieces of the snapshot, then the tail.
+    pub fn updates(&self) -> impl Iterator<Item = &Bytes> {
+        let pieces = self.snapshot.iter().flat_map(|snapshot| &snapshot.pieces);
+        pieces.chain(self.tail.iter().map(|(_, update)| update))
+    }
 }
 
 /// Everything up to a place in a room's log, folded.

@@ -5,9 +5,7 @@ use std::io::Write;
 
 use coweave_core::doc::guard::{Mode, check};
 use coweave_core::doc::known::Known;
-use coweave_core::doc::replica::{Assoc, Replica};
 use coweave_core::doc::splice;
-use coweave_core::error::Error;
 use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
@@ -15,6 +13,7 @@ use yrs::Doc;
 
 use crate::documents::{Alphabet, apply, is_waiting, known, loaded, state, view};
 use crate::inputs::{CLASSES, Class, Seeds};
+use crate::replicas::use_replica;
 use crate::setting;
 
 /// How many inputs each class gets in an ordinary run.
@@ -98,32 +97,6 @@ fn run(seeds: &Seeds, class: Class, alphabet: Alphabet, cases: u64, first: u64) 
         }
     }
     tally
-}
-
-/// Does what a client does with an update that its relay let pass.
-fn use_replica(seeds: &Seeds, input: &[u8], all: &Known, random: &mut Random) -> Result<(), Error> {
-    let limits = Limits::default();
-    let mut replica = Replica::new(ClientId::from_u32(77));
-    replica.observe_text("plain");
-    replica.apply(&seeds.base, &limits)?;
-    replica.apply(input, &limits)?;
-    assert_eq!(replica.known(), all);
-    let state = replica.state();
-    check(&state, &Known::new(), Mode::State, &|_| false, &limits)?;
-    assert_eq!(splice::state_vector(&state)?, *all);
-    Replica::new(ClientId::from_u32(78)).apply(&state, &limits)?;
-    for text in ["plain", "text", "xml"] {
-        let len = replica.text_length(text);
-        drop(replica.text_string(text));
-        let index = random.below(u64::from(len) + 2) as u32;
-        let position = replica.position(text, index, Assoc::After);
-        position.map(|position| replica.resolve(&position)).ok();
-        replica.text_insert(text, index, "🙂").ok();
-        replica.text_delete(text, index, random.below(9) as u32).ok();
-    }
-    drop((replica.take_changes(), replica.take_edits()));
-    drop(replica.difference(&seeds.known));
-    Ok(())
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
+mod replicas;
 mod resends;
 
 /// A number from the environment of the test run.

@@ -16,8 +16,8 @@ const NOW: Time = Time::from_ms(1_000);
 const ANA: MemberId = MemberId(1);
 const EVE: MemberId = MemberId(2);
 
-fn open(limits: Limits) -> Room {
-    let limits = Limits { presence_tick: Duration::ZERO, ..limits };
+fn open(mut limits: Limits) -> Room {
+    limits.presence_tick = Duration::ZERO;
     Room::open(StoredRoom::new(Lineage([1; 16]), Epoch(1)), limits, NOW).unwrap()
 }
 
@@ -49,7 +49,10 @@ fn hand_in(room: &mut Room, input: Input) -> Vec<Output> {
 fn says_that_somebody_is_gone(outputs: &[Output]) -> bool {
     outputs.iter().any(|output| match output {
         Output::Broadcast { message: RoomMessage::Presence { update }, .. } => {
-            awareness::read(update, &Limits::default()).unwrap().iter().any(|entry| entry.state.is_none())
+            awareness::read(update, &Limits::default())
+                .unwrap()
+                .iter()
+                .any(|entry| entry.state.is_none())
         }
         _ => false,
     })

@@ -211,7 +211,7 @@ impl Decoder {
         };
         if let Some(into) = into {
             let spare = into.capacity() - into.len();
-            if spare < arrived.len() {
+            if spare < arrived.len() && self.message.is_none() {
                 // Room for as much again as is there, so that who only announces bytes gets none.
                 let more = frame.bytes_left.min(into.len().max(FIRST_BYTES));
                 into.reserve_exact(more.max(arrived.len()));
@@ -235,7 +235,9 @@ impl Decoder {
             TEXT => None,
             _ => {
                 let is_text = self.message.take() == Some(Kind::Text);
-                (!is_text).then(|| Incoming::Binary(std::mem::take(&mut self.payload).into()))
+                let mut payload = std::mem::take(&mut self.payload);
+                payload.shrink_to_fit();
+                (!is_text).then(|| Incoming::Binary(payload.into()))
             }
         })
     }
@@ -361,6 +363,19 @@ mod tests {
             assert_eq!(decoder.decode(&mut &[0; 10_000][..]), Ok(None));
             assert!(decoder.payload.capacity() <= (2 * decoder.payload.len()).max(FIRST_BYTES));
         }
+    }
+
+    #[test]
+    fn a_message_in_a_million_fragments_is_not_copied_a_million_times() {
+        let mut decoder = Decoder::new(1 << 20);
+        assert_eq!(decoder.decode(&mut frame(0x02, b"").as_slice()), Ok(None));
+        let (fragment, mut moves, mut capacity) = (frame(0x00, b"x"), 0, 0);
+        for _ in 0..1 << 20 {
+            assert_eq!(decoder.decode(&mut fragment.as_slice()), Ok(None));
+            moves += u32::from(decoder.payload.capacity() != capacity);
+            capacity = decoder.payload.capacity();
+        }
+        assert!(moves < 30, "{moves}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod both_protocols;
 mod compaction;
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod failing_store;
@@ -23,6 +24,8 @@ mod restart;
 mod rooms;
 #[cfg(test)]
 mod setup;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod v1;
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn start(data_dir: &Path) -> Self {
+    pub(crate) fn start(data_dir: &Path) -> Self {
         Self::start_with(data_dir, &[])
     }
 
@@ -48,6 +48,15 @@ impl Running {
     pub(crate) fn signal(&self, signal: &str) {
         let kill = format!("kill -{signal} {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// Waits until the log says this.
+    pub(crate) fn wait_for_line(&mut self, part: &str) {
+        let mut line = String::new();
+        while !line.contains(part) {
+            line.clear();
+            assert_ne!(self.log.read_line(&mut line).unwrap(), 0, "it never said {part}");
+        }
     }
 
     /// Waits for the end, and gives the exit code and the rest of the log.
@@ -77,40 +86,6 @@ fn must_have_failed(output: &Output, expected: &str) {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains(expected), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_brings_everything_to_disk_and_ends_with_success() {
-    for signal in ["TERM", "INT"] {
-        let folder = TempDir::new().unwrap();
-        let relay = Running::start(folder.path());
-        let mut ann = V1Client::join(relay.address, 1, "notes").await;
-        ann.write("kept").await;
-        // The answer to this comes after the edit was taken.
-        ann.enter(coweave_core::ids::Channel(2), "other").await;
-        relay.signal(signal);
-        let (code, log) = relay.end();
-        assert_eq!(code, Some(0), "{log}");
-        assert!(log.contains("everything is on disk"), "{log}");
-        let relay = Running::start(folder.path());
-        assert_eq!(V1Client::join(relay.address, 2, "notes").await.text(), "kept");
-        relay.signal("TERM");
-        assert_eq!(relay.end().0, Some(0));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_it_at_once() {
-    let folder = TempDir::new().unwrap();
-    let relay = Running::start(folder.path());
-    // It does not answer the close frame, so the relay waits for it for a while.
-    let mut silent = V1Client::join(relay.address, 1, "notes").await;
-    relay.signal("TERM");
-    silent.wait_for_error().await;
-    relay.signal("TERM");
-    let (code, log) = relay.end();
-    assert_eq!(code, Some(1), "{log}");
-    assert!(log.contains("stopped at once"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

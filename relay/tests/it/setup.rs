@@ -25,9 +25,9 @@ pub(crate) struct TestRelay {
     pub(crate) folder: TempDir,
 }
 
-pub(crate) fn config(limits: Limits) -> Config {
+pub(crate) fn config(mut limits: Limits) -> Config {
     // Many tests wait for each single edit to be durable.
-    let limits = Limits { commit_interval: Duration::ZERO, ..limits };
+    limits.commit_interval = Duration::ZERO;
     Config { listen: SocketAddr::from(([127, 0, 0, 1], 0)), limits, ..Config::default() }
 }
 

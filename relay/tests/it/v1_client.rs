@@ -177,12 +177,25 @@ impl V1Client {
         }
     }
 
+    /// What was said to be durable so far.
+    pub(crate) const fn durable(&self) -> EditNumber {
+        self.durable
+    }
+
     /// The next message; updates go into the replica.
     pub(crate) async fn next(&mut self) -> (Channel, Message) {
+        match self.try_next().await {
+            Ok(message) => message,
+            Err(end) => panic!("instead of a message there was {end:?}"),
+        }
+    }
+
+    /// The next message, or how the connection ended.
+    pub(crate) async fn try_next(&mut self) -> Result<(Channel, Message), Heard> {
         while self.inbox.is_empty() {
             match self.socket.next().await {
                 Heard::Binary(frame) => self.inbox.extend(read_frame(&frame).unwrap()),
-                other => panic!("instead of a message there was {other:?}"),
+                end => return Err(end),
             }
         }
         let (channel, message) = self.inbox.pop_front().unwrap();
@@ -194,6 +207,6 @@ impl V1Client {
             Message::Ack { durable, .. } => self.durable = self.durable.max(*durable),
             _ => {}
         }
-        (channel, message)
+        Ok((channel, message))
     }
 }

@@ -204,7 +204,8 @@ impl Relay {
 
     /// Folding ends, well or not, while other things happen.
     fn run_folding(&mut self, disk: &mut Disk, random: &mut Random, now: Time) {
-        let (done, folding) = std::mem::take(&mut self.folding).into_iter().partition(|f| f.0 <= now);
+        let (done, folding) =
+            std::mem::take(&mut self.folding).into_iter().partition(|f| f.0 <= now);
         self.folding = folding;
         for (_, name, through, updates) in done {
             let Some(room) = self.rooms.get_mut(&name) else { continue };
@@ -522,7 +523,8 @@ fn apply(disk: &mut Disk, writes: &[Write]) {
         match write {
             Write::Append(name, sequence, update) => {
                 let room = disk.rooms.get_mut(name).expect("a room is stored before its log");
-                let folded = room.snapshot.as_ref().map_or(Sequence(0), |snapshot| snapshot.through);
+                let folded =
+                    room.snapshot.as_ref().map_or(Sequence(0), |snapshot| snapshot.through);
                 let head = room.tail.last().map_or(folded, |(sequence, _)| *sequence).0;
                 assert_eq!(sequence.0, head + 1, "the log has a gap");
                 room.tail.push((*sequence, update.clone()));

@@ -196,7 +196,10 @@ impl World {
                 if let Some((socket, relay)) = socket.zip(self.relay.as_mut()) {
                     self.report.stalls += 1;
                     let longest = if self.random.chance(30) { 60_000 } else { 4_000 };
-                    relay.stall(socket, self.now + Duration::from_millis(self.random.below(longest)));
+                    relay.stall(
+                        socket,
+                        self.now + Duration::from_millis(self.random.below(longest)),
+                    );
                 }
             }
             13 => {
@@ -456,8 +459,7 @@ impl World {
 /// What somebody has who reads a stored room.
 fn replay(stored: &StoredRoom) -> Replica {
     let mut replica = Replica::new(ClientId::from_u32(1));
-    let pieces = stored.snapshot.iter().flat_map(|snapshot| &snapshot.pieces);
-    for update in pieces.chain(stored.tail.iter().map(|(_, update)| update)) {
+    for update in stored.updates() {
         replica.apply(update, &Limits::default()).expect("the stored log is whole");
     }
     replica

@@ -82,12 +82,13 @@ impl Client {
                 Ok(true) => self.synced(key, now),
                 Err(error) => self.distrust(key, channel, error, now),
             },
-            Message::Update { sequence, update } => match room.receive_live(sequence, update, limits)
-            {
-                Ok(true) => self.tell(key, Event::DocumentChanged),
-                Ok(false) => {}
-                Err(error) => self.distrust(key, channel, error, now),
-            },
+            Message::Update { sequence, update } => {
+                match room.receive_live(sequence, update, limits) {
+                    Ok(true) => self.tell(key, Event::DocumentChanged),
+                    Ok(false) => {}
+                    Err(error) => self.distrust(key, channel, error, now),
+                }
+            }
             Message::Ack { accepted, durable, sequence } => {
                 room.acknowledge(accepted, durable);
                 if room.sync.is_none() {

@@ -139,8 +139,7 @@ impl Room {
         let is_held_by_others =
             self.holders.get(&client).is_some_and(|held| !held.contains(&member));
         let session = self.members.get(&member).map(|member| member.session);
-        is_held_by_others
-            || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
+        is_held_by_others || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
     }
 
     /// Notes whose client id it is that a session writes under.

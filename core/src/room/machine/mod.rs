@@ -283,8 +283,8 @@ impl Room {
             self.show_at(),
             self.answers.expire_at(),
         ]
-            .into_iter()
-            .fold(self.unload_at(), earliest)
+        .into_iter()
+        .fold(self.unload_at(), earliest)
     }
 
     fn unload_at(&self) -> Option<Time> {

@@ -164,7 +164,8 @@ impl Room {
         let is_outside =
             self.members.get(&to).is_some_and(|member| member.protocol == Protocol::YWebsocket);
         if is_outside {
-            let is_own = |client: &ClientId| self.holders.get(client).is_some_and(|held| held.contains(&to));
+            let is_own =
+                |client: &ClientId| self.holders.get(client).is_some_and(|held| held.contains(&to));
             clients.retain(|client| !is_own(client));
         }
         if !clients.is_empty() {

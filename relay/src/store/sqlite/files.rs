@@ -52,7 +52,7 @@ impl Folder {
 
 /// A file that is in use. SQLite goes on with a file that was deleted or replaced below it, and
 /// what it writes there is nowhere when the relay starts the next time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Watched {
     path: PathBuf,
     identity: Option<(u64, u64)>,

@@ -5,32 +5,33 @@
 //! its bytes by checksums, because SQLite has none.
 
 mod files;
+mod rows;
 mod schema;
+mod writer;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::ids::{Epoch, Lineage, RoomName, Sequence};
-use coweave_core::room::{Snapshot, StoredRoom, Tombstone};
+use coweave_core::room::{Snapshot, StoredRoom};
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteRow, SqliteSynchronous,
+    SqliteSynchronous,
 };
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::Mutex;
 
 use self::files::{Folder, Watched};
+use self::rows::{lineage, number, open_error, row_number, snapshot, sum, tail, tombstones};
+use self::writer::Writer;
 use super::{LogLine, OpenError, OpenedRoom, RoomId, Store, StoreError, unix_ms};
 
 /// How long to wait for a lock that a tool of SQLite may hold.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Loads run beside the writer, at most this many at once.
 const READERS_MAX: u32 = 4;
-/// Rows of one `INSERT`; with its powers of two there are only few statements to prepare.
-const ROWS_PER_INSERT_MAX: usize = 128;
 /// What one step of a sweep drops at most: the writers of edits wait for it.
 const SWEPT_LINES_MAX: i64 = 1_000;
 const SWEPT_BYTES_MAX: i64 = 4 << 20;
@@ -38,7 +39,6 @@ const SWEPT_BYTES_MAX: i64 = 4 << 20;
 /// Rooms in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    options: SqliteConnectOptions,
     /// How long lines stay that are in a snapshot.
     keep_log: Duration,
     /// The epoch of every room's sequences.
@@ -47,15 +47,6 @@ pub struct SqliteStore {
     /// `None` when the store is closed.
     writer: Mutex<Option<Writer>>,
     readers: SqlitePool,
-}
-
-#[derive(Debug)]
-struct Writer {
-    /// `None` after a failure: the next call starts with a connection whose state is known.
-    connection: Option<SqliteConnection>,
-    wal: Watched,
-    /// Goes with the writer.
-    _lock: File,
 }
 
 impl SqliteStore {
@@ -87,10 +78,10 @@ impl SqliteStore {
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
             .connect_lazy_with(options.clone().read_only(true));
-        let database = Watched::new(&path);
-        let writer = Writer { connection: Some(writer), wal: Watched::new(&wal), _lock: lock };
+        let (database, wal) = (Watched::new(&path), Watched::new(&wal));
+        let writer = Writer::new(options, writer, database.clone(), wal, lock);
         let writer = Mutex::new(Some(writer));
-        Ok(Self { options, keep_log, epoch, database, writer, readers })
+        Ok(Self { keep_log, epoch, database, writer, readers })
     }
 
     /// Runs one write transaction to its end, including the flush.
@@ -99,42 +90,7 @@ impl SqliteStore {
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let mut writer = self.writer.lock().await;
-        let closed = || StoreError::Failed("the store is closed".to_owned());
-        let Writer { connection: slot, wal, .. } = writer.as_mut().ok_or_else(closed)?;
-        self.database.check()?;
-        let mut connection = match slot.take() {
-            Some(connection) => connection,
-            None => self.reconnect(wal).await?,
-        };
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let worked = work(&mut transaction).await;
-        // As late as can be: what is flushed now is told to people.
-        let in_place = self.database.check().and_then(|()| wal.check());
-        let (done, is_sound) = match (worked, in_place) {
-            (Ok(done), Ok(())) => {
-                let committed = transaction.commit().await;
-                let is_sound = committed.is_ok();
-                (committed.map(|()| done).map_err(StoreError::from), is_sound)
-            }
-            // What was committed to a file that is gone is not lost as long as this stays open.
-            (Ok(_), Err(gone)) => (Err(gone), transaction.rollback().await.is_ok()),
-            (Err(error), _) => {
-                let is_refusal = matches!(error, StoreError::OutOfOrder(_));
-                (Err(error), transaction.rollback().await.is_ok() && is_refusal)
-            }
-        };
-        if is_sound {
-            *slot = Some(connection);
-        }
-        done
-    }
-
-    async fn reconnect(&self, wal: &mut Watched) -> Result<SqliteConnection, StoreError> {
-        let mut connection = SqliteConnection::connect_with(&self.options).await?;
-        // Without another connection the write-ahead log was not there; reading makes it.
-        sqlx::query("SELECT epoch FROM numbering").fetch_optional(&mut connection).await?;
-        wal.renew();
-        Ok(connection)
+        writer.as_mut().ok_or_else(closed)?.transaction(work).await
     }
 
     async fn load(&self, name: &RoomName) -> Result<Option<OpenedRoom>, StoreError> {
@@ -242,17 +198,13 @@ impl Store for SqliteStore {
     }
 
     fn append<'a>(&'a self, lines: &'a [LogLine]) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(self.write(async move |connection| {
-            let at = unix_ms();
-            let mut rest = lines;
-            while !rest.is_empty() {
-                let rows = 1 << rest.len().min(ROWS_PER_INSERT_MAX).ilog2();
-                let (now, later) = rest.split_at(rows);
-                insert(connection, now, at).await?;
-                rest = later;
+        Box::pin(async move {
+            if lines.is_empty() {
+                return Ok(());
             }
-            Ok(())
-        }))
+            let mut writer = self.writer.lock().await;
+            writer.as_mut().ok_or_else(closed)?.append(lines, unix_ms()).await
+        })
     }
 
     fn replace_snapshot(
@@ -374,11 +326,8 @@ impl Store for SqliteStore {
             if let Err(error) = closed.await {
                 tracing::warn!(%error, "the store was not marked as closed");
             }
-            let Some(Writer { connection, .. }) = self.writer.lock().await.take() else {
-                return;
-            };
-            if let Some(connection) = connection
-                && let Err(error) = connection.close().await
+            if let Some(writer) = self.writer.lock().await.take()
+                && let Err(error) = writer.close().await
             {
                 tracing::warn!(%error, "the store did not close cleanly; nothing durable is lost");
             }
@@ -386,28 +335,8 @@ impl Store for SqliteStore {
     }
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    lines: &[LogLine],
-    at: i64,
-) -> Result<(), StoreError> {
-    let mut sql =
-        String::from("INSERT INTO log (room, sequence, at, bytes, sum) VALUES (?, ?, ?, ?, ?)");
-    for _ in 1..lines.len() {
-        sql.push_str(", (?, ?, ?, ?, ?)");
-    }
-    // Only question marks were added: no value becomes part of the statement.
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for LogLine { room, sequence, update } in lines {
-        query = query
-            .bind(room.0)
-            .bind(row_number(sequence.0)?)
-            .bind(at)
-            .bind(update.as_ref())
-            .bind(sum(sequence.0, update));
-    }
-    query.execute(connection).await?;
-    Ok(())
+fn closed() -> StoreError {
+    StoreError::Failed("the store is closed".to_owned())
 }
 
 /// The answer to a second request to delete a room, whose first one may have been lost.
@@ -418,148 +347,6 @@ async fn is_deleted(connection: &mut SqliteConnection, room: RoomId) -> Result<(
         .await?;
     let absent = || StoreError::OutOfOrder(format!("room {} does not exist", room.0));
     tombstone.map(|_| ()).ok_or_else(absent)
-}
-
-async fn snapshot(
-    reader: &mut SqliteConnection,
-    room: i64,
-    folded: i64,
-    parts: i64,
-) -> Result<Vec<Bytes>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT part AS place, sequence, sum, bytes FROM snapshots WHERE room = ? ORDER BY part",
-    )
-    .bind(room)
-    .fetch_all(reader)
-    .await?;
-    if i64::try_from(rows.len()) != Ok(parts) {
-        let detail = format!("its snapshot has {} parts of {parts}", rows.len());
-        return Err(StoreError::Damaged(detail));
-    }
-    let mut pieces = Vec::with_capacity(rows.len());
-    for (part, row) in (0_u64..).zip(&rows) {
-        let (place, bytes) = checked(row)?;
-        if place != part || row.try_get::<i64, _>("sequence")? != folded {
-            let detail = format!("part {place} of its snapshot stands in place {part}");
-            return Err(StoreError::Damaged(detail));
-        }
-        pieces.push(bytes);
-    }
-    Ok(pieces)
-}
-
-async fn tail(
-    reader: &mut SqliteConnection,
-    room: i64,
-    folded: i64,
-) -> Result<Vec<(Sequence, Bytes)>, StoreError> {
-    let rows = sqlx::query(
-        "SELECT sequence AS place, sum, bytes FROM log WHERE room = ? AND sequence > ? \
-         ORDER BY sequence",
-    )
-    .bind(room)
-    .bind(folded)
-    .fetch_all(reader)
-    .await?;
-    let mut tail = Vec::with_capacity(rows.len());
-    let mut last = Sequence(number(folded)?);
-    for row in &rows {
-        let (place, bytes) = checked(row)?;
-        if place != last.next().0 {
-            let detail = format!("its log has {place} after {}", last.0);
-            return Err(StoreError::Damaged(detail));
-        }
-        last = Sequence(place);
-        tail.push((last, bytes));
-    }
-    Ok(tail)
-}
-
-async fn tombstones(
-    reader: &mut SqliteConnection,
-    name: &RoomName,
-) -> Result<Vec<Tombstone>, StoreError> {
-    let rows =
-        sqlx::query("SELECT lineage, state_vector FROM tombstones WHERE name = ? ORDER BY room")
-            .bind(name.as_str())
-            .fetch_all(reader)
-            .await?;
-    let tombstone = |row: &SqliteRow| {
-        let state_vector: Vec<u8> = row.try_get("state_vector")?;
-        Ok(Tombstone { lineage: lineage(row)?, state_vector: state_vector.into() })
-    };
-    rows.iter().map(tombstone).collect()
-}
-
-fn lineage(row: &SqliteRow) -> Result<Lineage, StoreError> {
-    let bytes: Vec<u8> = row.try_get("lineage")?;
-    let wrong_length = |_| StoreError::Damaged("its lineage has a wrong length".into());
-    bytes.try_into().map(Lineage).map_err(wrong_length)
-}
-
-/// A line or part: its place, and its bytes when they are what was written.
-fn checked(row: &SqliteRow) -> Result<(u64, Bytes), StoreError> {
-    let place = number(row.try_get("place")?)?;
-    let bytes: Vec<u8> = row.try_get("bytes")?;
-    let expected: Option<i64> = row.try_get("sum")?;
-    if expected.is_some_and(|expected| expected != sum(place, &bytes)) {
-        return Err(StoreError::Damaged(format!("the bytes at {place} are not what was written")));
-    }
-    Ok((place, bytes.into()))
-}
-
-/// The checksum of bytes at a place: CRC-32.
-fn sum(place: u64, bytes: &[u8]) -> i64 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&place.to_le_bytes());
-    hasher.update(bytes);
-    hasher.finalize().into()
-}
-
-fn number(stored: i64) -> Result<u64, StoreError> {
-    u64::try_from(stored).map_err(|_negative| StoreError::Damaged(format!("it counts {stored}")))
-}
-
-fn row_number(number: u64) -> Result<i64, StoreError> {
-    let too_large = |_| StoreError::OutOfOrder(format!("the number {number}"));
-    i64::try_from(number).map_err(too_large)
-}
-
-/// The primary result code of SQLite, when it was SQLite that failed.
-fn sqlite_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<i32>().ok().map(|extended| extended & 0xff)
-}
-
-fn open_error(path: &Path, error: &sqlx::Error) -> OpenError {
-    const BUSY: i32 = 5;
-    const LOCKED: i32 = 6;
-    const NOT_A_DATABASE: i32 = 26;
-
-    let path = PathBuf::from(path);
-    match sqlite_code(error) {
-        Some(BUSY | LOCKED) => OpenError::Locked { path },
-        Some(NOT_A_DATABASE) => OpenError::NotAStore { path, detail: "not an SQLite database" },
-        _ => OpenError::Failed { path, detail: error.to_string() },
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        const CORRUPT: i32 = 11;
-        const CONSTRAINT: i32 = 19;
-        const NOT_A_DATABASE: i32 = 26;
-
-        let text = error.to_string();
-        match sqlite_code(&error) {
-            Some(CONSTRAINT) => Self::OutOfOrder(text),
-            Some(CORRUPT | NOT_A_DATABASE) => Self::Damaged(text),
-            _ if matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-                Self::Damaged(text)
-            }
-            _ => Self::Failed(text),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub(super) async fn version(
     connection: &mut SqliteConnection,
     path: &Path,
 ) -> Result<usize, OpenError> {
-    let failed = |e: sqlx::Error| super::open_error(path, &e);
+    let failed = |e: sqlx::Error| super::rows::open_error(path, &e);
     let row = sqlx::query(
         "SELECT (SELECT application_id FROM pragma_application_id) AS application, \
                 (SELECT user_version FROM pragma_user_version) AS version, \

@@ -1,5 +1,6 @@
 //! What holds for the files of the SQLite store only: older versions, and damage below it.
 
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 

@@ -1,5 +1,8 @@
 //! One task writes the logs of all rooms: whatever has gathered while the last commit ran goes to
 //! disk in the next one. Rooms never wait for it.
+//!
+//! An edit that comes alone is committed at once. When more come while a commit runs, a little more
+//! time goes by before the next one: a commit costs as much for one line as for many.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,12 +12,14 @@ use std::time::Duration;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::Sequence;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::store::{LogLine, RoomId, Store, StoreError};
 
 /// Lines in one commit.
 const LINES_MAX: usize = 4096;
+/// A commit that takes longer is told to the rooms like one that fails.
+const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -124,15 +129,22 @@ impl Batch {
             let _nobody_waits = done.send(());
         }
     }
+}
 
-    fn tell_of_failure(&mut self) {
-        for waiting in self.rooms.values_mut().filter(|waiting| !waiting.knows_of_failure) {
-            waiting.knows_of_failure = true;
-            // The log has the reason; it is nothing that a client could act on.
-            let text = "the relay cannot write to its disk at the moment; edits stay in memory \
-                        and on the devices until it can";
-            waiting.tell(Receipt::Failed(Error::new(Code::RelayDegraded, text)));
-        }
+/// Logs the first of several failures in a row.
+fn note_failure(is_failing: &AtomicBool, error: &str) {
+    if !is_failing.swap(true, Ordering::Relaxed) {
+        tracing::error!(error, "the store fails; edits wait in memory");
+    }
+}
+
+fn tell_of_failure(rooms: &mut BTreeMap<RoomId, Waiting>) {
+    for waiting in rooms.values_mut().filter(|waiting| !waiting.knows_of_failure) {
+        waiting.knows_of_failure = true;
+        // The log has the reason; it is nothing that a client could act on.
+        let text = "the relay cannot write to its disk at the moment; edits stay in memory and on \
+                    the devices until it can";
+        waiting.tell(Receipt::Failed(Error::new(Code::RelayDegraded, text)));
     }
 }
 
@@ -151,17 +163,20 @@ impl Writing {
         // deliveries, so while people type, what comes within the interval shares one.
         let mut next_commit = Instant::now();
         while self.commands.recv_many(&mut received, LINES_MAX).await > 0 {
-            while !received.iter().any(|command| matches!(command, Command::Flush(_)))
-                && let Ok(Some(command)) =
-                    tokio::time::timeout_at(next_commit, self.commands.recv()).await
-            {
-                received.push(command);
-            }
+            received.drain(..).for_each(|command| self.batch.add(command));
+            self.gather_more(next_commit, &mut received).await;
             next_commit = Instant::now() + self.interval;
-            for command in received.drain(..) {
-                self.batch.add(command);
-            }
             self.commit().await;
+        }
+    }
+
+    /// Takes in what comes before this time, unless somebody waits for the flush.
+    async fn gather_more(&mut self, until: Instant, received: &mut Vec<Command>) {
+        while self.batch.flushes.is_empty()
+            && let Some(room) = LINES_MAX.checked_sub(self.batch.lines.len())
+            && let Ok(1..) = timeout_at(until, self.commands.recv_many(received, room)).await
+        {
+            received.drain(..).for_each(|command| self.batch.add(command));
         }
     }
 
@@ -169,18 +184,16 @@ impl Writing {
     async fn commit(&mut self) {
         let mut pause = PAUSE_MIN;
         loop {
-            match self.store.append(&self.batch.lines).await {
+            match self.append().await {
                 Ok(()) => break,
-                Err(error @ (StoreError::OutOfOrder(_) | StoreError::Damaged(_))) => {
-                    tracing::error!(%error, "a bug: a room wrote what does not fit its log");
-                    self.refuse_misfits().await;
-                }
                 Err(StoreError::Failed(error)) => {
-                    if !self.is_failing.swap(true, Ordering::Relaxed) {
-                        tracing::error!(%error, "the store fails; edits wait in memory");
-                    }
+                    note_failure(&self.is_failing, &error);
                     self.gather(pause).await;
                     pause = (pause * 2).min(PAUSE_MAX);
+                }
+                Err(misfit) => {
+                    tracing::error!(error = %misfit, "the store does not take the lines of a room");
+                    self.refuse_misfits().await;
                 }
             }
         }
@@ -190,19 +203,31 @@ impl Writing {
         self.batch.succeed();
     }
 
+    /// Hands the batch to the store once. Its rooms hear when that takes long.
+    async fn append(&mut self) -> Result<(), StoreError> {
+        let Batch { lines, rooms, .. } = &mut self.batch;
+        let mut appended = self.store.append(lines);
+        if let Ok(answer) = timeout(PATIENCE, &mut appended).await {
+            return answer;
+        }
+        note_failure(&self.is_failing, &format!("it takes longer than {PATIENCE:?}"));
+        tell_of_failure(rooms);
+        appended.await
+    }
+
     /// Waits, and takes in what comes meanwhile, so that its rooms hear of the failure too.
     async fn gather(&mut self, pause: Duration) {
         let until = Instant::now() + pause;
-        self.batch.tell_of_failure();
-        while let Ok(Some(command)) = tokio::time::timeout_at(until, self.commands.recv()).await {
+        tell_of_failure(&mut self.batch.rooms);
+        while let Ok(Some(command)) = timeout_at(until, self.commands.recv()).await {
             self.batch.add(command);
-            self.batch.tell_of_failure();
+            tell_of_failure(&mut self.batch.rooms);
         }
         tokio::time::sleep_until(until).await;
     }
 
     /// Takes the rooms out of the batch whose lines the store does not accept: one room with a
-    /// broken invariant must not stop the others.
+    /// broken invariant or a damaged log must not stop the others.
     async fn refuse_misfits(&mut self) {
         let rooms: Vec<RoomId> = self.batch.rooms.keys().copied().collect();
         for room in rooms {
@@ -220,87 +245,6 @@ impl Writing {
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use coweave_core::ids::{Lineage, RoomName};
-
-    use super::*;
-    use crate::store::memory::MemoryStore;
-
-    struct Setup {
-        store: Arc<MemoryStore>,
-        writer: LogWriter,
-    }
-
-    fn setup() -> Setup {
-        let store = Arc::new(MemoryStore::new());
-        let writer = LogWriter::start(Arc::<MemoryStore>::clone(&store), Duration::ZERO);
-        Setup { store, writer }
-    }
-
-    impl Setup {
-        async fn room(&self, name: &str) -> RoomId {
-            let name = RoomName::parse(name).unwrap();
-            self.store.open_or_create(&name, Lineage([0; 16])).await.unwrap().id
-        }
-
-        async fn tail(&self, name: &str) -> Vec<u64> {
-            let name = RoomName::parse(name).unwrap();
-            let opened = self.store.open_or_create(&name, Lineage([0; 16])).await.unwrap();
-            opened.stored.tail.iter().map(|(sequence, _)| sequence.0).collect()
-        }
-    }
-
-    fn line(room: RoomId, sequence: u64) -> LogLine {
-        LogLine { room, sequence: Sequence(sequence), update: Bytes::from_static(b"u") }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failing_store_loses_and_reorders_nothing() {
-        let setup = setup();
-        let (room, other) = (setup.room("a").await, setup.room("b").await);
-        let (sender, mut receipts) = mpsc::unbounded_channel();
-        let (other_sender, mut other_receipts) = mpsc::unbounded_channel();
-        setup.store.set_failure(Some("no space left"));
-        setup.writer.append(line(room, 1), &sender);
-        assert!(matches!(receipts.recv().await, Some(Receipt::Failed(_))));
-        assert!(setup.writer.is_failing());
-        setup.writer.append(line(room, 2), &sender);
-        setup.writer.append(line(other, 1), &other_sender);
-        assert!(matches!(other_receipts.recv().await, Some(Receipt::Failed(_))));
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        setup.store.set_failure(None);
-        assert_eq!(receipts.recv().await, Some(Receipt::Durable(Sequence(2))));
-        assert_eq!(other_receipts.recv().await, Some(Receipt::Durable(Sequence(1))));
-        assert!(!setup.writer.is_failing());
-        assert_eq!(setup.tail("a").await, [1, 2]);
-    }
-
-    #[tokio::test]
-    async fn a_room_that_breaks_its_order_stops_no_other_one() {
-        let setup = setup();
-        let (bad, good) = (setup.room("bad").await, setup.room("good").await);
-        let (bad_sender, mut bad_receipts) = mpsc::unbounded_channel();
-        let (good_sender, mut good_receipts) = mpsc::unbounded_channel();
-        setup.writer.append(line(good, 1), &good_sender);
-        setup.writer.append(line(bad, 7), &bad_sender);
-        setup.writer.append(line(good, 2), &good_sender);
-        setup.writer.flush().await;
-        assert_eq!(bad_receipts.recv().await, Some(Receipt::Refused));
-        assert!(matches!(good_receipts.recv().await, Some(Receipt::Durable(_))));
-        assert_eq!(setup.tail("good").await, [1, 2]);
-        assert!(setup.tail("bad").await.is_empty());
-    }
-
-    #[tokio::test]
-    async fn flush_comes_after_everything_before_it() {
-        let setup = setup();
-        let room = setup.room("a").await;
-        let (sender, _receipts) = mpsc::unbounded_channel();
-        for sequence in 1..=2_000 {
-            setup.writer.append(line(room, sequence), &sender);
-        }
-        setup.writer.flush().await;
-        assert_eq!(setup.tail("a").await.len(), 2_000);
-    }
-}
+mod faults;
+#[cfg(test)]
+mod tests;

@@ -103,8 +103,6 @@ fn open_socket(site: Site, guest: Arc<Guest>, mut request: Request) -> Response 
     });
     let upgrade = hyper::upgrade::on(&mut request);
     let Site { hub, drain, connections, .. } = site;
-    // It is handed on from one future to the next, and each keeps the place.
-    let link = Box::new(link);
     let entering = Arc::clone(&guest);
     let task = connections.spawn(async move {
         if let Some(socket) = switch(upgrade, link.frame_bytes_max()).await {

@@ -90,16 +90,18 @@ impl Connection {
         let mut alarm = Alarm::new(self.hub.clock);
         let mut is_greeted = false;
         loop {
-            alarm.set(self.carry_out(&mut socket));
+            let now = self.hub.clock.now();
+            alarm.set(self.carry_out(&mut socket, now));
             if self.is_closing {
                 break;
             }
+            // Most often all of it goes out, and the wait that follows is one for news.
+            socket.write_now();
             if !is_greeted && self.link.is_greeted() {
                 is_greeted = true;
                 guest.is_greeted();
                 socket.set_message_bytes_max(self.link.frame_bytes_max());
             }
-            let now = self.hub.clock.now();
             self.allowance.take_bytes(socket.bytes_read(), now);
             let paused_until = self.allowance.wait(now);
             alarm.set(paused_until);
@@ -161,13 +163,13 @@ impl Connection {
     }
 
     /// Does everything that the machine wants done now, and says when it wants to be asked again.
-    fn carry_out(&mut self, socket: &mut Socket) -> Option<Time> {
+    fn carry_out(&mut self, socket: &mut Socket, now: Time) -> Option<Time> {
         loop {
-            match self.link.poll(self.hub.clock.now()) {
+            match self.link.poll(now) {
                 Output::Frame(frame) => socket.send(frame),
                 Output::Ping => socket.ping(),
                 Output::Room { channel, request } => {
-                    self.allowance.take_request(self.hub.clock.now());
+                    self.allowance.take_request(now);
                     self.request(channel, request);
                 }
                 Output::Close { code, reason } => {

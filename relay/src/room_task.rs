@@ -150,7 +150,8 @@ struct RoomTask {
 
 impl RoomTask {
     async fn serve(&mut self) {
-        let mut turn_commands = Vec::with_capacity(COMMANDS_PER_TURN);
+        // It grows to what is needed: most rooms are quiet.
+        let mut turn_commands = Vec::new();
         let mut alarm = Alarm::new(self.residence.hub.clock);
         loop {
             let wake = match self.carry_out() {

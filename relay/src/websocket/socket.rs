@@ -138,6 +138,23 @@ impl Socket {
         has_taken | (*read > std::mem::replace(read_before, *read))
     }
 
+    /// Writes what the system takes at once. An error shows when the rest is written.
+    pub(crate) fn write_now(&mut self) {
+        while !self.outgoing.is_empty() {
+            let written = SCRATCH.with_borrow_mut(|space| {
+                let length = self.outgoing.gather(space);
+                // Large frames take their time, and other connections their turn.
+                if length == 0 {
+                    return Err(std::io::ErrorKind::WouldBlock.into());
+                }
+                self.stream.try_write(space.get(..length).unwrap_or_default())
+            });
+            let Ok(written @ 1..) = written else { return };
+            self.progress.written += written as u64;
+            self.outgoing.advance(written);
+        }
+    }
+
     /// Writes what waits and, if it may, reads. Cancelling this loses nothing.
     pub(crate) async fn next(&mut self, may_read: bool) -> Event {
         poll_fn(|cx| self.poll(may_read, cx)).await

@@ -2,8 +2,10 @@
 //! back, and a death in the middle leaves it wholly there or wholly gone.
 //! `COWEAVE_DELETIONS=100` for more deaths.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use coweave_core::client::RoomState;
@@ -14,12 +16,14 @@ use coweave_tests::native::{NativeClient, TEXT};
 use coweave_tests::relay_process::{RelayProcess, ask};
 use coweave_tests::size;
 use coweave_tests::y_member::YMember;
+use tokio::task::spawn_local;
 
 use super::aside;
 
 const ROOM: &str = "plans";
 const TOKEN: &str = "the-token-of-whoever-runs-this-relay";
 const DEATHS_IN_EACH_RUN: u64 = 8;
+const DELETIONS_WHILE_PEOPLE_WRITE: u64 = 20;
 
 fn start(data: &Path, port: u16) -> RelayProcess {
     std::fs::create_dir_all(data).unwrap();
@@ -124,7 +128,7 @@ fn a_death_while_a_room_is_deleted_leaves_it_wholly_there_or_wholly_gone() {
             ann.live_until("it is durable", |ann| ann.is_settled()).await;
             let text = ann.text();
             ann.cut();
-            let deletion = tokio::task::spawn_local(delete(address));
+            let deletion = spawn_local(delete(address));
             tokio::time::sleep(Duration::from_micros(random.below(8_000))).await;
             let folder = data.path().to_owned();
             let relay = aside(move || {
@@ -151,5 +155,55 @@ fn a_death_while_a_room_is_deleted_leaves_it_wholly_there_or_wholly_gone() {
             drop(relay);
         }
         println!("{deaths} deaths: {there} times wholly there, {gone} times wholly gone");
+    });
+}
+
+/// Comes into the room again and again, writes which history it sees, and fails when there is
+/// anything of another one.
+async fn write_history(address: SocketAddr, ids: Rc<Cell<u32>>, is_over: Rc<Cell<bool>>) -> u64 {
+    let mut words = 0;
+    while !is_over.get() {
+        ids.set(ids.get() + 1);
+        let mut client = NativeClient::new(address, ROOM, ids.get());
+        client.may_stop_with = vec![Code::RoomDeleted];
+        let is_in = |client: &mut NativeClient| client.room().is_synced() || is_told(client);
+        client.live_until("it is in", is_in).await;
+        while !is_told(&mut client) && !is_over.get() {
+            let word = format!("{:?} ", client.room().lineage().expect("it was in step"));
+            let text = client.text();
+            assert!(text.split_inclusive(' ').all(|other| other == word), "{word}in: {text}");
+            client.replica().text_insert(TEXT, 0, &word).unwrap();
+            words += 1;
+            client.live(Duration::from_millis(3)).await;
+        }
+    }
+    words
+}
+
+#[test]
+fn histories_never_mix_although_a_room_is_deleted_again_and_again_while_people_write() {
+    super::run(async {
+        let data = tempfile::tempdir().unwrap();
+        let relay = start(data.path(), 0);
+        let address = relay.address;
+        let (ids, is_over) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
+        let writers: Vec<_> = (0..6)
+            .map(|_| spawn_local(write_history(address, Rc::clone(&ids), Rc::clone(&is_over))))
+            .collect();
+        let mut random = Random::from_seed(9);
+        let deletions = size("COWEAVE_DELETIONS", DELETIONS_WHILE_PEOPLE_WRITE);
+        let mut done = 0;
+        while done < deletions {
+            tokio::time::sleep(Duration::from_millis(random.below(200))).await;
+            // Nobody may have come in since the last time.
+            done += u64::from(delete(address).await.unwrap() == 204);
+        }
+        is_over.set(true);
+        let mut words = 0;
+        for writer in writers {
+            words += writer.await.expect("no histories mix");
+        }
+        println!("{deletions} deletions, {} visits, {words} words", ids.get());
+        assert!(words > deletions);
     });
 }

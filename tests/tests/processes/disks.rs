@@ -203,6 +203,24 @@ fn a_read_only_folder_is_told_at_the_start() {
 }
 
 #[test]
+fn a_file_system_that_is_full_at_the_start_is_told() {
+    let disk = match SmallDisk::mount(4 << 20) {
+        Ok(disk) => disk,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let data = disk.path().join("data");
+    drop(RelayProcess::start(&data, 0));
+    disk.fill();
+    let output = relay_command(&data, 0).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot be opened") && said.contains("full"), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    disk.clear();
+    drop(RelayProcess::start(&data, 0));
+}
+
+#[test]
 fn a_flush_of_a_second_holds_up_acknowledgements_and_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = faulty_disk(&folder) else { return };

@@ -13,10 +13,11 @@ use coweave_tests::y_member::YMember;
 
 const ROOM: &str = "archive";
 const PAGE_BYTES: usize = 100_000;
+const FLAGS: [&str; 4] = ["--bytes-per-second-max", "0", "--room-bytes-max", "1000000000"];
 
 fn start(data: &std::path::Path) -> RelayProcess {
     RelayProcess::start_with(data, 0, |command| {
-        command.args(["--bytes-per-second-max", "0", "--room-bytes-max", "1000000000"]);
+        command.args(FLAGS);
     })
 }
 
@@ -68,6 +69,37 @@ fn a_first_sync_that_is_cut_three_times_goes_on_where_it_was() {
         );
         assert_eq!(reader.heard.connections, 4);
         assert!(times < 1.35, "{times:.3} times the document were received");
+    });
+}
+
+#[test]
+fn a_first_sync_goes_on_where_it_was_although_the_relay_died() {
+    super::run(async {
+        let data = tempfile::tempdir().unwrap();
+        let relay = start(data.path());
+        let mut author = author(&relay, wanted_bytes()).await;
+        let size = author.replica().state().len() as u64;
+        let port = relay.address.port();
+        let proxy = Proxy::start(relay.address).await;
+        // Otherwise all of it is in the buffers of the system already.
+        proxy.set_rate(size / 2);
+        let mut reader = NativeClient::new(proxy.address, ROOM, 2);
+        let mut outside = YMember::new(proxy.address, ROOM, 3);
+        while proxy.received() < size {
+            let time = Duration::from_millis(5);
+            tokio::join!(reader.live(time), outside.live(time));
+        }
+        assert!(!reader.room().is_synced() && !outside.is_synced(), "the death came too late");
+        relay.kill();
+        let _relay = RelayProcess::start_with(data.path(), port, |command| {
+            command.args(FLAGS);
+        });
+        proxy.set_rate(0);
+        super::meet(&mut reader, &mut author).await;
+        super::meet(&mut outside, &mut author).await;
+        let received = proxy.received();
+        println!("{received} bytes received for two times {size}");
+        assert!(received < size * 2 * 135 / 100, "{received} bytes for two times {size}");
     });
 }
 

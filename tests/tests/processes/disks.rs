@@ -1,7 +1,6 @@
 //! The disk is full, read-only, broken or slow: nothing is said to be durable that is not, people
 //! see each other's edits all the while, and when the disk works again everything follows.
 
-use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use coweave_core::client::RoomState;
@@ -15,6 +14,7 @@ use coweave_tests::y_member::YMember;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 const ROOM: &str = "ledger";
 
@@ -164,9 +164,9 @@ fn a_store_that_a_tool_holds_locked_costs_no_edit_and_no_false_promise() {
         let data = tempfile::tempdir().unwrap();
         let relay = RelayProcess::start(data.path(), 0);
         let options = SqliteConnectOptions::new().filename(data.path().join("coweave.sqlite3"));
-        let tool = RefCell::new(SqliteConnection::connect_with(&options).await.unwrap());
+        let tool = Mutex::new(SqliteConnection::connect_with(&options).await.unwrap());
         let say = async |sql: &'static str| {
-            sqlx::raw_sql(sql).execute(&mut *tool.borrow_mut()).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut *tool.lock().await).await.unwrap();
         };
         let (fail, repair) =
             (async || say("BEGIN IMMEDIATE").await, async || say("ROLLBACK").await);

@@ -124,7 +124,10 @@ fn no_hostile_input_panics_hangs_or_fills_the_memory() {
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
     let [basic, _] = &benches;
-    assert!(basic.contradictory.get() * 1_000 <= basic.compared.get(), "contradictory documents");
+    assert!(
+        basic.contradictory.get() * 1_000 <= basic.compared.get() + 1_000,
+        "contradictory documents"
+    );
     // The inputs must reach what lies behind the first check.
     for (name, (count, taken)) in &tally {
         let is_rich = !name.ends_with("Random") && !name.ends_with("Truncated");

@@ -143,11 +143,6 @@ impl RelayProcess {
         (status, self.log())
     }
 
-    /// How it ended, when it has.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("it is our child")
-    }
-
     /// What it takes at the moment.
     ///
     /// # Panics

@@ -1,5 +1,5 @@
 //! Ten megabytes on their way to somebody who joins: cut and resumed, and slow.
-//! `COWEAVE_SYNC_MB=100` for more.
+//! `COWEAVE_SYNC_MB=30` for more.
 
 use std::time::{Duration, Instant};
 

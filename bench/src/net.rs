@@ -282,7 +282,7 @@ impl Conn {
             let mut payload = self.inbox.split_to(frame.end);
             frame.unmask(&mut payload);
             payload.advance(frame.payload_start);
-            self.frame(id, frame.kind, payload.freeze(), handler)?;
+            self.frame(id, frame.kind, &payload.freeze(), handler)?;
         }
         Ok(())
     }
@@ -314,18 +314,18 @@ impl Conn {
         &mut self,
         id: ConnId,
         kind: Kind,
-        payload: Bytes,
+        payload: &Bytes,
         handler: &mut impl Handler,
     ) -> Result<(), String> {
         let mut out = Out { role: self.role, bytes: &mut self.outbox };
         match kind {
-            Kind::Message if self.parts.is_empty() => handler.message(id, &payload, &mut out),
+            Kind::Message if self.parts.is_empty() => handler.message(id, payload, &mut out),
             Kind::Message => {
-                self.parts.extend_from_slice(&payload);
+                self.parts.extend_from_slice(payload);
                 handler.message(id, &std::mem::take(&mut self.parts).into(), &mut out);
             }
-            Kind::Part => self.parts.extend_from_slice(&payload),
-            Kind::Ping => websocket::write(self.role, websocket::PONG, &payload, out.bytes),
+            Kind::Part => self.parts.extend_from_slice(payload),
+            Kind::Ping => websocket::write(self.role, websocket::PONG, payload, out.bytes),
             Kind::Pong => {}
             Kind::Close => {
                 let reason = payload.get(2..).unwrap_or_default();

@@ -62,6 +62,8 @@ struct Conn {
 pub(crate) struct Net {
     epoll: Epoll,
     timer: TimerFd,
+    /// When the timer rings.
+    armed: Option<Instant>,
     listener: Option<TcpListener>,
     conns: Vec<Option<Box<Conn>>>,
     dirty: Vec<ConnId>,
@@ -80,6 +82,7 @@ impl Net {
         Ok(Self {
             epoll,
             timer,
+            armed: None,
             listener: None,
             conns: Vec::new(),
             dirty: Vec::new(),
@@ -177,8 +180,11 @@ impl Net {
             None => EpollTimeout::NONE,
             Some(Duration::ZERO) => EpollTimeout::ZERO,
             Some(wait) => {
-                let expiration = Expiration::OneShot(TimeSpec::from_duration(wait));
-                self.timer.set(expiration, TimerSetTimeFlags::empty())?;
+                if self.armed != until {
+                    let expiration = Expiration::OneShot(TimeSpec::from_duration(wait));
+                    self.timer.set(expiration, TimerSetTimeFlags::empty())?;
+                    self.armed = until;
+                }
                 EpollTimeout::NONE
             }
         };
@@ -190,7 +196,10 @@ impl Net {
         };
         for event in &events[..count] {
             match event.data() {
-                TIMER => drop(self.timer.wait()),
+                TIMER => {
+                    self.timer.wait()?;
+                    self.armed = None;
+                }
                 LISTENER => self.accept()?,
                 id => {
                     let id = usize::try_from(id).unwrap_or(usize::MAX);

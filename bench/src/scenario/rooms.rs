@@ -30,7 +30,8 @@ pub(super) const ROOMS_LEFT: Scenario = Scenario {
     goals: &[
         // 10 for the connection, 8 for the room.
         Goal { key: "each", bound: Bound::AtMost(18.0) },
-        Goal { key: "left", bound: Bound::AtMost(0.1) },
+        // Flat, but for the page cache of a store and what an allocator keeps.
+        Goal { key: "left", bound: Bound::AtMost(0.5) },
         Goal { key: "kept", bound: Bound::AtLeast(100.0) },
     ],
     measure,

@@ -64,6 +64,7 @@ const ELSEWHERE: &[&str] = &[
     "connections_max",
     "silent_connections_max",
     "presence_tick",
+    "commit_interval",
     "room_linger",
     "tail_bytes_max",
 ];

@@ -37,16 +37,17 @@ impl Door {
         Arc::new(Self { connections_max, silent_max, inside: Mutex::default() })
     }
 
-    /// Lets a connection in, unless there are too many.
+    /// Lets a connection in, unless there are too many that have said what they are here for.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<Guest> {
         let mut inside = self.inside();
-        if inside.connections >= self.connections_max {
-            return None;
-        }
-        if inside.silent.len() >= self.silent_max
-            && let Some((_, Some(task))) = inside.silent.pop_first()
-        {
-            task.abort();
+        let is_full = inside.connections >= self.connections_max;
+        if is_full || inside.silent.len() >= self.silent_max {
+            match inside.silent.pop_first() {
+                // Its place is free as soon as its task is gone.
+                Some((_, Some(task))) => task.abort(),
+                None if is_full => return None,
+                _ => {}
+            }
         }
         inside.connections += 1;
         let number = inside.next;
@@ -106,11 +107,16 @@ mod tests {
     #[test]
     fn as_many_are_let_in_as_the_limit_says_and_another_when_one_is_gone() {
         let door = door(2, 10);
-        let first = door.enter().unwrap();
-        let _second = door.enter().unwrap();
-        assert!(door.enter().is_none());
+        let enter = || {
+            let guest = door.enter()?;
+            guest.is_greeted();
+            Some(guest)
+        };
+        let first = enter().unwrap();
+        let _second = enter().unwrap();
+        assert!(enter().is_none());
         drop(first);
-        assert!(door.enter().is_some());
+        assert!(enter().is_some());
     }
 
     #[test]
@@ -141,5 +147,25 @@ mod tests {
         tasks.push(enter().1);
         assert!(tasks.remove(0).await.unwrap_err().is_cancelled(), "one above it");
         assert!(tasks.iter().all(|task| !task.is_finished()));
+    }
+
+    #[tokio::test]
+    async fn silent_ones_never_keep_others_out() {
+        let door = door(3, 10);
+        let talking = door.enter().unwrap();
+        talking.is_greeted();
+        for _ in 0..100 {
+            let guest = door.enter().unwrap();
+            let served = Arc::new(guest);
+            let inside = Arc::clone(&served);
+            let task = tokio::spawn(async move {
+                std::future::pending::<()>().await;
+                drop(inside);
+            });
+            served.is_served_by(task.abort_handle());
+            drop(served);
+            tokio::task::yield_now().await;
+            assert!(door.inside().connections <= 3);
+        }
     }
 }

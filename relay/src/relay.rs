@@ -66,7 +66,7 @@ pub struct Relay {
     connections: TaskTracker,
     drain: CancellationToken,
     _server: AbortOnDropHandle<()>,
-    _sweeper: AbortOnDropHandle<()>,
+    sweeper: AbortOnDropHandle<()>,
     _drain_when_dropped: DropGuard,
 }
 
@@ -86,6 +86,7 @@ impl Relay {
     ///
     /// # Errors
     /// [`StartError`].
+    #[expect(clippy::unused_async, reason = "like `start`, it has to be called inside a runtime")]
     pub async fn start_with(config: Config, store: Arc<dyn Store>) -> Result<Self, StartError> {
         Self::serve(bind(config.listen)?, config, store)
     }
@@ -120,7 +121,7 @@ impl Relay {
             _drain_when_dropped: drain.clone().drop_guard(),
             drain,
             _server: AbortOnDropHandle::new(server),
-            _sweeper: AbortOnDropHandle::new(sweeper),
+            sweeper: AbortOnDropHandle::new(sweeper),
         })
     }
 
@@ -139,6 +140,7 @@ impl Relay {
 
     async fn drain(&self) {
         self.drain.cancel();
+        self.sweeper.abort();
         self.hub.drain().await;
         self.connections.close();
         self.connections.wait().await;

@@ -100,7 +100,7 @@ it('every frame holds one message', async t => {
     return doc.getText('body').toString()
   }
   await until(() => text() === 'zero one two', () => `the frames make up the text, not “${text()}”`)
-  assert.ok(frames.map(readFrame).some(({ type }) => type === AWARENESS), 'presence came along')
+  await until(() => frames.map(readFrame).some(({ type }) => type === AWARENESS), 'presence comes with the next tick')
 })
 
 it('messages of an unknown type are ignored', async t => {

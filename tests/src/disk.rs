@@ -4,7 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The layer: `pwrite`, `ftruncate` and the flushes of the database's files do what the file at
+/// The layer. After each flush of a file of the database, its bytes are copied into the folder
+/// `COWEAVE_FLUSHED`: what a disk surely has when the power goes. And `pwrite`, `ftruncate` and the flushes of the database's files do what the file at
 /// `COWEAVE_FAULT` says: `errno N` or `sleep MS`; nothing when it is empty.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
@@ -56,8 +57,36 @@ ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) { PASS(0, 
 ssize_t write(int fd, const void *bytes, size_t count) { PASS(0, write, fd, bytes, count) }
 int ftruncate(int fd, off_t length) { PASS(0, ftruncate, fd, length) }
 int ftruncate64(int fd, off64_t length) { PASS(0, ftruncate64, fd, length) }
-int fsync(int fd) { PASS(1, fsync, fd) }
-int fdatasync(int fd) { PASS(1, fdatasync, fd) }
+
+static void copy_flushed(int fd) {
+    char link[64], path[512], copy[1024], part[1040], bytes[65536];
+    const char *folder = getenv("COWEAVE_FLUSHED");
+    if (!folder || !is_store(fd)) return;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    if (length < 0) return;
+    path[length] = 0;
+    // The journal of the very first moments is not flushed away when it is deleted.
+    if (strstr(path, "-journal")) return;
+    snprintf(copy, sizeof copy, "%s%s", folder, strrchr(path, '/'));
+    snprintf(part, sizeof part, "%s.part", copy);
+    int from = open(path, O_RDONLY | O_CLOEXEC), to = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    while ((length = read(from, bytes, sizeof bytes)) > 0)
+        if (REAL(write)(to, bytes, length) != length) abort();
+    close(from);
+    close(to);
+    if (rename(part, copy)) abort();
+}
+
+#define FLUSH(name) int name(int fd) { \
+    int number = fault(fd, 1); \
+    if (number) { errno = number; return -1; } \
+    int answer = REAL(name)(fd); \
+    if (!answer) copy_flushed(fd); \
+    return answer; \
+}
+FLUSH(fsync)
+FLUSH(fdatasync)
 "#;
 
 /// What the disk does from now on.
@@ -79,6 +108,7 @@ pub enum Fault {
 pub struct FaultyDisk {
     library: PathBuf,
     control: PathBuf,
+    flushed: PathBuf,
 }
 
 impl FaultyDisk {
@@ -101,14 +131,33 @@ impl FaultyDisk {
         if !built.status.success() {
             return Err(String::from_utf8_lossy(&built.stderr).into_owned());
         }
-        let disk = Self { library, control: folder.join("fault") };
+        let flushed = folder.join("flushed");
+        std::fs::create_dir(&flushed).map_err(|error| error.to_string())?;
+        let disk = Self { library, control: folder.join("fault"), flushed };
         disk.set(Fault::None);
         Ok(disk)
     }
 
     /// Puts the layer under a program.
     pub fn amend(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", &self.library).env("COWEAVE_FAULT", &self.control);
+        command
+            .env("LD_PRELOAD", &self.library)
+            .env("COWEAVE_FAULT", &self.control)
+            .env("COWEAVE_FLUSHED", &self.flushed);
+    }
+
+    /// Takes everything from the files of a store that was never flushed. No relay may be running.
+    ///
+    /// # Panics
+    /// When there is no store.
+    pub fn lose_power(&self, data: &Path) {
+        for name in ["coweave.sqlite3", "coweave.sqlite3-wal"] {
+            let (file, flushed) = (data.join(name), self.flushed.join(name));
+            if flushed.exists() {
+                std::fs::copy(flushed, file).expect("a folder of the test");
+            }
+        }
+        std::fs::remove_file(data.join("coweave.sqlite3-shm")).expect("there is one after a kill");
     }
 
     /// # Panics

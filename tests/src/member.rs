@@ -32,6 +32,8 @@ pub trait Member {
     /// When it does not become true in time.
     async fn live_until(&mut self, what: &str, is_true: impl Fn(&mut Self) -> bool) {
         let end = Instant::now() + PATIENCE;
+        // An edit that was made just now is sent and counted first.
+        self.live(Duration::ZERO).await;
         while !is_true(self) {
             assert!(Instant::now() < end, "after {PATIENCE:?} still not: {what}");
             self.live(Duration::from_millis(5)).await;

@@ -41,6 +41,8 @@ pub struct NativeClient {
     /// What an app would have been told, but for changes that it reads from the room.
     pub events: Vec<Event>,
     pub heard: Heard,
+    /// What the relay had to say against this client or its room.
+    pub errors: Vec<Error>,
 }
 
 /// What came over all sockets so far.
@@ -87,6 +89,7 @@ impl NativeClient {
             wake: None,
             events: Vec::new(),
             heard: Heard::default(),
+            errors: Vec::new(),
         }
     }
 
@@ -196,6 +199,23 @@ impl NativeClient {
         }
     }
 
+    /// Leaves the room and the relay in an orderly way.
+    pub async fn leave(mut self) {
+        let now = self.now();
+        self.client.handle(Input::Close { key: self.key }, now);
+        let Some(mut socket) = self.socket else { return };
+        loop {
+            match self.client.poll(now) {
+                Output::Idle { .. } => break,
+                Output::Frame(frame) => {
+                    let _it_may_be_gone = socket.feed(Message::Binary(frame)).await;
+                }
+                _ => {}
+            }
+        }
+        let _it_may_be_gone = socket.close(None).await;
+    }
+
     /// In which time it will try to connect again, when it is waiting to.
     pub fn retry_in(&self) -> Option<Duration> {
         match self.room().state() {
@@ -276,6 +296,7 @@ impl NativeClient {
                     self.heard.updates += 1;
                     self.heard.updates_in_sync += u64::from(is_in_sync);
                 }
+                Said::Error(error) => self.errors.push(error),
                 _ => {}
             }
         }

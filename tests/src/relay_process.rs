@@ -15,11 +15,7 @@ use tokio::net::TcpStream;
 const LOG_LINES_MAX: usize = 500;
 
 /// The relay's program: the one that was built beside the tests, or what `COWEAVE_RELAY` says.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn relay_program() -> PathBuf {
+fn relay_program() -> PathBuf {
     if let Ok(path) = std::env::var("COWEAVE_RELAY") {
         return path.into();
     }
@@ -31,6 +27,19 @@ pub fn relay_program() -> PathBuf {
         "the relay is not built: run `cargo build -p coweave-relay` or set COWEAVE_RELAY"
     );
     program
+}
+
+/// The relay's program with these arguments, and none of the settings of whoever runs the tests.
+#[must_use]
+pub fn relay_command(data: &Path, port: u16) -> Command {
+    let mut command = Command::new(relay_program());
+    command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"]).arg(data);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("COWEAVE_")) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// A running relay.
@@ -61,12 +70,8 @@ impl RelayProcess {
     /// # Panics
     /// When it does not listen.
     pub fn start_with(data: &Path, port: u16, amend: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(relay_program());
-        command
-            .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
-            .arg(data)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        let mut command = relay_command(data, port);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         amend(&mut command);
         let mut child = command.spawn().expect("the relay starts");
         let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();

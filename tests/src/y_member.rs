@@ -69,6 +69,13 @@ impl YMember {
         self.send_presence().await;
     }
 
+    /// Leaves the relay in an orderly way.
+    pub async fn leave(mut self) {
+        if let Some(mut socket) = self.socket.take() {
+            let _it_may_be_gone = socket.close(None).await;
+        }
+    }
+
     /// Loses the connection, as when a cable is cut.
     pub fn cut(&mut self) {
         self.socket = None;

@@ -29,7 +29,10 @@ fn a_generated_history_ends_in_its_text() {
 /// transaction was made on top of them.
 async fn replay(history: &History) {
     let data = tempfile::tempdir().unwrap();
-    let relay = RelayProcess::start(data.path(), 0);
+    // Every transaction that others build on is waited for.
+    let relay = RelayProcess::start_with(data.path(), 0, |command| {
+        command.args(["--commit-interval-ms", "0"]);
+    });
     // Where two authors insert at the same place, the recorded text has the lower author first.
     let id = |agent: usize| u32::try_from(agent).unwrap() + 1;
     let mut authors = Vec::new();

@@ -1,4 +1,5 @@
-//! The document: the guard before all bytes from a peer, byte-level merging, and the replica.
+//! The document: the guard before all bytes from a peer, what is done with updates as bytes, and the
+//! replica.
 //!
 //! This is the only module that names yrs.
 

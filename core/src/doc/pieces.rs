@@ -3,7 +3,8 @@
 //! A receiver who has `known` can integrate each piece at once: nothing in it waits for a later one.
 //! So the pieces follow an order in which everything comes behind what it names. It is found as the
 //! guard checks for it: each client's structs are placed until one names what was not placed yet; it
-//! sleeps until that is there. The bytes are read again for that, and nothing is kept for a struct.
+//! sleeps until that is there. Of each struct only its two lengths are kept, and its places are read
+//! again.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use super::known::Known;
 use super::piece::{CLIENT_BYTES, Part, Piece, RANGE_BYTES};
 use super::run::Run;
 use super::splice::difference;
-use super::walk::{Block, Id, Section, Visit, read_block, walk};
+use super::walk::{Block, Id, Section, Visit, read_again, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
 use crate::wire::primitive::Reader;
@@ -34,11 +35,13 @@ pub fn pieces(update: &[u8], known: &Known, bytes_max: usize) -> Result<Vec<Vec<
         let whole = difference(update, known)?;
         return Ok(if whole == [0, 0] { Vec::new() } else { vec![whole] });
     }
-    let mut outline = Outline { known, authors: Vec::new() };
+    let mut outline = Outline { known, authors: Vec::new(), lengths: Vec::new() };
     walk(update, usize::MAX, &mut outline)?;
+    let (authors, lengths) = outline.into_authors()?;
     let mut cutter = Cutter {
         known,
-        authors: outline.into_authors()?,
+        authors,
+        lengths,
         bytes_max: bytes_max.max(BYTES_MIN),
         piece: Piece::default(),
         pieces: Vec::new(),
@@ -57,7 +60,11 @@ struct Outline<'a, 'k> {
     known: &'k Known,
     /// Those with structs, and behind them those with deletions.
     authors: Vec<Author<'a>>,
+    lengths: Vec<Lengths>,
 }
+
+/// The bytes and elements of a struct.
+type Lengths = (u32, u32);
 
 /// One client whose structs or deletions are in the update.
 struct Author<'a> {
@@ -66,6 +73,8 @@ struct Author<'a> {
     bytes: &'a [u8],
     clock: u64,
     blocks: u64,
+    /// Where the lengths of the next one are.
+    lengths: usize,
     /// The end of the last one.
     end: u64,
     /// The receiver has everything below.
@@ -88,7 +97,8 @@ impl<'a> Visit<'a> for Outline<'a, '_> {
         if clock > reached {
             return Err(missing(Id { client, clock: reached }));
         }
-        let author = Author { bytes, clock, blocks, ..Author::new(client, reached) };
+        let lengths = self.lengths.len();
+        let author = Author { bytes, clock, blocks, lengths, ..Author::new(client, reached) };
         self.authors.push(author);
         Ok(())
     }
@@ -97,6 +107,11 @@ impl<'a> Visit<'a> for Outline<'a, '_> {
         if let Some(author) = self.authors.last_mut() {
             author.end = block.end();
         }
+        let bytes = u32::try_from(block.bytes.len());
+        let (Ok(bytes), Ok(len)) = (bytes, u32::try_from(block.len)) else {
+            return Err(block.unreadable());
+        };
+        self.lengths.push((bytes, len));
         Ok(())
     }
 
@@ -108,9 +123,9 @@ impl<'a> Visit<'a> for Outline<'a, '_> {
 }
 
 impl<'a> Outline<'a, '_> {
-    /// All clients, by client id.
-    fn into_authors(self) -> Result<Vec<Author<'a>>, Error> {
-        let mut authors = self.authors;
+    /// All clients, by client id, and the lengths of their structs.
+    fn into_authors(self) -> Result<(Vec<Author<'a>>, Vec<Lengths>), Error> {
+        let Self { mut authors, lengths, .. } = self;
         authors.sort_unstable_by_key(|author| (author.client, author.deleted.next.is_some()));
         let mut twice = None;
         authors.dedup_by(|next, author| {
@@ -125,7 +140,7 @@ impl<'a> Outline<'a, '_> {
         });
         match twice {
             Some(client) => Err(malformed(client, "has two sections or lists of deletions")),
-            None => Ok(authors),
+            None => Ok((authors, lengths)),
         }
     }
 }
@@ -137,6 +152,7 @@ impl Author<'_> {
             bytes: &[],
             clock: reached,
             blocks: 0,
+            lengths: 0,
             end: reached,
             reached,
             deleted: Ranges { reader: Reader::new(&[]), left: 0, next: None },
@@ -148,6 +164,7 @@ impl Author<'_> {
     fn pass(&mut self, block: &Block<'_>) {
         self.bytes = self.bytes.get(block.bytes.len()..).unwrap_or_default();
         self.blocks = self.blocks.saturating_sub(1);
+        self.lengths = self.lengths.saturating_add(1);
         self.clock = block.end();
     }
 }
@@ -209,6 +226,7 @@ impl<'a> Ranges<'a> {
 struct Cutter<'a, 'k> {
     known: &'k Known,
     authors: Vec<Author<'a>>,
+    lengths: Vec<Lengths>,
     bytes_max: usize,
     piece: Piece,
     pieces: Vec<Vec<u8>>,
@@ -266,12 +284,13 @@ impl<'a> Cutter<'a, '_> {
     /// Places the structs of an author until one has to sleep; tells up to where it came.
     fn place_some(&mut self, at: usize) -> Result<u64, Error> {
         loop {
-            let Some(author) = self.authors.get_mut(at) else { return Ok(0) };
-            if author.blocks == 0 {
-                return Ok(author.reached);
-            }
+            let Some(author) = self.authors.get(at) else { return Ok(0) };
+            let lengths = self.lengths.get(author.lengths).filter(|_| author.blocks > 0);
+            let Some((bytes, len)) = lengths else { return Ok(author.reached) };
             let id = Id { client: author.client, clock: author.clock };
-            let block = read_block(author.bytes, id)?;
+            let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
+            let bytes = author.bytes.get(..bytes).unwrap_or_default();
+            let block = read_again(bytes, id, u64::from(*len))?;
             if block.end() > author.reached {
                 if let Some((needed, clock)) = self.unmet(&block)? {
                     self.sleeping.insert((needed, clock, at));

@@ -173,7 +173,8 @@ impl<'k> Splice<'k> {
             write_var(&mut out, structs.start);
             out.extend_from_slice(&structs.bytes);
         }
-        let deleted = self.deleted.united();
+        let united = self.deleted.united();
+        let deleted = self.squeezed.unwrap_or(&united);
         write_count(&mut out, deleted.len());
         for (client, ranges) in deleted.iter().rev() {
             write_var(&mut out, client.get());
@@ -218,7 +219,10 @@ impl<'a> Visit<'a> for Splice<'_> {
     }
 
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
-        self.deleted.add(client, start, end);
+        // To squeeze, they were collected before.
+        if self.squeezed.is_none() {
+            self.deleted.add(client, start, end);
+        }
         Ok(())
     }
 }

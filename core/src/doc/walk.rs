@@ -223,6 +223,41 @@ pub(super) fn read_block(bytes: &[u8], id: Id) -> Result<Block<'_>, Error> {
     }
 }
 
+/// Reads again a struct that a walk has met, whose bytes and length are known: only its places.
+///
+/// # Errors
+/// `update.malformed` when it is none.
+pub(super) fn read_again(bytes: &[u8], id: Id, len: u64) -> Result<Block<'_>, Error> {
+    let mut walker = Walker { reader: Reader::new(bytes), update: bytes, depth_max: usize::MAX };
+    let mut block = Block { len, ..Block::at(id) };
+    match walker.head(&mut block) {
+        Ok(start) => {
+            block.kind = kind(block.info);
+            // It may, and who looks for one finds out.
+            block.has_astral = block.kind == Kind::Text;
+            block.bytes = bytes;
+            block.content = bytes.get(start..).unwrap_or_default();
+            Ok(block)
+        }
+        Err(stop) => Err(walker.error(stop)),
+    }
+}
+
+/// What a struct with this first byte holds, of those that a walk lets pass.
+const fn kind(info: u8) -> Kind {
+    match info & CONTENT {
+        0 => Kind::Gc,
+        DELETED => Kind::Deleted,
+        3 => Kind::Binary,
+        4 => Kind::Text,
+        5 => Kind::Embed,
+        6 => Kind::Format,
+        7 => Kind::Type,
+        8 => Kind::Values,
+        _ => Kind::Document,
+    }
+}
+
 struct Walker<'a> {
     reader: Reader<'a>,
     update: &'a [u8],
@@ -299,14 +334,7 @@ impl<'a> Walker<'a> {
     #[inline]
     fn block(&mut self, block: &mut Block<'a>) -> Result<(), Stop> {
         let start = self.reader.position();
-        let info = self.reader.u8()?;
-        block.info = info;
-        if info & CONTENT != 0 {
-            self.places(block)?;
-        } else if info != 0 {
-            return Err(Stop::Flaw("a struct is of an unknown kind"));
-        }
-        let content = self.reader.position();
+        let content = self.head(block)?;
         self.content(block)?;
         if block.len == 0 {
             return Err(Stop::Flaw("a struct has length zero"));
@@ -315,6 +343,19 @@ impl<'a> Walker<'a> {
         block.bytes = self.update.get(start..end).unwrap_or_default();
         block.content = self.update.get(content..end).unwrap_or_default();
         Ok(())
+    }
+
+    /// Reads what stands before the content, and tells where that begins.
+    #[inline]
+    fn head(&mut self, block: &mut Block<'a>) -> Result<usize, Stop> {
+        let info = self.reader.u8()?;
+        block.info = info;
+        if info & CONTENT != 0 {
+            self.places(block)?;
+        } else if info != 0 {
+            return Err(Stop::Flaw("a struct is of an unknown kind"));
+        }
+        Ok(self.reader.position())
     }
 
     #[inline]

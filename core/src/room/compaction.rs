@@ -22,7 +22,9 @@ const CUTTING_BYTES: usize = 4096;
 /// # Errors
 /// `update.malformed` or `update.missing_dependencies` when the updates are no log of a room.
 pub fn fold(updates: &[Bytes], piece_bytes_max: usize) -> Result<Vec<Bytes>, Error> {
-    let folded = splice::squeeze(updates)?;
+    // To cut single letters out of a run of text costs more bytes than it saves.
+    let (squeezed, merged) = (splice::squeeze(updates)?, splice::merge(updates)?);
+    let folded = if squeezed.len() < merged.len() { squeezed } else { merged };
     let pieces = pieces(&folded, &Known::new(), piece_bytes_max)?;
     Ok(pieces.into_iter().map(Bytes::from).collect())
 }

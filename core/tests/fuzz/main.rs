@@ -118,8 +118,16 @@ fn no_hostile_input_panics_hangs_or_fills_the_memory() {
             writeln!(out, "{name}: {count} inputs, {taken} taken").expect("standard output");
         }
         writeln!(out, "{}", measure::report()).expect("standard output");
+        let (compared, other) = (benches[0].compared.get(), benches[0].contradictory.get());
+        writeln!(out, "{compared} documents squeezed, {other} contradictory")
+            .expect("standard output");
     }
     assert!(findings.is_empty(), "{}", findings.join("\n"));
+    let [basic, _] = &benches;
+    assert!(
+        basic.contradictory.get() * 1_000 <= basic.compared.get() + 1_000,
+        "contradictory documents"
+    );
     // The inputs must reach what lies behind the first check.
     for (name, (count, taken)) in &tally {
         let is_rich = !name.ends_with("Random") && !name.ends_with("Truncated");

@@ -17,12 +17,14 @@ mod bombs;
 mod bytes;
 mod corpus;
 mod documents;
+mod forms;
 mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
 mod replicas;
 mod resends;
+mod yjs;
 
 /// A number from the environment of the test run.
 fn setting(name: &str, default: u64) -> u64 {

@@ -24,22 +24,41 @@ fn compare<B: AsRef<[u8]>>(update: &[u8], known: &Known, log: &[B]) -> Option<(u
 /// Nothing that somebody with a copy of the document sends again is a contradiction.
 pub(crate) fn check_resends(seed: u64, random: &mut Random, log: &[Vec<u8>], docs: &[&Doc]) {
     let whole = splice::merge(log).unwrap();
-    let squeezed = splice::squeeze(log).unwrap();
-    let known = splice::state_vector(&whole).unwrap();
-    let half = below(random, log.len() + 1);
-    let mut folded = vec![splice::squeeze(&log[..half]).unwrap()];
-    folded.extend_from_slice(&log[half..]);
-    let logs = [log.to_vec(), vec![whole.clone()], vec![squeezed.clone()], folded];
-
-    let old = splice::state_vector(&splice::merge(&log[..half]).unwrap()).unwrap();
-    let mut forms = vec![whole.clone(), squeezed, state(&loaded(log).unwrap())];
+    let old = splice::merge(&log[..below(random, log.len() + 1)]).unwrap();
+    let old = splice::state_vector(&old).unwrap();
+    let mut forms = vec![whole.clone(), state(&loaded(log).unwrap())];
+    forms.push(splice::squeeze(log).unwrap());
     forms.extend(docs.iter().map(|doc| state(doc)));
     let again: Vec<_> = forms.iter().map(|form| state(&loaded(&[form]).unwrap())).collect();
     forms.extend(again);
     forms.extend(forms.clone().iter().map(|form| splice::difference(form, &old).unwrap()));
     forms.extend(pieces(&whole, &Known::new(), 150).unwrap());
     forms.extend_from_slice(log);
-    for form in &forms {
+    nothing_contradicts(seed, random, log, &forms);
+    lies_are_found(seed, random, &whole, log);
+}
+
+/// The forms that a log may have.
+fn logs(random: &mut Random, log: &[Vec<u8>]) -> [Vec<Vec<u8>>; 4] {
+    let half = below(random, log.len() + 1);
+    let mut folded = vec![splice::squeeze(&log[..half]).unwrap()];
+    folded.extend_from_slice(&log[half..]);
+    let whole = splice::merge(log).unwrap();
+    [log.to_vec(), vec![whole], vec![splice::squeeze(log).unwrap()], folded]
+}
+
+/// Compares updates of those who have some of a log with all forms that the log may have.
+pub(crate) fn nothing_contradicts(
+    seed: u64,
+    random: &mut Random,
+    log: &[Vec<u8>],
+    forms: &[Vec<u8>],
+) {
+    let known = splice::state_vector(&splice::merge(log).unwrap()).unwrap();
+    let old = splice::merge(&log[..below(random, log.len() + 1)]).unwrap();
+    let old = splice::state_vector(&old).unwrap();
+    let logs = logs(random, log);
+    for form in forms {
         for log in &logs {
             let found = compare(form, &known, log);
             assert_eq!(found, None, "seed {seed}: {form:02x?}");
@@ -48,18 +67,13 @@ pub(crate) fn check_resends(seed: u64, random: &mut Random, log: &[Vec<u8>], doc
             assert_eq!(found, None, "seed {seed}: partly known: {form:02x?}");
         }
     }
-    lies_are_found(seed, random, &whole, &known, &logs);
 }
 
 /// Where another content stands under an id, it is found in each form of the log, unless that lost
 /// its own.
-fn lies_are_found(
-    seed: u64,
-    random: &mut Random,
-    whole: &[u8],
-    known: &Known,
-    logs: &[Vec<Vec<u8>>],
-) {
+fn lies_are_found(seed: u64, random: &mut Random, whole: &[u8], log: &[Vec<u8>]) {
+    let known = &splice::state_vector(whole).unwrap();
+    let logs = logs(random, log);
     let meaning = digest(&[whole]).unwrap();
     for _ in 0..8 {
         let mut lie = whole.to_vec();

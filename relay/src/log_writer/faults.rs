@@ -201,6 +201,7 @@ struct Life {
     rooms: Vec<Room>,
     percent: u64,
     slowness_ms: u64,
+    interval: Duration,
     failed_receipts: u64,
     failed_appends: u64,
     edits: u64,
@@ -220,7 +221,8 @@ impl Life {
             disk: Mutex::new(Some(disk.open().await)),
             faults: Mutex::new(faults),
         });
-        let writer = LogWriter::start(Arc::<FaultyStore>::clone(&store), Duration::ZERO);
+        let interval = Duration::from_millis(random.below(2) * random.below(slowness_ms));
+        let writer = LogWriter::start(Arc::<FaultyStore>::clone(&store), interval);
         let mut this = Self {
             disk,
             store,
@@ -228,6 +230,7 @@ impl Life {
             rooms: Vec::new(),
             percent,
             slowness_ms,
+            interval,
             failed_receipts: 0,
             failed_appends: 0,
             edits: 0,
@@ -321,7 +324,7 @@ impl Life {
             disk: Mutex::new(Some(self.disk.open().await)),
             faults: Mutex::new(faults),
         });
-        self.writer = LogWriter::start(Arc::<FaultyStore>::clone(&self.store), Duration::ZERO);
+        self.writer = LogWriter::start(Arc::<FaultyStore>::clone(&self.store), self.interval);
         for at in 0..self.rooms.len() {
             let stored = self.stored(at).await;
             let room = &mut self.rooms[at];

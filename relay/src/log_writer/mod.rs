@@ -1,8 +1,5 @@
 //! One task writes the logs of all rooms: whatever has gathered while the last commit ran goes to
 //! disk in the next one. Rooms never wait for it.
-//!
-//! An edit that comes alone is committed at once. When more come while a commit runs, a little more
-//! time goes by before the next one: a commit costs as much for one line as for many.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,14 +161,14 @@ impl Writing {
         let mut next_commit = Instant::now();
         while self.commands.recv_many(&mut received, LINES_MAX).await > 0 {
             received.drain(..).for_each(|command| self.batch.add(command));
-            self.gather_more(next_commit, &mut received).await;
+            self.gather_until(next_commit, &mut received).await;
             next_commit = Instant::now() + self.interval;
             self.commit().await;
         }
     }
 
-    /// Takes in what comes before this time, unless somebody waits for the flush.
-    async fn gather_more(&mut self, until: Instant, received: &mut Vec<Command>) {
+    /// Takes in what comes, unless somebody waits for the flush.
+    async fn gather_until(&mut self, until: Instant, received: &mut Vec<Command>) {
         while self.batch.flushes.is_empty()
             && let Some(room) = LINES_MAX.checked_sub(self.batch.lines.len())
             && let Ok(1..) = timeout_at(until, self.commands.recv_many(received, room)).await

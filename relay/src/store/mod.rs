@@ -72,7 +72,8 @@ pub trait Store: std::fmt::Debug + Send + Sync + 'static {
     fn delete(&self, room: RoomId, state_vector: Bytes) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Drops the lines that are in a snapshot and were kept long enough, in steps that other calls
-    /// need not wait for, and says how many. To be called now and then.
+    /// need not wait for, and says how many. To be called at the start and then now and then; what
+    /// is found to be damaged on the way goes to the log.
     fn sweep(&self) -> BoxFuture<'_, Result<u64, StoreError>>;
 
     /// Ends all work in an orderly way; later calls fail.

@@ -1,5 +1,5 @@
-//! What waits to be written to a client: frames whose payloads are shared and never copied, many
-//! of them in one system call.
+//! What waits to be written to a client: frames with shared payloads, many of them in one system
+//! call. Large payloads are never copied.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -8,7 +8,7 @@ use bytes::{Buf as _, Bytes};
 
 /// Two bytes and a length of eight.
 const HEAD_BYTES_MAX: usize = 10;
-/// Frames in one system call; each has two parts.
+/// Parts of large frames in one system call; each frame has two.
 pub(super) const BATCH_SLICES: usize = 128;
 /// Payloads up to here are copied together: for the system one buffer is cheaper than many small ones.
 const SMALL_BYTES: usize = 4 << 10;
@@ -166,10 +166,15 @@ mod tests {
     fn drain(outgoing: &mut Outgoing, step: usize) -> Vec<u8> {
         let mut written = Vec::new();
         while !outgoing.is_empty() {
-            let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
-            let count = outgoing.slices(&mut slices);
-            let bytes: Vec<u8> =
-                slices[..count].iter().flat_map(|part| part.iter().copied()).take(step).collect();
+            let mut bytes = vec![0; 10_000];
+            let length = outgoing.gather(&mut bytes);
+            bytes.truncate(length);
+            if length == 0 {
+                let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
+                let count = outgoing.slices(&mut slices);
+                bytes.extend(slices[..count].iter().flat_map(|part| part.iter().copied()));
+            }
+            bytes.truncate(step);
             outgoing.advance(bytes.len());
             written.extend(bytes);
         }

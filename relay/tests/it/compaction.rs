@@ -11,9 +11,13 @@ use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_relay::compactor::{CompactError, Compaction, Compactor, Place};
+use coweave_relay::{Config, Drained, Relay};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::process::{PROGRAM, Running};
+use crate::setup::{TestRelay, config, eventually};
 use crate::v1_client::V1Client;
 
 /// Whoever is in a room for long enough has its log folded again and again.
@@ -187,50 +191,44 @@ async fn one_child_works_at_a_time() {
     }
 }
 
-/// Kills the child of a relay that folds, as soon as there is one.
-fn kill_child_of(relay: u32) {
-    let children = format!("/proc/{relay}/task");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < deadline {
-        for thread in std::fs::read_dir(&children).unwrap() {
-            let children = std::fs::read_to_string(thread.unwrap().path().join("children"));
-            if let Some(child) = children.unwrap_or_default().split_whitespace().next() {
-                let kill = format!("kill -KILL {child}");
-                let killed = Command::new("sh").args(["-c", &kill]).status().unwrap();
-                if killed.success() {
-                    return;
-                }
-            }
-        }
-    }
-    panic!("the relay has not folded anything");
+/// How many parts the snapshot of the only room has.
+async fn parts(folder: &TempDir) -> i64 {
+    let options = SqliteConnectOptions::new().filename(folder.path().join("coweave.sqlite3"));
+    let mut store = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query_scalar("SELECT parts FROM rooms").fetch_one(&mut store).await.unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn a_child_that_is_killed_in_the_middle_leaves_the_log_as_it_was() {
     let folder = TempDir::new().unwrap();
-    let relay = Running::start_with(folder.path(), &SMALL_TAILS);
-    let id = relay.id();
-    let killing = tokio::task::spawn_blocking(move || kill_child_of(id));
-    let mut ann = V1Client::join(relay.address, 1, "notes").await;
+    let marks = folder.path().join("marks");
+    let killed = format!("head -c 500 >> {}; kill -KILL $$", marks.display());
     let mut expected = String::new();
-    let mut letters = ('a'..='z').cycle();
-    while !killing.is_finished() {
-        let letter = letters.next().unwrap().to_string().repeat(20);
-        let number = ann.write(&letter).await;
-        ann.wait_for_durable(number).await;
-        expected.push_str(&letter);
+    for (round, place) in (1..).zip([shell(&killed), child()]) {
+        let config = Config {
+            data_dir: folder.path().to_owned(),
+            compaction: Compaction { place, ..Compaction::default() },
+            ..config(Limits { tail_bytes_max: 1024, ..Limits::default() })
+        };
+        let relay = Relay::start(config).await.unwrap();
+        let mut client = V1Client::join(relay.local_addr(), round, "notes").await;
+        assert_eq!(client.text(), expected);
+        for letter in 'a'..='z' {
+            let word = letter.to_string().repeat(50);
+            let number = client.write(&word).await;
+            client.wait_for_durable(number).await;
+            expected.push_str(&word);
+        }
+        if round == 1 {
+            eventually(async || marks.exists()).await;
+        } else {
+            eventually(async || parts(&folder).await > 0).await;
+        }
+        assert_eq!(relay.shutdown().await, Drained::Clean);
+        assert_eq!(parts(&folder).await > 0, round == 2);
     }
-    killing.await.unwrap();
-    relay.signal("TERM");
-    let (code, log) = relay.end();
-    assert_eq!(code, Some(0), "{log}");
-    assert!(log.contains("a log was not folded; it stays as it is"), "{log}");
-    assert!(log.contains("its process was ended by signal 9"), "{log}");
-    let relay = Running::start_with(folder.path(), &SMALL_TAILS);
-    assert_eq!(V1Client::join(relay.address, 2, "notes").await.text(), expected);
-    relay.signal("TERM");
-    assert_eq!(relay.end().0, Some(0));
+    let relay = TestRelay::start_in(folder, Limits::default()).await;
+    assert_eq!(V1Client::join(relay.address(), 3, "notes").await.text(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,15 +3,17 @@
 
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use coweave_core::error::Code;
 use coweave_core::ids::{Channel, Epoch};
 use coweave_core::limits::Limits;
+use coweave_core::wire::v1::Message;
 use coweave_relay::Drained;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection as _, SqliteConnection};
 
-use crate::setup::TestRelay;
+use crate::setup::{PATIENCE, TestRelay};
 use crate::v1_client::V1Client;
 
 fn database(folder: &Path) -> PathBuf {
@@ -98,4 +100,30 @@ async fn a_damaged_room_is_closed_and_left_as_it_is() {
     for (room, before) in rooms.iter().zip(before) {
         assert_eq!(rows(folder.path(), room).await, before, "{room} is left as it was");
     }
+}
+
+/// Waits until the client is told how the disk is.
+async fn wait_for_durability(client: &mut V1Client, is_well: bool) {
+    let told = client.wait(|_, message| match message {
+        Message::Durability { degraded } if degraded.is_none() == is_well => Some(()),
+        _ => None,
+    });
+    tokio::time::timeout(PATIENCE, told).await.expect("nobody tells");
+}
+
+#[tokio::test]
+async fn a_store_that_is_moved_away_is_told_and_goes_on_when_it_is_back() {
+    let TestRelay { relay, folder } = TestRelay::start().await;
+    let mut ann = V1Client::join(relay.local_addr(), 1, "notes").await;
+    let number = ann.write("before ").await;
+    ann.wait_for_durable(number).await;
+    let (path, aside) = (folder.path().join("coweave.sqlite3"), folder.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    let number = ann.write("meanwhile ").await;
+    wait_for_durability(&mut ann, false).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(ann.durable() < number && !path.exists());
+    std::fs::rename(&aside, &path).unwrap();
+    ann.wait_for_durable(number).await;
+    assert_eq!(relay.shutdown().await, Drained::Clean);
 }

@@ -149,6 +149,11 @@ impl V1Client {
         }
     }
 
+    /// How far its edits are said to be on disk.
+    pub(crate) const fn durable(&self) -> EditNumber {
+        self.durable
+    }
+
     pub(crate) async fn wait_for_durable(&mut self, number: EditNumber) {
         while self.durable < number {
             self.next().await;
@@ -175,11 +180,6 @@ impl V1Client {
                 return found;
             }
         }
-    }
-
-    /// What was said to be durable so far.
-    pub(crate) const fn durable(&self) -> EditNumber {
-        self.durable
     }
 
     /// The next message; updates go into the replica.

@@ -9,9 +9,12 @@ use coweave_core::random::Random;
 use coweave_tests::disk::{Fault, FaultyDisk, SmallDisk};
 use coweave_tests::member::{Member as _, type_something};
 use coweave_tests::native::{NativeClient, TEXT};
-use coweave_tests::relay_process::{RelayProcess, ask, relay_program};
+use coweave_tests::relay_process::{RelayProcess, ask, relay_command};
 use coweave_tests::y_member::YMember;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
+use tokio::sync::Mutex;
 
 const ROOM: &str = "ledger";
 
@@ -76,15 +79,15 @@ async fn fail_and_recover(
     relay: RelayProcess,
     data: &std::path::Path,
     name: &str,
-    fail: impl FnOnce(),
-    repair: impl FnOnce(),
+    fail: impl AsyncFnOnce(),
+    repair: impl AsyncFnOnce(),
 ) {
     let mut people = People::new(&relay);
     people.type_for(20).await;
     people.until("all is durable", |people| people.are_settled()).await;
     assert_eq!(people.degraded(), [None, None]);
 
-    fail();
+    fail().await;
     people.type_for(1).await;
     let told_degraded = [Some(Code::RelayDegraded), Some(Code::RelayDegraded)];
     people.until("they are told", |people| people.degraded() == told_degraded).await;
@@ -101,7 +104,7 @@ async fn fail_and_recover(
     dan.live(Duration::from_millis(300)).await;
     assert_ne!(dan.room().state(), &RoomState::Live);
 
-    repair();
+    repair().await;
     let took = people.until("the acknowledgements follow", |people| people.are_settled()).await;
     people
         .until("they are told that all is well", |people| people.degraded() == [None, None])
@@ -135,7 +138,7 @@ fn a_disk_that_fails_costs_no_edit_and_no_false_promise() {
         super::run(async {
             let data = tempfile::tempdir().unwrap();
             let relay = start_on(&disk, &data, &[]);
-            let (fail, repair) = (|| disk.set(fault), || disk.set(Fault::None));
+            let (fail, repair) = (async || disk.set(fault), async || disk.set(Fault::None));
             fail_and_recover(relay, data.path(), &format!("{fault:?}"), fail, repair).await;
         });
     }
@@ -150,7 +153,36 @@ fn a_full_file_system_costs_no_edit_and_no_false_promise() {
     super::run(async {
         let data = disk.path().join("data");
         let relay = RelayProcess::start(&data, 0);
-        fail_and_recover(relay, &data, "a full tmpfs", || disk.fill(), || disk.clear()).await;
+        fail_and_recover(relay, &data, "a full tmpfs", async || disk.fill(), async || disk.clear())
+            .await;
+    });
+}
+
+#[test]
+fn a_store_that_a_tool_holds_locked_costs_no_edit_and_no_false_promise() {
+    super::run(async {
+        let data = tempfile::tempdir().unwrap();
+        let relay = RelayProcess::start(data.path(), 0);
+        let options = SqliteConnectOptions::new().filename(data.path().join("coweave.sqlite3"));
+        let tool = Mutex::new(SqliteConnection::connect_with(&options).await.unwrap());
+        let say = async |sql: &'static str| {
+            sqlx::raw_sql(sql).execute(&mut *tool.lock().await).await.unwrap();
+        };
+        let (fail, repair) =
+            (async || say("BEGIN IMMEDIATE").await, async || say("ROLLBACK").await);
+        fail_and_recover(relay, data.path(), "a locked database", fail, repair).await;
+    });
+}
+
+#[test]
+fn a_database_that_is_taken_away_and_put_back_costs_no_edit_and_no_false_promise() {
+    super::run(async {
+        let data = tempfile::tempdir().unwrap();
+        let relay = RelayProcess::start(data.path(), 0);
+        let (here, there) = (data.path().join("coweave.sqlite3"), data.path().join("elsewhere"));
+        let fail = async || std::fs::rename(&here, &there).unwrap();
+        let repair = async || std::fs::rename(&there, &here).unwrap();
+        fail_and_recover(relay, data.path(), "a database that was away", fail, repair).await;
     });
 }
 
@@ -163,11 +195,7 @@ fn a_read_only_folder_is_told_at_the_start() {
     let data = disk.path().join("data");
     drop(RelayProcess::start(&data, 0));
     disk.make_read_only();
-    let output = std::process::Command::new(relay_program())
-        .args(["--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(&data)
-        .output()
-        .unwrap();
+    let output = relay_command(&data, 0).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("the data folder") && said.contains("Read-only file system"), "{said}");

@@ -3,12 +3,16 @@
 //! Every test has a size for each run (seconds) and a large one by a variable of the environment,
 //! named at the head of its file.
 
+mod chaos;
 mod crowd;
+mod damage;
+mod deletion;
 mod disks;
 mod first_sync;
 mod kills;
 mod seeding;
 mod slow_reader;
+mod soak;
 mod termination;
 
 use std::path::Path;
@@ -35,9 +39,15 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     result.await.expect("the work does not panic")
 }
 
-/// What the disk alone has of a room. No relay may be running on it.
+/// What the disk alone has of a room. No relay may be running on it; the next one finds it as the
+/// last one left it.
 async fn on_disk(data: &Path, room: &str) -> Replica {
-    let store = SqliteStore::open(data, Duration::ZERO).await.expect("the store opens");
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(data).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let store = SqliteStore::open(copy.path(), Duration::ZERO).await.expect("the store opens");
     let name = RoomName::parse(room).unwrap();
     let opened = store.open_or_create(&name, Lineage([0; 16])).await.expect("the room loads");
     let mut replica = Replica::new(ClientId::from_u32(0));
@@ -46,7 +56,6 @@ async fn on_disk(data: &Path, room: &str) -> Replica {
     for update in snapshot.chain(tail) {
         replica.apply(&update, &Limits::default().for_taken()).expect("the log is whole");
     }
-    // Not closed: the next relay has to find it as the dead one left it.
     replica
 }
 

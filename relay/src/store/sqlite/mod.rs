@@ -10,21 +10,22 @@ mod schema;
 mod writer;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use coweave_core::ids::{Epoch, Lineage, RoomName, Sequence};
+use coweave_core::ids::{Epoch, Lineage, RoomName};
 use coweave_core::room::{Snapshot, StoredRoom};
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use tokio::sync::Mutex;
 
 use self::files::{Folder, Watched};
-use self::rows::{lineage, number, open_error, row_number, snapshot, sum, tail, tombstones};
+use self::rows::{RoomRow, open_error, row_number, snapshot, sum, tail, tombstones};
 use self::writer::Writer;
 use super::{LogLine, OpenError, OpenedRoom, RoomId, Store, StoreError, unix_ms};
 
@@ -47,6 +48,9 @@ pub struct SqliteStore {
     /// `None` when the store is closed.
     writer: Mutex<Option<Writer>>,
     readers: SqlitePool,
+    reading: SqliteConnectOptions,
+    /// Whether the file was looked through since it was opened.
+    is_checked: AtomicBool,
 }
 
 impl SqliteStore {
@@ -61,7 +65,9 @@ impl SqliteStore {
         let existing = SqliteConnectOptions::new()
             .filename(&path)
             .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            // A slow disk is the log writer's to tell.
+            .disable_statement_logging();
         let mut connection =
             SqliteConnection::connect_with(&existing.clone().create_if_missing(true))
                 .await
@@ -74,14 +80,16 @@ impl SqliteStore {
             existing.journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let mut writer = SqliteConnection::connect_with(&options).await.map_err(failed)?;
         let epoch = schema::prepare(&mut writer, version).await.map_err(failed)?;
+        let reading = options.clone().read_only(true);
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
-            .connect_lazy_with(options.clone().read_only(true));
+            .connect_lazy_with(reading.clone());
         let (database, wal) = (Watched::new(&path), Watched::new(&wal));
         let writer = Writer::new(options, writer, database.clone(), wal, lock);
         let writer = Mutex::new(Some(writer));
-        Ok(Self { keep_log, epoch, database, writer, readers })
+        let is_checked = AtomicBool::new(false);
+        Ok(Self { keep_log, epoch, database, writer, readers, reading, is_checked })
     }
 
     /// Runs one write transaction to its end, including the flush.
@@ -96,30 +104,45 @@ impl SqliteStore {
     async fn load(&self, name: &RoomName) -> Result<Option<OpenedRoom>, StoreError> {
         self.database.check()?;
         let mut reader = self.readers.begin().await?;
-        let Some(row) = sqlx::query("SELECT id, lineage, folded, parts FROM rooms WHERE name = ?")
+        let Some(row) = sqlx::query("SELECT * FROM rooms WHERE name = ?")
             .bind(name.as_str())
             .fetch_optional(&mut *reader)
             .await?
         else {
             return Ok(None);
         };
-        let id: i64 = row.try_get("id")?;
-        let (folded, parts): (i64, i64) = (row.try_get("folded")?, row.try_get("parts")?);
-        let snapshot = if folded == 0 {
-            None
-        } else {
-            let through = Sequence(number(folded)?);
-            let pieces = snapshot(&mut reader, id, folded, parts).await?;
-            Some(Snapshot { through, pieces })
-        };
+        let room = RoomRow::read(&row)?;
         let stored = StoredRoom {
-            lineage: lineage(&row)?,
+            lineage: room.lineage,
             epoch: self.epoch,
-            snapshot,
-            tail: tail(&mut reader, id, folded).await?,
+            snapshot: snapshot(&mut reader, &room).await?,
+            tail: tail(&mut reader, &room).await?,
             tombstones: tombstones(&mut reader, name).await?,
         };
-        Ok(Some(OpenedRoom { id: RoomId(id), stored }))
+        Ok(Some(OpenedRoom { id: RoomId(room.id), stored }))
+    }
+
+    /// Looks once through the whole file, and tells whoever runs the relay when it is damaged.
+    async fn report_damage(&self) -> Result<(), StoreError> {
+        // A connection of its own: closing the store waits for those of the pool.
+        let mut connection = SqliteConnection::connect_with(&self.reading).await?;
+        let found: String = match sqlx::query_scalar("PRAGMA quick_check(1)")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(StoreError::from)
+        {
+            Ok(found) => found,
+            Err(StoreError::Damaged(found)) => found,
+            Err(error) => return Err(error),
+        };
+        if found != "ok" {
+            tracing::error!(
+                found,
+                "the store is damaged; rooms that cannot be read are closed and left as they are, \
+                 and of others the end may be missing: restore a backup, or let SQLite recover it"
+            );
+        }
+        Ok(())
     }
 
     /// Drops lines of one room that are in its snapshot and were written before this time: as many
@@ -168,14 +191,22 @@ impl Store for SqliteStore {
             }
             self.write(async |connection| {
                 // The number of a deleted room is not given again: somebody may still write to it.
-                sqlx::query(
-                    "INSERT INTO rooms (id, name, lineage) \
-                     SELECT 1 + max(coalesce((SELECT max(id) FROM rooms), 0), \
-                                    coalesce((SELECT max(room) FROM tombstones), 0)), ?, ? \
-                     WHERE true ON CONFLICT (name) DO NOTHING",
+                let id: i64 = sqlx::query_scalar(
+                    "SELECT 1 + max(coalesce((SELECT max(id) FROM rooms), 0), \
+                                    coalesce((SELECT max(room) FROM tombstones), 0))",
                 )
-                .bind(name.as_str())
-                .bind(lineage.0.as_slice())
+                .fetch_one(&mut *connection)
+                .await?;
+                let name = name.as_str().to_owned();
+                let room = RoomRow { id, name, lineage, folded: 0, parts: 0 };
+                sqlx::query(
+                    "INSERT INTO rooms (id, name, lineage, sum) VALUES (?, ?, ?, ?) \
+                     ON CONFLICT (name) DO NOTHING",
+                )
+                .bind(room.id)
+                .bind(&room.name)
+                .bind(room.lineage.0.as_slice())
+                .bind(room.sum())
                 .execute(connection)
                 .await?;
                 Ok(())
@@ -214,20 +245,30 @@ impl Store for SqliteStore {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.write(async move |connection| {
             let Snapshot { through, pieces } = snapshot;
-            let folded = row_number(through.0)?;
-            let parts = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
-            let fitting = sqlx::query(
-                "UPDATE rooms SET folded = ?2, parts = ?3 WHERE id = ?1 AND ?2 > 0 AND ?2 BETWEEN \
-                 folded AND max(folded, coalesce((SELECT max(sequence) FROM log WHERE room = ?1), 0))",
+            let row = sqlx::query(
+                "SELECT *, (SELECT max(sequence) FROM log WHERE room = id) AS last \
+                 FROM rooms WHERE id = ?",
             )
             .bind(room.0)
-            .bind(folded)
-            .bind(parts)
-            .execute(&mut *connection)
+            .fetch_optional(&mut *connection)
             .await?;
-            if fitting.rows_affected() == 0 {
-                return Err(StoreError::OutOfOrder(format!("a snapshot through {}", through.0)));
+            let misfit = || StoreError::OutOfOrder(format!("a snapshot through {}", through.0));
+            let row = row.ok_or_else(misfit)?;
+            let last: Option<i64> = row.try_get("last")?;
+            let mut row = RoomRow::read(&row)?;
+            let folded = row_number(through.0)?;
+            if folded == 0 || folded < row.folded || folded > row.folded.max(last.unwrap_or(0)) {
+                return Err(misfit());
             }
+            row.folded = folded;
+            row.parts = i64::try_from(pieces.len()).unwrap_or(i64::MAX);
+            sqlx::query("UPDATE rooms SET folded = ?, parts = ?, sum = ? WHERE id = ?")
+                .bind(row.folded)
+                .bind(row.parts)
+                .bind(row.sum())
+                .bind(room.0)
+                .execute(&mut *connection)
+                .await?;
             sqlx::query("DELETE FROM snapshots WHERE room = ?")
                 .bind(room.0)
                 .execute(&mut *connection)
@@ -239,7 +280,7 @@ impl Store for SqliteStore {
                 .bind(room.0)
                 .bind(row_number(part)?)
                 .bind(folded)
-                .bind(sum(part, piece))
+                .bind(sum(room.0, part, piece))
                 .bind(piece.as_ref())
                 .execute(&mut *connection)
                 .await?;
@@ -288,6 +329,9 @@ impl Store for SqliteStore {
 
     fn sweep(&self) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
+            if !self.is_checked.swap(true, Ordering::Relaxed) {
+                self.report_damage().await?;
+            }
             let keep_ms = i64::try_from(self.keep_log.as_millis()).unwrap_or(i64::MAX);
             let before = unix_ms().saturating_sub(keep_ms);
             let (mut swept, mut room) = (0, 0);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use coweave_core::ids::{Lineage, RoomName, Sequence};
-use coweave_core::room::Tombstone;
+use coweave_core::room::{Snapshot, Tombstone};
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -31,58 +31,95 @@ pub(super) async fn insert(
                 .bind(row_number(sequence.0)?)
                 .bind(at)
                 .bind(update.as_ref())
-                .bind(sum(sequence.0, update));
+                .bind(sum(room.0, sequence.0, update));
         }
         query.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
+/// One row of the table of rooms.
+pub(super) struct RoomRow {
+    pub(super) id: i64,
+    pub(super) name: String,
+    pub(super) lineage: Lineage,
+    /// The sequence that the snapshot reaches to; 0 without one.
+    pub(super) folded: i64,
+    /// The parts of the snapshot.
+    pub(super) parts: i64,
+}
+
+impl RoomRow {
+    /// Reads a row that has all columns.
+    pub(super) fn read(row: &SqliteRow) -> Result<Self, StoreError> {
+        let room = Self {
+            id: row.try_get("id")?,
+            name: row.try_get("name")?,
+            lineage: lineage(row)?,
+            folded: row.try_get("folded")?,
+            parts: row.try_get("parts")?,
+        };
+        let expected: Option<i64> = row.try_get("sum")?;
+        if expected.is_some_and(|expected| expected != room.sum()) {
+            return Err(StoreError::Damaged("its row is not what was written".into()));
+        }
+        Ok(room)
+    }
+
+    /// The checksum of the row.
+    pub(super) fn sum(&self) -> i64 {
+        let mut bytes = self.name.clone().into_bytes();
+        bytes.extend(self.lineage.0);
+        bytes.extend(self.folded.to_le_bytes());
+        sum(self.id, self.parts.cast_unsigned(), &bytes)
+    }
+}
+
 pub(super) async fn snapshot(
     reader: &mut SqliteConnection,
-    room: i64,
-    folded: i64,
-    parts: i64,
-) -> Result<Vec<Bytes>, StoreError> {
+    room: &RoomRow,
+) -> Result<Option<Snapshot>, StoreError> {
+    if room.folded == 0 {
+        return Ok(None);
+    }
     let rows = sqlx::query(
         "SELECT part AS place, sequence, sum, bytes FROM snapshots WHERE room = ? ORDER BY part",
     )
-    .bind(room)
+    .bind(room.id)
     .fetch_all(reader)
     .await?;
-    if i64::try_from(rows.len()) != Ok(parts) {
-        let detail = format!("its snapshot has {} parts of {parts}", rows.len());
+    if i64::try_from(rows.len()) != Ok(room.parts) {
+        let detail = format!("its snapshot has {} parts of {}", rows.len(), room.parts);
         return Err(StoreError::Damaged(detail));
     }
     let mut pieces = Vec::with_capacity(rows.len());
     for (part, row) in (0_u64..).zip(&rows) {
-        let (place, bytes) = checked(row)?;
-        if place != part || row.try_get::<i64, _>("sequence")? != folded {
+        let (place, bytes) = checked(room.id, row)?;
+        if place != part || row.try_get::<i64, _>("sequence")? != room.folded {
             let detail = format!("part {place} of its snapshot stands in place {part}");
             return Err(StoreError::Damaged(detail));
         }
         pieces.push(bytes);
     }
-    Ok(pieces)
+    Ok(Some(Snapshot { through: Sequence(number(room.folded)?), pieces }))
 }
 
 pub(super) async fn tail(
     reader: &mut SqliteConnection,
-    room: i64,
-    folded: i64,
+    room: &RoomRow,
 ) -> Result<Vec<(Sequence, Bytes)>, StoreError> {
     let rows = sqlx::query(
         "SELECT sequence AS place, sum, bytes FROM log WHERE room = ? AND sequence > ? \
          ORDER BY sequence",
     )
-    .bind(room)
-    .bind(folded)
+    .bind(room.id)
+    .bind(room.folded)
     .fetch_all(reader)
     .await?;
     let mut tail = Vec::with_capacity(rows.len());
-    let mut last = Sequence(number(folded)?);
+    let mut last = Sequence(number(room.folded)?);
     for row in &rows {
-        let (place, bytes) = checked(row)?;
+        let (place, bytes) = checked(room.id, row)?;
         if place != last.next().0 {
             let detail = format!("its log has {place} after {}", last.0);
             return Err(StoreError::Damaged(detail));
@@ -109,32 +146,33 @@ pub(super) async fn tombstones(
     rows.iter().map(tombstone).collect()
 }
 
-pub(super) fn lineage(row: &SqliteRow) -> Result<Lineage, StoreError> {
+fn lineage(row: &SqliteRow) -> Result<Lineage, StoreError> {
     let bytes: Vec<u8> = row.try_get("lineage")?;
     let wrong_length = |_| StoreError::Damaged("its lineage has a wrong length".into());
     bytes.try_into().map(Lineage).map_err(wrong_length)
 }
 
 /// A line or part: its place, and its bytes when they are what was written.
-fn checked(row: &SqliteRow) -> Result<(u64, Bytes), StoreError> {
+fn checked(room: i64, row: &SqliteRow) -> Result<(u64, Bytes), StoreError> {
     let place = number(row.try_get("place")?)?;
     let bytes: Vec<u8> = row.try_get("bytes")?;
     let expected: Option<i64> = row.try_get("sum")?;
-    if expected.is_some_and(|expected| expected != sum(place, &bytes)) {
+    if expected.is_some_and(|expected| expected != sum(room, place, &bytes)) {
         return Err(StoreError::Damaged(format!("the bytes at {place} are not what was written")));
     }
     Ok((place, bytes.into()))
 }
 
-/// The checksum of bytes at a place: CRC-32.
-pub(super) fn sum(place: u64, bytes: &[u8]) -> i64 {
+/// The checksum of bytes at a place in a room: CRC-32.
+pub(super) fn sum(room: i64, place: u64, bytes: &[u8]) -> i64 {
     let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&room.to_le_bytes());
     hasher.update(&place.to_le_bytes());
     hasher.update(bytes);
     hasher.finalize().into()
 }
 
-pub(super) fn number(stored: i64) -> Result<u64, StoreError> {
+fn number(stored: i64) -> Result<u64, StoreError> {
     u64::try_from(stored).map_err(|_negative| StoreError::Damaged(format!("it counts {stored}")))
 }
 

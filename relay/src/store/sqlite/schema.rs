@@ -55,6 +55,8 @@ END;
 -- The snapshot of a room: the sequence that it reaches to, and of how many parts it is.
 ALTER TABLE rooms ADD COLUMN folded INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE rooms ADD COLUMN parts INTEGER NOT NULL DEFAULT 0;
+-- What an older relay wrote has no checksums.
+ALTER TABLE rooms ADD COLUMN sum INTEGER;
 UPDATE rooms SET (folded, parts) = (SELECT sequence, 1 FROM snapshots WHERE room = rooms.id)
     WHERE id IN (SELECT room FROM snapshots);
 ALTER TABLE snapshots RENAME TO whole_snapshots;
@@ -69,7 +71,6 @@ CREATE TABLE snapshots (
 INSERT INTO snapshots (room, part, sequence, bytes)
     SELECT room, 0, sequence, bytes FROM whole_snapshots;
 DROP TABLE whole_snapshots;
--- Bytes that an older relay wrote have no sum.
 ALTER TABLE log ADD COLUMN sum INTEGER;
 -- The number of a deleted room stays here, and is never given again.
 CREATE TABLE tombstones (

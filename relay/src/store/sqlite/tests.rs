@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use coweave_core::ids::Sequence;
+use coweave_core::random::Random;
 use tempfile::TempDir;
 
 use super::*;
@@ -214,4 +216,88 @@ async fn edits_that_wait_without_their_database_are_not_thrown_away() {
     let refused = SqliteStore::open(aside.path(), HOUR).await.unwrap_err().to_string();
     assert!(refused.contains("holds edits"), "{refused}");
     assert!(aside.path().join(wal).metadata().unwrap().len() > 0);
+}
+
+#[tokio::test]
+async fn whatever_bytes_are_damaged_no_room_is_loaded_with_other_content() {
+    let original = TempDir::new().unwrap();
+    let store = open(&original).await;
+    let mut expected = Vec::new();
+    for n in 0..8 {
+        let text = format!("room {n}");
+        let id = room(&store, &text).await.unwrap().id;
+        for sequence in 1..=20 {
+            store.append(&[line(id, sequence, "what somebody wrote")]).await.unwrap();
+        }
+        if n % 2 == 0 {
+            let pieces = vec![Bytes::from(vec![b'p'; 3000]), Bytes::from_static(b"q")];
+            let snapshot = Snapshot { through: Sequence(15), pieces };
+            store.replace_snapshot(id, snapshot).await.unwrap();
+        }
+        expected.push((text.clone(), room(&store, &text).await.unwrap()));
+    }
+    store.close().await;
+    drop(store);
+    let sound = std::fs::read(database(&original)).unwrap();
+
+    let mut random = Random::from_seed(11);
+    let (mut closed, mut found, mut unnoticed, mut shortened) = (0, 0, 0, 0);
+    for _ in 0..150 {
+        let folder = TempDir::new().unwrap();
+        let mut bytes = sound.clone();
+        for _ in 0..=random.below(8) {
+            let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+            bytes[at] ^= 1 << random.below(8);
+        }
+        std::fs::write(database(&folder), &bytes).unwrap();
+        let Ok(store) = SqliteStore::open(folder.path(), HOUR).await else {
+            closed += 1;
+            continue;
+        };
+        for (text, sound) in &expected {
+            // A room that cannot be found would be made anew.
+            if store.contains(&name(text)).await != Ok(true) {
+                found += 1;
+                continue;
+            }
+            match room(&store, text).await {
+                Ok(loaded) => {
+                    let (is, was) = (loaded.stored, &sound.stored);
+                    assert_eq!((is.lineage, &is.snapshot), (was.lineage, &was.snapshot));
+                    // Nothing tells that the end of a log was longer; it is as after a crash, and
+                    // its authors bring it back.
+                    assert_eq!(is.tail, was.tail[..is.tail.len()]);
+                    shortened += usize::from(is.tail != was.tail);
+                    unnoticed += 1;
+                }
+                Err(_told) => found += 1,
+            }
+        }
+    }
+    let counts =
+        format!("{closed} closed, {found} found, {unnoticed} sound, {shortened} shortened");
+    assert!(closed > 0 && found > 50 && unnoticed > 500 && shortened < 10, "{counts}");
+}
+
+#[tokio::test]
+async fn a_write_ahead_log_that_was_cut_off_gives_an_earlier_state_in_a_new_epoch() {
+    let original = TempDir::new().unwrap();
+    let store = open(&original).await;
+    let opened = room(&store, "a").await.unwrap();
+    for sequence in 1..=50 {
+        store.append(&[line(opened.id, sequence, "u")]).await.unwrap();
+    }
+    let read = |file: &str| std::fs::read(original.path().join(file)).unwrap();
+    let (sound, wal) = (read("coweave.sqlite3"), read("coweave.sqlite3-wal"));
+    for kept in [1, wal.len() / 3, wal.len() / 2, wal.len() - 1] {
+        let folder = TempDir::new().unwrap();
+        std::fs::write(database(&folder), &sound).unwrap();
+        let wal = &wal[..kept];
+        std::fs::write(folder.path().join("coweave.sqlite3-wal"), wal).unwrap();
+        let Ok(store) = SqliteStore::open(folder.path(), HOUR).await else { continue };
+        let again = room(&store, "a").await.unwrap();
+        let places = again.stored.tail.iter().map(|(sequence, _)| sequence.0);
+        assert!(places.eq(1..=again.stored.tail.len() as u64));
+        assert_ne!(again.stored.epoch, opened.stored.epoch);
+    }
 }

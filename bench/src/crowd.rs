@@ -327,9 +327,9 @@ impl Crowd {
     }
 
     pub(crate) fn authors_of(&self, rooms: &Range<usize>) -> Range<usize> {
-        let authors = self.people.rooms[rooms.clone()].iter().map(|room| &room.authors);
-        let (start, end) = (authors.clone().next(), authors.last());
-        start.map_or(0, |range| range.start)..end.map_or(0, |range| range.end)
+        let rooms = &self.people.rooms[rooms.clone()];
+        let (first, last) = (rooms.first(), rooms.last());
+        first.map_or(0, |room| room.authors.start)..last.map_or(0, |room| room.authors.end)
     }
 
     /// Brings a book into a room, through one client. It stays: some peers forget a room without

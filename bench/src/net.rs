@@ -62,6 +62,8 @@ struct Conn {
 pub(crate) struct Net {
     epoll: Epoll,
     timer: TimerFd,
+    /// When the timer rings.
+    armed: Option<Instant>,
     listener: Option<TcpListener>,
     conns: Vec<Option<Box<Conn>>>,
     dirty: Vec<ConnId>,
@@ -80,6 +82,7 @@ impl Net {
         Ok(Self {
             epoll,
             timer,
+            armed: None,
             listener: None,
             conns: Vec::new(),
             dirty: Vec::new(),
@@ -177,8 +180,11 @@ impl Net {
             None => EpollTimeout::NONE,
             Some(Duration::ZERO) => EpollTimeout::ZERO,
             Some(wait) => {
-                let expiration = Expiration::OneShot(TimeSpec::from_duration(wait));
-                self.timer.set(expiration, TimerSetTimeFlags::empty())?;
+                if self.armed != until {
+                    let expiration = Expiration::OneShot(TimeSpec::from_duration(wait));
+                    self.timer.set(expiration, TimerSetTimeFlags::empty())?;
+                    self.armed = until;
+                }
                 EpollTimeout::NONE
             }
         };
@@ -190,7 +196,10 @@ impl Net {
         };
         for event in &events[..count] {
             match event.data() {
-                TIMER => drop(self.timer.wait()),
+                TIMER => {
+                    self.timer.wait()?;
+                    self.armed = None;
+                }
                 LISTENER => self.accept()?,
                 id => {
                     let id = usize::try_from(id).unwrap_or(usize::MAX);
@@ -282,7 +291,7 @@ impl Conn {
             let mut payload = self.inbox.split_to(frame.end);
             frame.unmask(&mut payload);
             payload.advance(frame.payload_start);
-            self.frame(id, frame.kind, payload.freeze(), handler)?;
+            self.frame(id, frame.kind, &payload.freeze(), handler)?;
         }
         Ok(())
     }
@@ -314,18 +323,18 @@ impl Conn {
         &mut self,
         id: ConnId,
         kind: Kind,
-        payload: Bytes,
+        payload: &Bytes,
         handler: &mut impl Handler,
     ) -> Result<(), String> {
         let mut out = Out { role: self.role, bytes: &mut self.outbox };
         match kind {
-            Kind::Message if self.parts.is_empty() => handler.message(id, &payload, &mut out),
+            Kind::Message if self.parts.is_empty() => handler.message(id, payload, &mut out),
             Kind::Message => {
-                self.parts.extend_from_slice(&payload);
+                self.parts.extend_from_slice(payload);
                 handler.message(id, &std::mem::take(&mut self.parts).into(), &mut out);
             }
-            Kind::Part => self.parts.extend_from_slice(&payload),
-            Kind::Ping => websocket::write(self.role, websocket::PONG, &payload, out.bytes),
+            Kind::Part => self.parts.extend_from_slice(payload),
+            Kind::Ping => websocket::write(self.role, websocket::PONG, payload, out.bytes),
             Kind::Pong => {}
             Kind::Close => {
                 let reason = payload.get(2..).unwrap_or_default();

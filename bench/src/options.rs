@@ -38,7 +38,7 @@ impl Options {
                         .parse()
                         .ok()
                         .filter(|runs| *runs > 0)
-                        .ok_or("--runs needs a number")?
+                        .ok_or("--runs needs a number")?;
                 }
                 _ => return Err(format!("there is no flag {flag}").into()),
             }

@@ -180,9 +180,9 @@ mod tests {
             read(&update, |piece| found.push(piece)).expect("it can be read");
             assert_eq!(found, [piece]);
             if piece.is_deletion {
-                deleted += 1
+                deleted += 1;
             } else {
-                inserted += 1
+                inserted += 1;
             }
             document.apply(&update).expect("it can be applied");
         }

@@ -13,6 +13,8 @@ const P99_MS_MAX: f64 = 100.0;
 const CLIMB: Duration = Duration::from_millis(1_000);
 const CLOSING: Duration = Duration::from_millis(2_000);
 const CLOSINGS: usize = 3;
+/// A step that fails although the server has time left was disturbed by a neighbor, and is repeated.
+const SHARE_OF_LIMIT: f64 = 85.0;
 /// Above it the generator may be what is slow, and the figure is a lower bound.
 const GENERATOR_SHARE_MAX: f64 = 0.95;
 const FIRST_RATE: f64 = 500.0;
@@ -64,10 +66,13 @@ fn measure(bench: &Bench<'_>, peer: Peer, shape: Shape) -> Outcome<Measured> {
     let mut last_problems = Vec::new();
     for number in 0.. {
         let duration = if failed.is_finite() { CLOSING } else { CLIMB };
-        let step = step(&server, peer, shape, number, rate, duration)?;
+        let mut step = try_step(&server, peer, shape, 2 * number, rate, duration)?;
+        if !step.passes() && step.values.get("share").is_none_or(|share| *share < SHARE_OF_LIMIT) {
+            step = try_step(&server, peer, shape, 2 * number + 1, rate, duration)?;
+        }
         let value = |key| step.values.get(key).copied().unwrap_or(f64::NAN);
         let is_limit_of_generator = value("generator") > GENERATOR_SHARE_MAX * 100.0;
-        if value("p99") < P99_MS_MAX && value("late") < 1.05 && step.problems.is_empty() {
+        if step.passes() {
             passed = rate;
             best = Some(step);
             if is_limit_of_generator {
@@ -93,7 +98,14 @@ fn measure(bench: &Bench<'_>, peer: Peer, shape: Shape) -> Outcome<Measured> {
     })
 }
 
-fn step(
+impl Measured {
+    fn passes(&self) -> bool {
+        let is_below = |key, limit| self.values.get(key).is_some_and(|value| *value < limit);
+        is_below("p99", P99_MS_MAX) && is_below("late", 1.05) && self.problems.is_empty()
+    }
+}
+
+fn try_step(
     server: &Server,
     peer: Peer,
     shape: Shape,

@@ -41,7 +41,7 @@ async fn open(
             with_room(&rooms, &room, |members| members.push(sender.clone()));
             run(socket, receiver, &rooms, &room, &sender).await;
             with_room(&rooms, &room, |members| {
-                members.retain(|member| !member.same_channel(&sender))
+                members.retain(|member| !member.same_channel(&sender));
             });
         },
     )

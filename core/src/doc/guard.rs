@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::known::Known;
-use super::walk::{Block, Id, Kind, Section, Visit, walk};
+use super::walk::{Block, Id, Kind, Section, Visit, walk_fast};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
@@ -91,7 +91,7 @@ pub(super) fn inspect(
         deleted_clients: Vec::new(),
         deleted_range: None,
     };
-    walk(update, limits.value_depth_max, &mut guard)?;
+    walk_fast(update, limits.value_depth_max, &mut guard)?;
     guard.check_deleted_clients()?;
     Ok((guard.summary, guard.has_values))
 }

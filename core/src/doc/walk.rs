@@ -170,13 +170,30 @@ pub(super) trait Visit<'a> {
     }
 }
 
-/// Walks over an update.
+/// Walks over an update. The code is there once for all visitors: it would be a large part of what a
+/// browser has to load.
 ///
 /// # Errors
 /// `update.malformed` for bytes that are no update, or what the visitor answers.
-pub(super) fn walk<'a, V>(update: &'a [u8], depth_max: usize, visitor: &mut V) -> Result<(), Error>
+pub(super) fn walk<'a>(
+    update: &'a [u8],
+    depth_max: usize,
+    visitor: &mut dyn Visit<'a>,
+) -> Result<(), Error> {
+    walk_fast(update, depth_max, visitor)
+}
+
+/// As [`walk`], compiled for one visitor: for the guard, which every keystroke has to pass.
+///
+/// # Errors
+/// As [`walk`].
+pub(super) fn walk_fast<'a, V>(
+    update: &'a [u8],
+    depth_max: usize,
+    visitor: &mut V,
+) -> Result<(), Error>
 where
-    V: Visit<'a>,
+    V: Visit<'a> + ?Sized,
 {
     let mut walker = Walker { reader: Reader::new(update), update, depth_max };
     walker.update(visitor).map_err(|stop| walker.error(stop))
@@ -265,14 +282,14 @@ struct Walker<'a> {
 }
 
 impl<'a> Walker<'a> {
-    fn update<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
+    fn update<V: Visit<'a> + ?Sized>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         self.structs(visitor)?;
         visitor.structs_end()?;
         self.delete_set(visitor)?;
         Ok(self.reader.clone().finish()?)
     }
 
-    fn structs<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
+    fn structs<V: Visit<'a> + ?Sized>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let sections = self.count(SECTION_BYTES_MIN)?;
         visitor.clients(sections);
         for _ in 0..sections {
@@ -296,7 +313,7 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn delete_set<V: Visit<'a>>(&mut self, visitor: &mut V) -> Result<(), Stop> {
+    fn delete_set<V: Visit<'a> + ?Sized>(&mut self, visitor: &mut V) -> Result<(), Stop> {
         let clients = self.count(DELETIONS_BYTES_MIN)?;
         visitor.clients(clients);
         for _ in 0..clients {

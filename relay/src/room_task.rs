@@ -60,12 +60,10 @@ pub(crate) struct RoomStatus {
 }
 
 /// Whether a room goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
     Wait(Option<Time>),
     Retire,
-    /// The room is over, and its tombstone has this state vector.
-    Delete(Bytes),
 }
 
 /// Loads a room and serves it until nobody needs it any more.
@@ -82,9 +80,16 @@ pub(crate) async fn run(
             let (receipt_sender, receipts) = mpsc::unbounded_channel();
             let compaction = None;
             residence.is_serving = true;
-            let deletions = Vec::new();
-            let mut task =
-                RoomTask { residence, id, room, receipt_sender, receipts, compaction, deletions };
+            let mut task = RoomTask {
+                residence,
+                id,
+                room,
+                receipt_sender,
+                receipts,
+                compaction,
+                deletions: Vec::new(),
+                tombstone: None,
+            };
             task.serve().await;
         }
     }
@@ -146,6 +151,9 @@ struct RoomTask {
     compaction: Option<AbortOnDropHandle<Input>>,
     /// Who waits for the room's end.
     deletions: Vec<oneshot::Sender<Result<(), Error>>>,
+    /// The room is over, and its tombstone has this state vector. Whoever came in the same moment
+    /// is answered first.
+    tombstone: Option<Bytes>,
 }
 
 impl RoomTask {
@@ -154,14 +162,15 @@ impl RoomTask {
         let mut turn_commands = Vec::new();
         let mut alarm = Alarm::new(self.residence.hub.clock);
         loop {
-            let wake = match self.carry_out() {
+            let turn = self.carry_out();
+            if let Some(state_vector) = self.tombstone.take() {
+                self.delete(state_vector).await;
+                break;
+            }
+            let wake = match turn {
                 Turn::Wait(wake) => wake,
                 Turn::Retire if self.residence.retire() => break,
                 Turn::Retire => Some(self.now() + RETIRE_AGAIN),
-                Turn::Delete(state_vector) => {
-                    self.delete(state_vector).await;
-                    break;
-                }
             };
             alarm.set(wake);
             tokio::select! {
@@ -239,7 +248,7 @@ impl RoomTask {
                         self.room.handle(Input::Behind { member, since }, now);
                     }
                 }
-                Output::Delete { state_vector } => return Turn::Delete(state_vector),
+                Output::Delete { state_vector } => self.tombstone = Some(state_vector),
                 Output::Append { sequence, update } => {
                     let line = LogLine { room: self.id, sequence, update };
                     self.residence.hub.writer.append(line, &self.receipt_sender);

@@ -167,3 +167,46 @@ impl Hub {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use coweave_core::ids::{Channel, ClientId, Sequence, SessionKey};
+    use coweave_core::room::{JoinRequest, Protocol, RoomMessage};
+
+    use super::*;
+    use crate::outbox::outbox;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn a_room_is_deleted_whoever_enters_in_the_same_moment() {
+        let store = Arc::new(MemoryStore::new());
+        let shared = Arc::<MemoryStore>::clone(&store);
+        let hub = Arc::new(Hub::new(shared, Limits::default(), Compaction::default()));
+        let name = RoomName::parse("notes").unwrap();
+        let room = hub.room(&name);
+        let (answer, deleted) = oneshot::channel();
+        room.try_send(Command::Delete(answer)).unwrap();
+        let (outbox, mut deliveries) = outbox(1_000);
+        let request = Box::new(JoinRequest {
+            session: SessionKey([1; 16]),
+            client: Some(ClientId::from_u32(1)),
+            lineage: None,
+            epoch: Epoch(0),
+            sequence: Sequence(0),
+            state_vector: Bytes::from_static(&[0]),
+            protocol: Protocol::V1,
+        });
+        let (member, channel) = (MemberId(1), Channel(1));
+        room.try_send(Command::Join { member, request, outbox, channel }).unwrap();
+        drop(room);
+        let deleted = tokio::time::timeout(Duration::from_secs(10), deleted).await;
+        assert_eq!(deleted.expect("the deletion is forgotten").unwrap(), Ok(()));
+        let told = deliveries.next().await.unwrap();
+        let RoomMessage::End { error } = told.message.message() else { panic!("{told:?}") };
+        assert_eq!(error.code, Code::RoomUnavailable);
+        assert!(!store.contains(&name).await.unwrap());
+    }
+}

@@ -31,6 +31,14 @@ struct Level {
     overflow: Notify,
 }
 
+impl Level {
+    /// What a message takes of the queue. One that is larger than all of it fills it, and does not
+    /// make the little overflow that comes behind it.
+    fn share(&self, delivery: &Delivery) -> usize {
+        delivery.message.queued_bytes().min(self.bytes_max)
+    }
+}
+
 /// The end that rooms write to.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox {
@@ -52,11 +60,11 @@ impl Outbox {
     /// Hands over a message that the member can be given later in another form. False when the
     /// queue is full: then the member is behind, and gets no more of them until it has drained.
     pub(crate) fn offer(&self, delivery: Delivery) -> bool {
-        let bytes = delivery.message.queued_bytes();
-        let before = self.level.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let (bytes, most) = (self.level.share(&delivery), self.level.bytes_max);
         // One message always fits, however large.
-        if before > 0 && before.saturating_add(bytes) > self.level.bytes_max {
-            self.level.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let fits = |before: usize| Some(before + bytes).filter(|sum| before == 0 || *sum <= most);
+        // What does not fit is not counted for a moment either: another room would see it.
+        if self.level.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
             self.level.full.notify_one();
             return false;
         }
@@ -67,7 +75,7 @@ impl Outbox {
     /// Hands over a message that must not be left out. They are few and small; a peer that makes
     /// many of them and reads none is given up.
     pub(crate) fn push(&self, delivery: Delivery) {
-        let bytes = delivery.message.queued_bytes();
+        let bytes = self.level.share(&delivery);
         let before = self.level.bytes.fetch_add(bytes, Ordering::Relaxed);
         if before > self.level.bytes_max.saturating_mul(2) {
             self.level.overflow.notify_one();
@@ -121,7 +129,7 @@ impl Deliveries {
 
     fn taken(&self, delivery: Option<Delivery>) -> Option<Delivery> {
         if let Some(delivery) = &delivery {
-            self.level.bytes.fetch_sub(delivery.message.queued_bytes(), Ordering::Relaxed);
+            self.level.bytes.fetch_sub(self.level.share(delivery), Ordering::Relaxed);
         }
         delivery
     }
@@ -129,6 +137,8 @@ impl Deliveries {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
     use coweave_core::ids::Sequence;
     use coweave_core::room::RoomMessage;
@@ -161,6 +171,17 @@ mod tests {
         assert!(deliveries.try_next().is_some() && outbox.offer(update(400)));
         let rest = std::iter::from_fn(|| deliveries.try_next()).count();
         assert_eq!((rest, outbox.level.bytes.load(Ordering::Relaxed)), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_message_larger_than_the_queue_costs_nobody_the_connection() {
+        let (outbox, mut deliveries) = outbox(1_000);
+        assert!(outbox.offer(update(50_000)));
+        outbox.push(update(10));
+        assert!(!outbox.offer(update(10)));
+        assert_eq!(tokio::time::timeout(Duration::ZERO, outbox.overflow()).await.ok(), None);
+        assert_eq!(std::iter::from_fn(|| deliveries.try_next()).count(), 2);
+        assert_eq!(outbox.level.bytes.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]

@@ -133,7 +133,7 @@ pub enum Input {
     Flush {
         /// The room.
         key: RoomKey,
-        /// The number of the request; rises within a room.
+        /// The number of the request; above 0, and rising within a room.
         number: u64,
     },
     /// The app shows something to the others, as JSON, or nothing any more.

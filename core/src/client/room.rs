@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
+use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
 use crate::doc::replica::Replica;
@@ -101,6 +102,9 @@ pub struct Room {
     pub(super) storage: Storage,
     pub(super) outbox: Outbox,
     pub(super) meta: Option<Meta>,
+    /// After a change of epoch: where the document stands in the new one, to be noted when what the
+    /// relay may have lost is on its disk again. Until then every join counts as the first one.
+    next_meta: Option<Option<Meta>>,
     /// Under which channel of the present connection the room was asked for.
     pub(super) channel: Option<Channel>,
     /// When to join again after the relay ended the membership.
@@ -164,6 +168,7 @@ impl Room {
             storage,
             outbox: Outbox::default(),
             meta: None,
+            next_meta: None,
             channel: None,
             rejoin_at: None,
             sync: None,
@@ -339,7 +344,10 @@ impl Room {
 
     /// Notes where in the relay's log the document stands.
     pub(super) fn reach(&mut self, sequence: Sequence) {
-        if let Some(meta) = &mut self.meta
+        if let Some(next) = &mut self.next_meta {
+            let next = next.as_mut().filter(|next| sequence > next.sequence);
+            next.into_iter().for_each(|next| next.sequence = sequence);
+        } else if let Some(meta) = &mut self.meta
             && sequence > meta.sequence
         {
             meta.sequence = sequence;
@@ -349,7 +357,25 @@ impl Room {
 
     pub(super) fn set_meta(&mut self, joined: &Joined) {
         let meta = Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
-        if self.meta != Some(meta) {
+        if let Some(next) = &mut self.next_meta {
+            *next = Some(meta);
+        } else if self.meta != Some(meta) {
+            self.meta = Some(meta);
+            self.device.is_meta_due = true;
+        }
+    }
+
+    /// Whether what is sent now may restore what the relay lost with the last epoch, and so has to
+    /// be flushed before this copy counts as one of the new epoch.
+    pub(super) fn begin_epoch(&mut self, epoch: Epoch) -> bool {
+        let is_other = self.meta.is_some_and(|meta| meta.epoch != epoch);
+        self.next_meta = is_other.then_some(None);
+        is_other
+    }
+
+    /// What the last epoch may have lost is on the relay's disk.
+    pub(super) fn epoch_is_settled(&mut self) {
+        if let Some(Some(meta)) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
         }
@@ -470,6 +496,17 @@ impl Room {
         edits
     }
 
+    /// Whether all structs of an update are in the document.
+    pub(super) fn has_all_of(&self, update: &[u8], limits: &Limits) -> bool {
+        let mut known = Known::new();
+        guard::check(update, &known, Mode::State, &|_| false, &limits.for_taken()).is_ok_and(
+            |summary| {
+                known.advance(&summary);
+                self.replica.known().covers(&known)
+            },
+        )
+    }
+
     /// What somebody who has `theirs` lacks, in updates that build on each other.
     fn difference(&self, theirs: &Known, bytes_max: usize) -> Vec<Bytes> {
         let whole = self.replica.difference(theirs);
@@ -484,6 +521,7 @@ impl Room {
     pub(super) fn end_membership(&mut self) -> Option<Event> {
         self.may_send = false;
         self.sync = None;
+        self.next_meta = None;
         self.degraded = None;
         self.outbox.lose_acceptance();
         self.forget_presence()

@@ -31,6 +31,10 @@ pub(super) struct YWebsocketLink {
     has_joined: bool,
     first_frame_by: Time,
     edits: u64,
+    /// The answer to a state vector is under way. Each may be as large as the room, so there is one.
+    is_answering: bool,
+    /// The last state vector that came meanwhile.
+    query: Option<Bytes>,
     /// The document on its way to the peer.
     pieces: VecDeque<Message>,
     heartbeat: Heartbeat,
@@ -46,6 +50,8 @@ impl YWebsocketLink {
             has_joined: false,
             first_frame_by: now + limits.hello_timeout,
             edits: 0,
+            is_answering: false,
+            query: None,
             pieces: VecDeque::new(),
             heartbeat: Heartbeat::new(limits.idle_timeout, now),
             limits,
@@ -134,7 +140,10 @@ impl YWebsocketLink {
             self.join(Bytes::from_static(EMPTY_STATE_VECTOR));
         }
         match message {
-            Message::SyncStep1(state_vector) => self.request(RoomRequest::Query { state_vector }),
+            Message::SyncStep1(state_vector) => {
+                self.query = Some(state_vector);
+                self.ask();
+            }
             Message::SyncStep2(update) => self.edit(EditKind::Difference, update),
             Message::Update(update) => self.edit(EditKind::Live, update),
             Message::Awareness(bytes) => match awareness::read(&bytes, &self.limits) {
@@ -147,11 +156,21 @@ impl YWebsocketLink {
         Ok(())
     }
 
+    fn ask(&mut self) {
+        if !self.is_answering
+            && let Some(state_vector) = self.query.take()
+        {
+            self.is_answering = true;
+            self.request(RoomRequest::Query { state_vector });
+        }
+    }
+
     fn request(&mut self, request: RoomRequest) {
         self.outputs.push_back(Output::Room { channel: CHANNEL, request });
     }
 
     fn join(&mut self, state_vector: Bytes) {
+        self.is_answering = true;
         let request = Box::new(JoinRequest {
             session: self.session,
             client: None,
@@ -218,6 +237,11 @@ impl YWebsocketLink {
     }
 
     pub(super) fn next_piece(&mut self) -> Option<Bytes> {
-        self.pieces.pop_front().filter(|_| !self.is_closed).map(|message| message.to_frame().into())
+        let message = self.pieces.pop_front().filter(|_| !self.is_closed)?;
+        if matches!(message, Message::SyncStep2(_)) {
+            self.is_answering = false;
+            self.ask();
+        }
+        Some(message.to_frame().into())
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use coweave_core::client::{
-    Client, Input, Output, Record, RoomKey, RoomState, Settings, StoredCopy,
+    Client, Event, Input, Output, Record, RoomKey, RoomState, Settings, StoredCopy,
 };
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
@@ -25,6 +25,7 @@ pub(crate) struct Session {
     pub(crate) frames: Vec<Bytes>,
     pub(crate) connects: usize,
     pub(crate) wake: Option<Time>,
+    events: Vec<Event>,
 }
 
 impl Session {
@@ -37,7 +38,8 @@ impl Session {
         };
         let client = Client::new(settings, 1, Time::ZERO);
         let (keys, frames) = (Vec::new(), Vec::new());
-        let mut this = Self { client, keys, now: Time::ZERO, frames, connects: 0, wake: None };
+        let (now, events) = (Time::ZERO, Vec::new());
+        let mut this = Self { client, keys, now, frames, connects: 0, wake: None, events };
         for room in 0..rooms {
             let key = this.client.next_key();
             let name = RoomName::parse(&format!("room {room}")).unwrap();
@@ -54,6 +56,7 @@ impl Session {
                 Output::Idle { wake } => return self.wake = wake,
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Connect => self.connects += 1,
+                Output::Event { event, .. } => self.events.push(event),
                 _ => {}
             }
         }
@@ -94,10 +97,30 @@ impl Session {
         self.hear(Channel(channel), &Message::Joined(joined));
     }
 
+    /// The line is cut, and the relay greets again.
+    fn reconnect(&mut self) {
+        self.input(Input::SocketClosed { error: None });
+        self.now = self.wake.unwrap();
+        self.input(Input::Tick);
+        self.welcome(&Limits::default());
+        self.frames.clear();
+    }
+
     pub(crate) fn write(&mut self, room: usize, content: &str) {
         let key = self.keys[room];
         let replica = self.client.room_mut(key).unwrap().replica_mut();
         replica.text_insert(TEXT, 0, content).unwrap();
+    }
+
+    /// What the session said of content for a room without any, since the last call.
+    fn seeded(&mut self) -> Vec<Result<bool, Code>> {
+        let events = std::mem::take(&mut self.events).into_iter();
+        events
+            .filter_map(|event| match event {
+                Event::Seeded(result) => Some(result.map_err(|error| error.code)),
+                _ => None,
+            })
+            .collect()
     }
 
     fn state(&self, room: usize) -> &RoomState {
@@ -267,4 +290,80 @@ fn a_document_larger_than_any_update_comes_in_pieces() {
     assert_eq!(session.state(0), &RoomState::Live);
     let room = session.client.room(session.keys[0]).unwrap();
     assert_eq!(room.replica().text_length(TEXT), 12 << 20);
+}
+
+fn content(client: u32, bytes: usize) -> Bytes {
+    let mut replica = Replica::new(ClientId::from_u32(client));
+    replica.text_insert(TEXT, 0, &"a".repeat(bytes)).unwrap();
+    replica.state().into()
+}
+
+#[test]
+fn content_that_the_relay_does_not_take_costs_nobody_the_connection() {
+    let limits = Limits { update_bytes_max: 10 << 10, ..Limits::default() };
+    let mut session = Session::new(1, false);
+    session.welcome(&limits);
+    session.joined(1);
+    session.frames.clear();
+    session.input(Input::Seed { key: session.keys[0], update: content(9, 20 << 10) });
+    assert_eq!(session.seeded(), [Err(Code::UpdateTooLarge)]);
+    assert_eq!((session.frames.len(), session.state(0)), (0, &RoomState::Live));
+}
+
+#[test]
+fn content_that_was_the_first_is_known_to_be_when_the_answer_was_lost() {
+    for (there, is_first) in [(9, true), (8, false)] {
+        let mut session = Session::new(1, false);
+        session.welcome(&Limits::default());
+        session.joined(1);
+        session.input(Input::Seed { key: session.keys[0], update: content(9, 10) });
+        // The connection is lost on the way back, and the next one brings what was taken.
+        session.reconnect();
+        assert_eq!(session.seeded(), []);
+        let mut sync = Vec::new();
+        write_bytes(&mut sync, &content(there, 10));
+        let joined = Joined {
+            lineage: Lineage([1; 16]),
+            epoch: Epoch(1),
+            sequence: Sequence(1),
+            sync_bytes: sync.len() as u64,
+            state_vector: Bytes::from_static(&[0]),
+        };
+        session.hear(Channel(2), &Message::Joined(joined));
+        session.hear(Channel(2), &Message::Sync(sync.into()));
+        assert_eq!(session.seeded(), [Ok(is_first)]);
+    }
+}
+
+#[test]
+fn a_copy_counts_as_one_of_the_new_epoch_when_the_relay_has_what_it_may_have_lost() {
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    session.joined_in(1, Epoch(1));
+    session.hear(Channel(1), &Message::Update { sequence: Sequence(1), update: content(9, 10) });
+    // The relay crashed, and the line is cut before the difference arrives: it is sent again.
+    for channel in [2, 3] {
+        session.reconnect();
+        session.joined_in(channel, Epoch(2));
+        assert_eq!(session.sent().len(), 1);
+    }
+    let joined = Joined {
+        lineage: Lineage([1; 16]),
+        epoch: Epoch(2),
+        sequence: Sequence(0),
+        sync_bytes: 0,
+        state_vector: session
+            .client
+            .room(session.keys[0])
+            .unwrap()
+            .replica()
+            .known()
+            .encode()
+            .into(),
+    };
+    session.hear(Channel(3), &Message::Flushed(0));
+    assert_eq!(session.client.room(session.keys[0]).unwrap().position().0, Epoch(2));
+    session.reconnect();
+    session.hear(Channel(4), &Message::Joined(joined));
+    assert_eq!(session.sent().len(), 0);
 }

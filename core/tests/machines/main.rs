@@ -10,4 +10,5 @@
 
 mod client;
 mod fuzz;
+mod link;
 mod room;

@@ -357,9 +357,18 @@ impl Client {
             return;
         }
         let Some(update) = room.seed.clone() else { return };
+        let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.update_bytes_max);
         if !room.replica.known().is_empty() {
+            // The answer to it may have been lost with an earlier connection.
+            let is_first = room.has_all_of(&update, &self.settings.limits);
             room.seed = None;
-            return self.tell(key, Event::Seeded(Ok(false)));
+            return self.tell(key, Event::Seeded(Ok(is_first)));
+        }
+        if update.len() as u64 > most {
+            let text = format!("the content is larger than the {most} bytes that the relay takes");
+            room.seed = None;
+            let error = Error::new(Code::UpdateTooLarge, text);
+            return self.tell(key, Event::Seeded(Err(error)));
         }
         if let Some(channel) = room.channel {
             let bytes = update.len();

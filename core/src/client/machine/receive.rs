@@ -11,6 +11,9 @@ use crate::time::Time;
 use crate::wire::awareness;
 use crate::wire::v1::{Joined, Message, read_frame};
 
+/// The flush behind what a copy brings to a relay that crashed; those of the app have higher numbers.
+const EPOCH_FLUSH: u64 = 0;
+
 impl Client {
     pub(super) fn socket_frame(&mut self, frame: &Bytes, now: Time) {
         if !self.is_connected() {
@@ -119,6 +122,7 @@ impl Client {
                     self.tell(key, Event::Seeded(result));
                 }
             }
+            Message::Flushed(EPOCH_FLUSH) => room.epoch_is_settled(),
             Message::Flushed(number) => {
                 if room.flushes.remove(&number) {
                     self.tell(key, Event::Flushed { number });
@@ -176,6 +180,7 @@ impl Client {
         room.may_send = true;
         room.is_presence_due = room.presence.is_some();
         let edits = room.edits_for(&theirs, joined.epoch, &limits);
+        let is_other_epoch = room.begin_epoch(joined.epoch);
         let is_synced = joined.sync_bytes == 0;
         if is_synced {
             room.set_meta(&joined);
@@ -184,6 +189,9 @@ impl Client {
         }
         for (number, kind, update) in edits {
             self.send_edit(key, number, kind, update, now);
+        }
+        if is_other_epoch {
+            self.send_flush(key, EPOCH_FLUSH);
         }
         for number in self.rooms.get(&key).map(|room| room.flushes.clone()).unwrap_or_default() {
             self.send_flush(key, number);

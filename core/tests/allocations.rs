@@ -117,11 +117,8 @@ fn passing_an_update_on_allocates_nothing_for_a_reader() {
     for (protocol, make_link) in [("coweave.v1", v1 as fn() -> Link), ("y-websocket", y_websocket)]
     {
         let (few, many) = (allocations(100, make_link), allocations(300, make_link));
-        let for_each_update = many / UPDATES;
-        println!(
-            "{protocol}: {few} allocations for {UPDATES} updates to 100 readers, {many} to 300"
-        );
+        let for_an_update = many.div_ceil(UPDATES);
         assert_eq!(few, many, "{protocol}: a reader costs memory");
-        assert!(for_each_update <= 16, "{protocol}: {for_each_update} allocations for an update");
+        assert!(for_an_update <= most, "{protocol}: {for_an_update} allocations for an update");
     }
 }

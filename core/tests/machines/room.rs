@@ -259,3 +259,39 @@ fn what_is_sent_again_is_acknowledged_and_not_stored_again() {
     replica.text_delete("text", 0, 1).unwrap();
     assert!(is_stored(&send(4, EditKind::Live, &replica.take_edits().unwrap())));
 }
+
+fn write(room: &mut Room, member: MemberId, number: u64, client: u32) -> Vec<Output> {
+    let (number, kind) = (EditNumber(number), EditKind::Live);
+    hand_in(room, Input::Edit { member, number, kind, update: edit(client) })
+}
+
+fn is_in(outputs: &[Output]) -> bool {
+    outputs
+        .iter()
+        .any(|output| matches!(output, Output::Send { message: RoomMessage::Joined { .. }, .. }))
+}
+
+#[test]
+fn nobody_gets_hold_of_a_client_id_by_being_there_under_it() {
+    // Ana's connection is cut, and Eve passes as her for a moment.
+    let mut room = open(Limits::default());
+    join(&mut room, EVE, Some(1));
+    let kind = EditKind::Difference;
+    let (number, update) = (EditNumber(1), edit(2));
+    hand_in(&mut room, Input::Edit { member: EVE, number, kind, update });
+    assert_eq!(room.known().next(ClientId::from_u32(2)), 5);
+    hand_in(&mut room, Input::Leave { member: EVE });
+    assert!(is_in(&join(&mut room, ANA, Some(1))));
+}
+
+#[test]
+fn nobody_gets_hold_of_the_client_id_of_a_member_that_is_away_by_showing_something_under_it() {
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    write(&mut room, ANA, 1, 1);
+    hand_in(&mut room, Input::Leave { member: ANA });
+    join(&mut room, EVE, None);
+    let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(1, 5) });
+    assert!(outputs.is_empty(), "{outputs:?}");
+    assert!(is_in(&join(&mut room, ANA, Some(1))));
+}

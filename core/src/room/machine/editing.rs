@@ -106,7 +106,7 @@ impl Room {
             let text = format!("a room has at most {} bytes", self.limits.room_bytes_max);
             return Err(Error::new(Code::RoomTooLarge, text));
         }
-        self.own(from);
+        self.own(from, &summary);
         self.deletions.add(&deletions);
         self.known.advance(&summary);
         let sequence = self.log.append(update.clone());
@@ -142,10 +142,13 @@ impl Room {
         is_held_by_others || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
     }
 
-    /// Notes whose client id it is that a session writes under.
-    fn own(&mut self, id: MemberId) {
+    /// Notes whose client id it is that a session writes under. To be there under an id is not
+    /// enough: somebody who does not mean well could keep its owner out of the room.
+    fn own(&mut self, id: MemberId, summary: &Summary) {
         if let Some(member) = self.members.get(&id)
             && let Some(client) = member.client
+            && let Some(range) = summary.ranges.iter().find(|range| range.client == client)
+            && range.end > self.known.next(client)
         {
             self.owners.entry(client).or_insert(member.session);
         }

@@ -62,8 +62,11 @@ impl Room {
     }
 
     /// A client id of an outside client may move to a newer connection; one of a `coweave.v1`
-    /// session is protected by its session key.
+    /// session is protected by its session key, and stays its own while it is away.
     fn may_take_over(&self, client: ClientId, sender: MemberId) -> bool {
+        if self.owners.contains_key(&client) {
+            return false;
+        }
         let holders = self.holders.get(&client).into_iter().flatten().filter(|id| **id != sender);
         holders
             .filter_map(|id| self.members.get(id))

@@ -141,9 +141,14 @@ impl Log {
         (skipped <= self.tail.len()).then(|| self.tail.range(skipped..))
     }
 
+    /// Whether there is something to fold.
+    pub(super) fn may_be_compacted(&self) -> bool {
+        self.durable > self.base
+    }
+
     /// Whether folding is worth its cost: now, or before the room leaves the memory.
     pub(super) fn wants_compaction(&self, is_leaving: bool, limits: &Limits) -> bool {
-        self.durable > self.base
+        self.may_be_compacted()
             && (self.tail_bytes > limits.tail_bytes_max.max(self.snapshot_bytes / 2)
                 || self.tail.len() > TAIL_UPDATES_MAX
                 || (is_leaving && self.tail.len() > TAIL_UPDATES_LEFT_MAX))

@@ -7,7 +7,9 @@ use coweave_core::doc::replica::Replica;
 use coweave_core::error::Code;
 use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, MemberId, Sequence, SessionKey};
 use coweave_core::limits::Limits;
-use coweave_core::room::{Input, JoinRequest, Output, Protocol, Room, RoomMessage, StoredRoom};
+use coweave_core::room::{
+    Input, JoinRequest, Output, Protocol, Room, RoomMessage, Snapshot, StoredRoom, compaction,
+};
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::v1::EditKind;
@@ -294,4 +296,41 @@ fn nobody_gets_hold_of_the_client_id_of_a_member_that_is_away_by_showing_somethi
     let outputs = hand_in(&mut room, Input::Awareness { member: EVE, entries: shows(1, 5) });
     assert!(outputs.is_empty(), "{outputs:?}");
     assert!(is_in(&join(&mut room, ANA, Some(1))));
+}
+
+#[test]
+fn a_room_that_is_full_has_space_again_when_something_was_deleted() {
+    let text = |client: u32, length: usize| {
+        let mut replica = Replica::new(ClientId::from_u32(client));
+        replica.text_insert("text", 0, &"a".repeat(length)).unwrap();
+        (replica.take_edits().unwrap(), replica)
+    };
+    let send = |room: &mut Room, member: MemberId, update: &Bytes| {
+        join(room, member, Some(member.0 as u32));
+        let (number, kind) = (EditNumber(1), EditKind::Difference);
+        let outputs = hand_in(room, Input::Edit { member, number, kind, update: update.clone() });
+        hand_in(room, Input::Leave { member });
+        outputs
+    };
+    let is_stored =
+        |outputs: &[Output]| outputs.iter().any(|output| matches!(output, Output::Append { .. }));
+    let (first, mut replica) = text(1, 500);
+    let mut room = open(Limits { room_bytes_max: first.len(), ..Limits::default() });
+    assert!(is_stored(&send(&mut room, ANA, &first)));
+    let (second, _) = text(2, 100);
+    assert!(!is_stored(&send(&mut room, EVE, &second)));
+
+    replica.text_delete("text", 0, 500).unwrap();
+    assert!(is_stored(&send(&mut room, ANA, &replica.take_edits().unwrap())));
+    let through = room.head();
+    let outputs = hand_in(&mut room, Input::Durable { through });
+    let folded = outputs.into_iter().find_map(|output| match output {
+        Output::Compact { through, updates } => {
+            let pieces = compaction::fold(&updates, 1_000).unwrap();
+            Some(Snapshot { through, pieces })
+        }
+        _ => None,
+    });
+    hand_in(&mut room, Input::Compacted { snapshot: folded.expect("it is folded") });
+    assert!(is_stored(&send(&mut room, EVE, &second)));
 }

@@ -26,6 +26,8 @@ const RENEWAL: Duration = Duration::from_secs(15);
 /// A snapshot that could not be made or stored is tried again after this, and later each time.
 const COMPACT_AGAIN_AFTER: Duration = Duration::from_secs(10);
 const COMPACT_PAUSE_MAX: Duration = Duration::from_secs(3_600);
+/// A room that has no space left is folded this often at most.
+const COMPACT_FULL_PAUSE: Duration = Duration::from_secs(60);
 
 /// One room on the relay. See [`crate::room`].
 #[derive(Debug)]
@@ -67,6 +69,8 @@ pub struct Room {
     is_draining: bool,
     is_deleted: bool,
     is_compacting: bool,
+    /// An edit did not fit: it may when the log is folded.
+    is_full: bool,
     compact_after: Time,
     compact_pause: Duration,
     empty_since: Option<Time>,
@@ -149,6 +153,7 @@ impl Room {
             is_draining: false,
             is_deleted: false,
             is_compacting: false,
+            is_full: false,
             compact_after: now,
             compact_pause: COMPACT_AGAIN_AFTER,
             empty_since: Some(now),
@@ -299,9 +304,13 @@ impl Room {
         if self.is_compacting
             || self.is_deleted
             || now < self.compact_after
-            || !self.log.wants_compaction(is_leaving, &self.limits)
+            || !(self.log.wants_compaction(is_leaving, &self.limits)
+                || (self.is_full && self.log.may_be_compacted()))
         {
             return None;
+        }
+        if std::mem::take(&mut self.is_full) {
+            self.compact_after = now + COMPACT_FULL_PAUSE;
         }
         let (through, updates) = self.log.compaction();
         self.is_compacting = true;

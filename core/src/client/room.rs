@@ -104,7 +104,7 @@ pub struct Room {
     pub(super) meta: Option<Meta>,
     /// After a change of epoch: where the document stands in the new one, to be noted when what the
     /// relay may have lost is on its disk again. Until then every join counts as the first one.
-    next_meta: Option<Option<Meta>>,
+    next_meta: Option<Meta>,
     /// Under which channel of the present connection the room was asked for.
     pub(super) channel: Option<Channel>,
     /// When to join again after the relay ended the membership.
@@ -345,8 +345,7 @@ impl Room {
     /// Notes where in the relay's log the document stands.
     pub(super) fn reach(&mut self, sequence: Sequence) {
         if let Some(next) = &mut self.next_meta {
-            let next = next.as_mut().filter(|next| sequence > next.sequence);
-            next.into_iter().for_each(|next| next.sequence = sequence);
+            next.sequence = next.sequence.max(sequence);
         } else if let Some(meta) = &mut self.meta
             && sequence > meta.sequence
         {
@@ -358,7 +357,7 @@ impl Room {
     pub(super) fn set_meta(&mut self, joined: &Joined) {
         let meta = Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
         if let Some(next) = &mut self.next_meta {
-            *next = Some(meta);
+            *next = meta;
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
@@ -368,14 +367,14 @@ impl Room {
     /// Whether what is sent now may restore what the relay lost with the last epoch, and so has to
     /// be flushed before this copy counts as one of the new epoch.
     pub(super) fn begin_epoch(&mut self, epoch: Epoch) -> bool {
-        let is_other = self.meta.is_some_and(|meta| meta.epoch != epoch);
-        self.next_meta = is_other.then_some(None);
-        is_other
+        let meta = self.meta.filter(|meta| meta.epoch != epoch);
+        self.next_meta = meta.map(|meta| Meta { epoch, sequence: Sequence(0), ..meta });
+        self.next_meta.is_some()
     }
 
     /// What the last epoch may have lost is on the relay's disk.
     pub(super) fn epoch_is_settled(&mut self) {
-        if let Some(Some(meta)) = self.next_meta.take() {
+        if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
         }

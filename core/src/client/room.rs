@@ -102,10 +102,8 @@ pub struct Room {
     pub(super) storage: Storage,
     pub(super) outbox: Outbox,
     pub(super) meta: Option<Meta>,
-    /// After a change of epoch, until what the relay may have lost is on its disk again: every join
-    /// counts as the first one.
-    is_epoch_new: bool,
-    /// Where the document stands in the new epoch, to be noted when it is settled.
+    /// After a change of epoch: where the document stands in the new one, to be noted when what the
+    /// relay may have lost is on its disk again. Until then every join counts as the first one.
     next_meta: Option<Meta>,
     /// Under which channel of the present connection the room was asked for.
     pub(super) channel: Option<Channel>,
@@ -170,7 +168,6 @@ impl Room {
             storage,
             outbox: Outbox::default(),
             meta: None,
-            is_epoch_new: false,
             next_meta: None,
             channel: None,
             rejoin_at: None,
@@ -347,8 +344,9 @@ impl Room {
 
     /// Notes where in the relay's log the document stands.
     pub(super) fn reach(&mut self, sequence: Sequence) {
-        let meta = if self.is_epoch_new { &mut self.next_meta } else { &mut self.meta };
-        if let Some(meta) = meta
+        if let Some(next) = &mut self.next_meta {
+            next.sequence = next.sequence.max(sequence);
+        } else if let Some(meta) = &mut self.meta
             && sequence > meta.sequence
         {
             meta.sequence = sequence;
@@ -358,8 +356,8 @@ impl Room {
 
     pub(super) fn set_meta(&mut self, joined: &Joined) {
         let meta = Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
-        if self.is_epoch_new {
-            self.next_meta = Some(meta);
+        if let Some(next) = &mut self.next_meta {
+            *next = meta;
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
@@ -369,14 +367,13 @@ impl Room {
     /// Whether what is sent now may restore what the relay lost with the last epoch, and so has to
     /// be flushed before this copy counts as one of the new epoch.
     pub(super) fn begin_epoch(&mut self, epoch: Epoch) -> bool {
-        self.is_epoch_new = self.meta.is_some_and(|meta| meta.epoch != epoch);
-        self.next_meta = None;
-        self.is_epoch_new
+        let meta = self.meta.filter(|meta| meta.epoch != epoch);
+        self.next_meta = meta.map(|meta| Meta { epoch, sequence: Sequence(0), ..meta });
+        self.next_meta.is_some()
     }
 
     /// What the last epoch may have lost is on the relay's disk.
     pub(super) fn epoch_is_settled(&mut self) {
-        self.is_epoch_new = false;
         if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
@@ -523,7 +520,6 @@ impl Room {
     pub(super) fn end_membership(&mut self) -> Option<Event> {
         self.may_send = false;
         self.sync = None;
-        self.is_epoch_new = false;
         self.next_meta = None;
         self.degraded = None;
         self.outbox.lose_acceptance();

@@ -18,6 +18,8 @@ use crate::wire::y_websocket::{Message, read_frame};
 
 /// The only channel.
 const CHANNEL: Channel = Channel(1);
+/// State vectors that wait for their answers; when they are more, the last one counts.
+const QUERIES_BYTES_MAX: usize = 4 << 10;
 /// The update without content, and the state vector of an empty document.
 const EMPTY_UPDATE: &[u8] = &[0, 0];
 const EMPTY_STATE_VECTOR: &[u8] = &[0];
@@ -33,8 +35,8 @@ pub(super) struct YWebsocketLink {
     edits: u64,
     /// The answer to a state vector is under way. Each may be as large as the room, so there is one.
     is_answering: bool,
-    /// The last state vector that came meanwhile.
-    query: Option<Bytes>,
+    /// The state vectors that came meanwhile.
+    queries: VecDeque<Bytes>,
     /// The document on its way to the peer.
     pieces: VecDeque<Message>,
     heartbeat: Heartbeat,
@@ -51,7 +53,7 @@ impl YWebsocketLink {
             first_frame_by: now + limits.hello_timeout,
             edits: 0,
             is_answering: false,
-            query: None,
+            queries: VecDeque::new(),
             pieces: VecDeque::new(),
             heartbeat: Heartbeat::new(limits.idle_timeout, now),
             limits,
@@ -141,7 +143,12 @@ impl YWebsocketLink {
         }
         match message {
             Message::SyncStep1(state_vector) => {
-                self.query = Some(state_vector);
+                let waiting: usize = self.queries.iter().map(Bytes::len).sum();
+                if waiting > QUERIES_BYTES_MAX {
+                    // The answer to the next one holds more.
+                    self.queries.pop_back();
+                }
+                self.queries.push_back(state_vector);
                 self.ask();
             }
             Message::SyncStep2(update) => self.edit(EditKind::Difference, update),
@@ -158,7 +165,7 @@ impl YWebsocketLink {
 
     fn ask(&mut self) {
         if !self.is_answering
-            && let Some(state_vector) = self.query.take()
+            && let Some(state_vector) = self.queries.pop_front()
         {
             self.is_answering = true;
             self.request(RoomRequest::Query { state_vector });

@@ -63,17 +63,18 @@ impl Presence {
     }
 
     /// Takes one entry of an awareness update. `may_take_over` says whether the sender may speak
-    /// for a client that it does not speak for yet (a reconnected outside client).
+    /// for a client that it does not speak for yet (a reconnected outside client), and
+    /// `is_introduction` that it speaks of one client before it was told of any.
     pub fn apply(
         &mut self,
         sender: MemberId,
         entry: &AwarenessEntry,
         may_take_over: bool,
+        is_introduction: bool,
         now: Time,
     ) -> Outcome {
         let is_own = self.owner(entry.client) == Some(sender);
-        // Nobody is sent its own states, so it cannot echo them.
-        if !is_own && entry.clock >= ROOM_CLOCK_MIN {
+        if !is_own && !is_introduction && self.may_be_echo(entry) {
             return Outcome::Ignored;
         }
         if !is_own && !may_take_over {
@@ -154,6 +155,19 @@ impl Presence {
         still
     }
 
+    /// A client that showed nothing for a while may have been told of itself, and counts on from
+    /// there: an echo is never above what was told.
+    fn may_be_echo(&self, entry: &AwarenessEntry) -> bool {
+        let is_told = self.told(entry.client).is_none_or(|clock| entry.clock <= clock);
+        entry.clock >= ROOM_CLOCK_MIN && is_told
+    }
+
+    /// The last clock that was told about a client, as far as it is known.
+    fn told(&self, client: ClientId) -> Option<u64> {
+        let present = self.present.get(&client).map(|state| state.clock);
+        present.or_else(|| self.departed.get(&client).copied())
+    }
+
     fn remove(&mut self, client: ClientId, now: Time) -> bool {
         let clock = self.stamp(client, now);
         if self.present.remove(&client).is_none() {
@@ -169,11 +183,7 @@ impl Presence {
     /// A clock above all that was ever told about this client, also by an earlier process: tenths
     /// of a second, unless somebody is faster than that.
     fn stamp(&self, client: ClientId, now: Time) -> u64 {
-        let told = self
-            .present
-            .get(&client)
-            .map(|state| state.clock)
-            .or_else(|| self.departed.get(&client).copied());
+        let told = self.told(client);
         let by_time = by_time(now);
         told.map_or(by_time, |clock| by_time.max(clock + 1)).min(CLOCK_MAX)
     }
@@ -204,14 +214,14 @@ mod tests {
     #[test]
     fn clocks_of_the_room_only_rise_whatever_the_client_says() {
         let mut presence = Presence::default();
-        presence.apply(FIRST, &word(1, Some("{}")), true, NOW);
+        presence.apply(FIRST, &word(1, Some("{}")), true, false, NOW);
         let mut clocks = vec![clock(&presence)];
-        presence.apply(FIRST, &word(2, Some("1")), true, NOW);
+        presence.apply(FIRST, &word(2, Some("1")), true, false, NOW);
         clocks.push(clock(&presence));
         assert_eq!(presence.leave(FIRST, NOW), [ANA]);
         assert_eq!(presence.entry(ANA).unwrap().state, None);
         clocks.push(clock(&presence));
-        presence.apply(SECOND, &word(2, Some("1")), true, NOW);
+        presence.apply(SECOND, &word(2, Some("1")), true, false, NOW);
         clocks.push(clock(&presence));
         assert!(clocks.is_sorted_by(|a, b| a < b), "{clocks:?}");
     }
@@ -219,11 +229,11 @@ mod tests {
     #[test]
     fn an_echo_brings_nobody_back() {
         let mut presence = Presence::default();
-        presence.apply(FIRST, &word(1, Some("{}")), true, NOW);
+        presence.apply(FIRST, &word(1, Some("{}")), true, false, NOW);
         let echo = presence.entry(ANA).unwrap();
-        assert_eq!(presence.apply(SECOND, &echo, true, NOW), Outcome::Ignored);
+        assert_eq!(presence.apply(SECOND, &echo, true, false, NOW), Outcome::Ignored);
         presence.leave(FIRST, NOW);
-        assert_eq!(presence.apply(SECOND, &echo, true, NOW), Outcome::Ignored);
+        assert_eq!(presence.apply(SECOND, &echo, true, false, NOW), Outcome::Ignored);
         assert_eq!(presence.clients().count(), 0);
     }
 
@@ -232,9 +242,12 @@ mod tests {
         let mut presence = Presence::default();
         presence.set(FIRST, ANA, Some("{}".to_owned()), NOW);
         for clock in [0, 5, u64::from(u32::MAX)] {
-            assert_eq!(presence.apply(SECOND, &word(clock, None), true, NOW), Outcome::Ignored);
+            assert_eq!(
+                presence.apply(SECOND, &word(clock, None), true, false, NOW),
+                Outcome::Ignored
+            );
             let other = word(clock, Some("2"));
-            assert_eq!(presence.apply(SECOND, &other, false, NOW), Outcome::Ignored);
+            assert_eq!(presence.apply(SECOND, &other, false, false, NOW), Outcome::Ignored);
         }
         assert!(!presence.set(SECOND, ANA, None, NOW));
         assert_eq!(presence.leave(FIRST, NOW).len(), 1);
@@ -243,9 +256,27 @@ mod tests {
     #[test]
     fn a_reconnected_outside_client_takes_over_and_survives_its_dead_connection() {
         let mut presence = Presence::default();
-        presence.apply(FIRST, &word(7, Some("{}")), true, NOW);
-        assert_ne!(presence.apply(SECOND, &word(7, Some("{}")), true, NOW), Outcome::Ignored);
+        presence.apply(FIRST, &word(7, Some("{}")), true, false, NOW);
+        assert_ne!(
+            presence.apply(SECOND, &word(7, Some("{}")), true, false, NOW),
+            Outcome::Ignored
+        );
         assert!(presence.leave(FIRST, NOW).is_empty());
         assert_eq!(presence.clients().count(), 1);
+    }
+
+    #[test]
+    fn a_client_that_was_told_of_itself_can_still_show_something() {
+        let mut presence = Presence::default();
+        presence.apply(FIRST, &word(1, Some("{}")), true, false, NOW);
+        presence.leave(FIRST, NOW);
+        // It came back without a state, was told that it is gone, and counts on from there.
+        let told = clock(&presence);
+        let back = word(told + 1, Some("{}"));
+        assert_eq!(presence.apply(SECOND, &back, true, false, NOW), Outcome::Changed);
+        // The next relay knows nothing of that.
+        let mut presence = Presence::default();
+        assert_eq!(presence.apply(FIRST, &back, true, false, NOW), Outcome::Ignored);
+        assert_eq!(presence.apply(FIRST, &back, true, true, NOW), Outcome::Changed);
     }
 }

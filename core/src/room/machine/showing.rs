@@ -23,9 +23,8 @@ impl Room {
     }
 
     pub(super) fn awareness(&mut self, from: MemberId, entries: &[AwarenessEntry], now: Time) {
-        if !self.members.contains_key(&from) {
-            return;
-        }
+        let Some(member) = self.members.get(&from) else { return };
+        let is_introduction = member.show_at.is_some() && entries.len() == 1;
         for entry in entries {
             if entry.state.is_some() && !self.may_hold(entry.client, from) {
                 let most = self.limits.presence_clients_per_member_max;
@@ -35,7 +34,7 @@ impl Room {
                 break;
             }
             let may_take_over = self.may_take_over(entry.client, from);
-            let outcome = self.presence.apply(from, entry, may_take_over, now);
+            let outcome = self.presence.apply(from, entry, may_take_over, is_introduction, now);
             if entry.state.is_some() && outcome != Outcome::Ignored {
                 self.holders.entry(entry.client).or_default().insert(from);
             }

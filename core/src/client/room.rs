@@ -350,7 +350,7 @@ impl Room {
             && sequence > meta.sequence
         {
             meta.sequence = sequence;
-            self.device.is_meta_due |= !self.is_epoch_new;
+            self.device.is_meta_due = true;
         }
     }
 

@@ -108,7 +108,7 @@ impl Default for Limits {
             hello_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),
             room_bytes_max: 256 << 20,
-            commit_interval: Duration::from_millis(50),
+            commit_interval: Duration::from_millis(100),
             presence_tick: Duration::from_millis(50),
             room_linger: Duration::from_secs(30),
             tail_bytes_max: 1 << 20,

@@ -80,6 +80,7 @@ pub(crate) async fn run(
             let (receipt_sender, receipts) = mpsc::unbounded_channel();
             let compaction = None;
             residence.is_serving = true;
+            let (tombstone, deletions) = (None, Vec::new());
             let mut task = RoomTask {
                 residence,
                 id,
@@ -87,8 +88,8 @@ pub(crate) async fn run(
                 receipt_sender,
                 receipts,
                 compaction,
-                deletions: Vec::new(),
-                tombstone: None,
+                tombstone,
+                deletions,
             };
             task.serve().await;
         }
@@ -149,11 +150,10 @@ struct RoomTask {
     receipts: mpsc::UnboundedReceiver<Receipt>,
     /// The machine wants one at a time.
     compaction: Option<AbortOnDropHandle<Input>>,
+    /// The room was deleted: the state vector for its tombstone.
+    tombstone: Option<Bytes>,
     /// Who waits for the room's end.
     deletions: Vec<oneshot::Sender<Result<(), Error>>>,
-    /// The room is over, and its tombstone has this state vector. Whoever came in the same moment
-    /// is answered first.
-    tombstone: Option<Bytes>,
 }
 
 impl RoomTask {

@@ -102,8 +102,10 @@ pub struct Room {
     pub(super) storage: Storage,
     pub(super) outbox: Outbox,
     pub(super) meta: Option<Meta>,
-    /// After a change of epoch: where the document stands in the new one, to be noted when what the
-    /// relay may have lost is on its disk again. Until then every join counts as the first one.
+    /// After a change of epoch, until what the relay may have lost is on its disk again: every join
+    /// counts as the first one.
+    is_epoch_new: bool,
+    /// Where the document stands in the new epoch, to be noted when it is settled.
     next_meta: Option<Meta>,
     /// Under which channel of the present connection the room was asked for.
     pub(super) channel: Option<Channel>,
@@ -168,6 +170,7 @@ impl Room {
             storage,
             outbox: Outbox::default(),
             meta: None,
+            is_epoch_new: false,
             next_meta: None,
             channel: None,
             rejoin_at: None,
@@ -344,20 +347,19 @@ impl Room {
 
     /// Notes where in the relay's log the document stands.
     pub(super) fn reach(&mut self, sequence: Sequence) {
-        if let Some(next) = &mut self.next_meta {
-            next.sequence = next.sequence.max(sequence);
-        } else if let Some(meta) = &mut self.meta
+        let meta = if self.is_epoch_new { &mut self.next_meta } else { &mut self.meta };
+        if let Some(meta) = meta
             && sequence > meta.sequence
         {
             meta.sequence = sequence;
-            self.device.is_meta_due = true;
+            self.device.is_meta_due |= !self.is_epoch_new;
         }
     }
 
     pub(super) fn set_meta(&mut self, joined: &Joined) {
         let meta = Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
-        if let Some(next) = &mut self.next_meta {
-            *next = meta;
+        if self.is_epoch_new {
+            self.next_meta = Some(meta);
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
@@ -367,13 +369,14 @@ impl Room {
     /// Whether what is sent now may restore what the relay lost with the last epoch, and so has to
     /// be flushed before this copy counts as one of the new epoch.
     pub(super) fn begin_epoch(&mut self, epoch: Epoch) -> bool {
-        let meta = self.meta.filter(|meta| meta.epoch != epoch);
-        self.next_meta = meta.map(|meta| Meta { epoch, sequence: Sequence(0), ..meta });
-        self.next_meta.is_some()
+        self.is_epoch_new = self.meta.is_some_and(|meta| meta.epoch != epoch);
+        self.next_meta = None;
+        self.is_epoch_new
     }
 
     /// What the last epoch may have lost is on the relay's disk.
     pub(super) fn epoch_is_settled(&mut self) {
+        self.is_epoch_new = false;
         if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
@@ -520,6 +523,7 @@ impl Room {
     pub(super) fn end_membership(&mut self) -> Option<Event> {
         self.may_send = false;
         self.sync = None;
+        self.is_epoch_new = false;
         self.next_meta = None;
         self.degraded = None;
         self.outbox.lose_acceptance();

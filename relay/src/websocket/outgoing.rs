@@ -164,17 +164,16 @@ mod tests {
 
     /// Everything that is to be written, taken in steps of so many bytes.
     fn drain(outgoing: &mut Outgoing, step: usize) -> Vec<u8> {
-        let mut written = Vec::new();
+        let (mut written, mut space) = (Vec::new(), vec![0; 10_000]);
         while !outgoing.is_empty() {
-            let mut bytes = vec![0; 10_000];
-            let length = outgoing.gather(&mut bytes);
-            bytes.truncate(length);
+            let length = outgoing.gather(&mut space);
+            let mut bytes = space[..length.min(step)].to_vec();
             if length == 0 {
                 let mut slices = [IoSlice::new(&[]); BATCH_SLICES];
                 let count = outgoing.slices(&mut slices);
-                bytes.extend(slices[..count].iter().flat_map(|part| part.iter().copied()));
+                let parts = slices[..count].iter().flat_map(|part| part.iter().copied());
+                bytes.extend(parts.take(step));
             }
-            bytes.truncate(step);
             outgoing.advance(bytes.len());
             written.extend(bytes);
         }

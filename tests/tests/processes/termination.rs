@@ -43,8 +43,12 @@ fn a_relay_told_to_stop_loses_nothing_and_the_next_one_goes_on_where_it_was() {
         let took = told_at.elapsed();
         assert_eq!(status.code(), Some(0), "{log}");
         assert!(took < Duration::from_secs(10), "it took {took:?}");
-        let mut waits: Vec<_> =
-            crowd.seen().into_values().filter_map(|seen| seen.sent_away_for).collect();
+        // The last words are on their way to clients that share a busy machine.
+        let mut waits: Vec<_> = Vec::new();
+        while waits.len() < before.len() && told_at.elapsed() < Duration::from_secs(15) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            waits = crowd.seen().into_values().filter_map(|seen| seen.sent_away_for).collect();
+        }
         waits.sort_unstable();
         assert_eq!(waits.len(), before.len(), "not all were sent away");
         let spread = *waits.last().unwrap() - waits[0];

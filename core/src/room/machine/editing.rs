@@ -15,7 +15,7 @@ use crate::time::{Time, earliest};
 use crate::wire::v1::EditKind;
 
 /// That an edit was taken is told within this time.
-const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(100);
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(250);
 /// An outside client cannot be told to come back with an edit, so it is asked again after this.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How often: longer than a dead connection holds its client id.

@@ -112,3 +112,35 @@ test('edits made just before a client is disposed are sent', needsRelay, async t
   const ben = await join(t, relay)
   await until('they arrive', () => ben.doc.text('body').toString() === 'last words')
 })
+
+test('of many who bring a template one is first, and all have it once', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const rooms = Array.from({ length: 12 }, () => client(t, relay.url).room('notes/today'))
+  const template = { body: 'Dear all,\n', footer: 'Yours 😀' }
+  const outcomes = await Promise.all(rooms.map(room => room.seed(template)))
+  assert.deepEqual(outcomes.filter(isFirst => isFirst), [true])
+  const has = (room: Room, name: 'body' | 'footer'): boolean =>
+    room.doc.text(name).toString() === template[name]
+  await until('all have it', () => rooms.every(room => has(room, 'body') && has(room, 'footer')))
+  const late = await join(t, relay)
+  assert.equal(await late.seed({ body: 'Too late' }), false)
+  assert.ok(has(late, 'body'))
+})
+
+test('a large document shows how far it has come', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const ana = await join(t, relay)
+  ana.doc.text('body').insert(0, 'x'.repeat(3_000_000))
+  await ana.flush()
+  const ben = client(t, relay.url).room('notes/today')
+  const seen: number[] = []
+  ben.on('status', status => {
+    if (status.state !== 'syncing') return
+    assert.ok(status.received <= status.total && status.total > 3_000_000)
+    seen.push(status.received)
+  })
+  await ben.synced
+  assert.equal(ben.doc.text('body').length, 3_000_000)
+  assert.ok(seen.length > 0, 'no progress was told')
+  assert.deepEqual(seen, [...seen].sort((a, b) => a - b))
+})

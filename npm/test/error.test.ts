@@ -150,6 +150,7 @@ test('a disposed room or client says so, and to dispose twice does no harm', asy
   })
   refuses('api.disposed', () => room.on('status', () => undefined))
   await assert.rejects(room.flush(), { code: 'api.disposed' })
+  await assert.rejects(room.seed({ body: 'x' }), { code: 'api.disposed' })
   await turn()
   // The other share lives on.
   assert.equal(other.doc.text('body').toString(), 'x')
@@ -159,6 +160,14 @@ test('a disposed room or client says so, and to dispose twice does no harm', asy
   refuses('api.disposed', () => other.doc.text('body').toString())
   await assert.rejects(other.flush(), { code: 'api.disposed' })
   await assert.rejects(other.synced, { code: 'api.disposed' })
+})
+
+test('content for an empty room has to be texts by name', async t => {
+  const room = await open(t)
+  for (const wrong of [undefined, null, 'x', ['x'], { body: 1 }, { body: null }]) {
+    await assert.rejects(room.seed(wrong as never), { code: 'api.wrong_type' })
+  }
+  await assert.rejects(room.seed({ body: '\ud83d' }), { code: 'api.split_surrogate' })
 })
 
 test('handles and subscriptions can be used with `using`', { skip: !('dispose' in Symbol) }, async t => {

@@ -122,7 +122,7 @@ test('of many who bring a template one is first, and all have it once', needsRel
   const has = (room: Room, name: 'body' | 'footer'): boolean =>
     room.doc.text(name).toString() === template[name]
   await until('all have it', () => rooms.every(room => has(room, 'body') && has(room, 'footer')))
-  const late = await join(t, relay)
+  const late: Room = await join(t, relay)
   assert.equal(await late.seed({ body: 'Too late' }), false)
   assert.ok(has(late, 'body'))
 })

@@ -186,6 +186,15 @@ fn a_database_that_is_taken_away_and_put_back_costs_no_edit_and_no_false_promise
     });
 }
 
+/// A relay ends at once, and says why in one sentence that holds these words.
+fn does_not_start(data: &std::path::Path, words: [&str; 2]) {
+    let output = relay_command(data, 0).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
 #[test]
 fn a_read_only_folder_is_told_at_the_start() {
     let disk = match SmallDisk::mount(4 << 20) {
@@ -195,11 +204,7 @@ fn a_read_only_folder_is_told_at_the_start() {
     let data = disk.path().join("data");
     drop(RelayProcess::start(&data, 0));
     disk.make_read_only();
-    let output = relay_command(&data, 0).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("the data folder") && said.contains("Read-only file system"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    does_not_start(&data, ["the data folder", "Read-only file system"]);
 }
 
 #[test]
@@ -211,11 +216,7 @@ fn a_file_system_that_is_full_at_the_start_is_told() {
     let data = disk.path().join("data");
     drop(RelayProcess::start(&data, 0));
     disk.fill();
-    let output = relay_command(&data, 0).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot be opened") && said.contains("full"), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
+    does_not_start(&data, ["cannot be opened", "full"]);
     disk.clear();
     drop(RelayProcess::start(&data, 0));
 }

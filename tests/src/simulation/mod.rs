@@ -4,6 +4,7 @@
 mod actor;
 mod hostile;
 mod network;
+mod outsider;
 mod relay;
 mod world;
 

@@ -13,9 +13,10 @@ use coweave_core::room::StoredRoom;
 use coweave_core::time::Time;
 
 use super::Plan;
-use super::actor::{Actor, Outsider, TEMPLATE, TEXT};
+use super::actor::{Actor, TEMPLATE, TEXT};
 use super::hostile::Hostile;
 use super::network::{Arrival, Network, Socket, Way};
+use super::outsider::Outsider;
 use super::relay::{Disk, Relay};
 
 /// What a run did, to see that the seeds reach everything.

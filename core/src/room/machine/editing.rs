@@ -196,13 +196,6 @@ impl Room {
         self.send(of, RoomMessage::AskDifference { state_vector });
     }
 
-    pub(super) fn ask_at(&self) -> Option<Time> {
-        if self.outside == 0 {
-            return None;
-        }
-        self.members.values().fold(None, |at, member| earliest(at, member.ask_at))
-    }
-
     pub(super) fn ask_again(&mut self, now: Time) {
         let mut due = Vec::new();
         for (id, member) in &mut self.members {

@@ -267,10 +267,8 @@ impl Room {
             self.renew_at = now + RENEWAL;
             self.renew(now);
         }
-        if self.ask_at().is_some_and(|at| now >= at) {
+        if self.outside_at().is_some_and(|at| now >= at) {
             self.ask_again(now);
-        }
-        if self.show_at().is_some_and(|at| now >= at) {
             self.show_waiting(now);
         }
         self.answers.expire(now);
@@ -280,16 +278,19 @@ impl Room {
         let tick_at =
             (!(self.changed.is_empty() && self.renewed.is_empty())).then_some(self.tick_at);
         let renew_at = (self.outside > 0).then_some(self.renew_at);
-        [
-            tick_at,
-            renew_at,
-            self.acknowledge_at,
-            self.ask_at(),
-            self.show_at(),
-            self.answers.expire_at(),
-        ]
-        .into_iter()
-        .fold(self.unload_at(), earliest)
+        [tick_at, renew_at, self.acknowledge_at, self.outside_at(), self.answers.expire_at()]
+            .into_iter()
+            .fold(self.unload_at(), earliest)
+    }
+
+    /// When an outside member is to be asked or shown something. Rooms without one are spared the
+    /// look at every member, which comes with every poll.
+    fn outside_at(&self) -> Option<Time> {
+        if self.outside == 0 {
+            return None;
+        }
+        let timers = self.members.values().map(|member| earliest(member.ask_at, member.show_at));
+        timers.fold(None, earliest)
     }
 
     fn unload_at(&self) -> Option<Time> {

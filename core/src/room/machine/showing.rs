@@ -8,7 +8,7 @@ use crate::error::{Code, Error};
 use crate::ids::{ClientId, EditNumber, MemberId};
 use crate::presence::Outcome;
 use crate::room::{Audience, Output, Protocol, RoomMessage};
-use crate::time::{Time, earliest};
+use crate::time::Time;
 use crate::wire::awareness::{self, AwarenessEntry};
 
 /// An outside client sends its state with its state vector, when it has one to show.
@@ -142,13 +142,6 @@ impl Room {
     pub(super) fn show_since(&mut self, to: MemberId, at: Time) {
         let gone = self.presence.gone_since(at);
         self.show(to, self.presence.clients().chain(gone).collect());
-    }
-
-    pub(super) fn show_at(&self) -> Option<Time> {
-        if self.outside == 0 {
-            return None;
-        }
-        self.members.values().fold(None, |at, member| earliest(at, member.show_at))
     }
 
     /// Shows what the others show to members that said who they are, or never do.

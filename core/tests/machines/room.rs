@@ -273,6 +273,33 @@ fn is_in(outputs: &[Output]) -> bool {
         .any(|output| matches!(output, Output::Send { message: RoomMessage::Joined { .. }, .. }))
 }
 
+/// What Ana is told of her edits, in order.
+fn told_to_ana(outputs: &[Output]) -> Vec<String> {
+    let told = |output: &Output| match output {
+        Output::Send { to: ANA, message: RoomMessage::Ack { durable, .. } } => {
+            Some(format!("durable through {}", durable.0))
+        }
+        Output::Send { to: ANA, message: RoomMessage::Flushed { number } } => {
+            Some(format!("flushed {number}"))
+        }
+        _ => None,
+    };
+    outputs.iter().filter_map(told).collect()
+}
+
+#[test]
+fn a_member_hears_that_its_edits_are_durable_before_it_hears_that_all_is_flushed() {
+    let mut room = open(Limits::default());
+    join(&mut room, ANA, Some(1));
+    write(&mut room, ANA, 1, 1);
+    let outputs = hand_in(&mut room, Input::Flush { member: ANA, number: 7 });
+    assert!(told_to_ana(&outputs).is_empty(), "{outputs:?}");
+    // The disk and a second request in one turn: neither answer may pass the watermark.
+    room.handle(Input::Durable { through: Sequence(1) }, NOW);
+    let outputs = hand_in(&mut room, Input::Flush { member: ANA, number: 8 });
+    assert_eq!(told_to_ana(&outputs), ["durable through 1", "flushed 7", "flushed 8"]);
+}
+
 #[test]
 fn nobody_gets_hold_of_a_client_id_by_being_there_under_it() {
     // Ana's connection is cut, and Eve passes as her for a moment.

@@ -215,7 +215,7 @@ impl Room {
         }
         let sequence = self.log.head();
         if sequence <= self.log.durable() {
-            self.send(member, RoomMessage::Flushed { number });
+            self.flushed(member, number);
         } else {
             self.flushes.push_back(Flush { sequence, member, number });
         }
@@ -227,11 +227,20 @@ impl Room {
             self.mark_durable(done.member, done.number);
         }
         while let Some(done) = self.flushes.pop_front_if(|first| first.sequence <= through) {
-            self.send(done.member, RoomMessage::Flushed { number: done.number });
+            self.flushed(done.member, done.number);
         }
         if self.degraded.take().is_some() {
             self.tell_durability();
         }
+    }
+
+    /// The member's watermarks go first: when it learns that all is on disk, they say so too.
+    fn flushed(&mut self, to: MemberId, number: u64) {
+        if self.unacknowledged.remove(&to) {
+            let acknowledgement = self.acknowledgement(to);
+            self.outputs.extend(acknowledgement);
+        }
+        self.send(to, RoomMessage::Flushed { number });
     }
 
     fn mark_durable(&mut self, member: MemberId, number: EditNumber) {
@@ -269,19 +278,24 @@ impl Room {
             return None;
         }
         while let Some(to) = self.unacknowledged.pop_first() {
-            if let Some(member) = self.members.get(&to) {
-                let message = RoomMessage::Ack {
-                    accepted: member.accepted,
-                    durable: member.durable,
-                    sequence: match &member.behind {
-                        Some(behind) => behind.since,
-                        None => self.log.head(),
-                    },
-                };
-                return Some(Output::Send { to, message });
+            if let Some(output) = self.acknowledgement(to) {
+                return Some(output);
             }
         }
         self.acknowledge_at = None;
         None
+    }
+
+    fn acknowledgement(&self, to: MemberId) -> Option<Output> {
+        let member = self.members.get(&to)?;
+        let message = RoomMessage::Ack {
+            accepted: member.accepted,
+            durable: member.durable,
+            sequence: match &member.behind {
+                Some(behind) => behind.since,
+                None => self.log.head(),
+            },
+        };
+        Some(Output::Send { to, message })
     }
 }

@@ -321,7 +321,7 @@ fn key_object(room: &str, key: &RowKey) -> Object {
     ])
 }
 
-fn object(fields: &[(&str, JsValue)]) -> Object {
+pub(crate) fn object(fields: &[(&str, JsValue)]) -> Object {
     let object = Object::new();
     for (name, value) in fields {
         // Setting a field of a plain object cannot fail.

@@ -12,7 +12,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, BroadcastChannel, MessageEvent, Storage};
 
-use crate::device_store::object;
+use crate::device_rows::object;
 use crate::random;
 use crate::shell::Shell;
 

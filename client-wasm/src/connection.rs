@@ -30,10 +30,6 @@ impl Connection {
         Self { url, make_socket, token, socket: RefCell::new(None), attempt: Cell::new(0) }
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     /// Gets a token for an attempt, then goes on with it.
     pub(crate) fn authorize(&self, shell: &Weak<Shell>) {
         self.give_up();

@@ -65,10 +65,11 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet.
+    /// A session that is not connected yet; `tabs` is the name that it shares with other tabs.
     pub(crate) fn new(
         connection: Connection,
         store: Option<DeviceStore>,
+        tabs: String,
         notify: Function,
     ) -> Rc<Self> {
         let clock = Clock::new();
@@ -97,8 +98,7 @@ impl Shell {
             notify,
             this: this.clone(),
         });
-        let name = ["coweave ", shell.connection.url()].concat();
-        let browser_tabs = BrowserTabs::find(name, tab, Rc::downgrade(&shell));
+        let browser_tabs = BrowserTabs::find(tabs, tab, Rc::downgrade(&shell));
         if browser_tabs.is_some() {
             shell.tabs.replace(Tabs::new(tab));
         }

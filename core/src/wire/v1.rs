@@ -39,6 +39,9 @@ const SEED: u64 = 17;
 const SEEDED: u64 = 18;
 const FLUSH: u64 = 19;
 const FLUSHED: u64 = 20;
+const TOKEN: u64 = 21;
+const TOKEN_ACCEPTED: u64 = 22;
+const ROLE: u64 = 23;
 
 /// One message, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +115,42 @@ pub enum Message {
     Flush(u64),
     /// The answer to `Flush`, with the same number.
     Flushed(u64),
+    /// Client to relay, on channel 0: a new token in place of the one that is about to expire.
+    Token(String),
+    /// Relay to client: the new token counts.
+    TokenAccepted {
+        /// How long, in milliseconds; 0 for ever.
+        life_ms: u64,
+    },
+    /// Relay to client: what the client may do in the room from here on.
+    Role(Role),
+}
+
+/// What a member may do in a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    #[default]
+    Editor,
+    /// Read, and show presence.
+    Viewer,
+}
+
+impl Role {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Editor => 0,
+            Self::Viewer => 1,
+        }
+    }
+
+    /// A role of a newer version may do what is sure: read.
+    const fn of(byte: u8) -> Self {
+        match byte {
+            0 => Self::Editor,
+            _ => Self::Viewer,
+        }
+    }
 }
 
 /// How the relay has to look at an edit.
@@ -153,6 +192,8 @@ pub struct Welcome {
     pub idle_timeout_ms: u64,
     /// Name and version of the software, for logs.
     pub agent: String,
+    /// How long the token of the hello counts, in milliseconds; 0 for ever.
+    pub token_life_ms: u64,
 }
 
 /// A request to enter a room.
@@ -185,6 +226,8 @@ pub struct Joined {
     pub sync_bytes: u64,
     /// State vector of the room, encoded as in Yjs: what it lacks, the client has to send.
     pub state_vector: Bytes,
+    /// What the client may do.
+    pub role: Role,
 }
 
 impl Message {
@@ -295,6 +338,18 @@ impl Message {
                 write_var(out, *number);
                 FLUSHED
             }
+            Self::Token(token) => {
+                write_string(out, token);
+                TOKEN
+            }
+            Self::TokenAccepted { life_ms } => {
+                write_var(out, *life_ms);
+                TOKEN_ACCEPTED
+            }
+            Self::Role(role) => {
+                out.push(role.byte());
+                ROLE
+            }
         }
     }
 
@@ -316,6 +371,8 @@ impl Message {
                 update_bytes_max: r.var()?,
                 idle_timeout_ms: r.var()?,
                 agent: r.string()?.to_owned(),
+                // Older relays say no more.
+                token_life_ms: if r.is_empty() { 0 } else { r.var()? },
             }),
             JOIN => Self::Join(read_join(&mut r, body)?),
             JOINED => Self::Joined(Joined {
@@ -324,6 +381,7 @@ impl Message {
                 sequence: Sequence(r.var()?),
                 sync_bytes: r.var()?,
                 state_vector: slice(r.bytes()?),
+                role: if r.is_empty() { Role::Editor } else { Role::of(r.u8()?) },
             }),
             LEAVE => Self::Leave,
             SYNC => Self::Sync(body.clone()),
@@ -367,6 +425,9 @@ impl Message {
             }),
             FLUSH => Self::Flush(r.var()?),
             FLUSHED => Self::Flushed(r.var()?),
+            TOKEN => Self::Token(r.string()?.to_owned()),
+            TOKEN_ACCEPTED => Self::TokenAccepted { life_ms: r.var()? },
+            ROLE => Self::Role(Role::of(r.u8()?)),
             _ => return Ok(None),
         }))
     }
@@ -415,6 +476,7 @@ fn write_welcome(welcome: &Welcome, out: &mut Vec<u8>) {
     write_var(out, welcome.update_bytes_max);
     write_var(out, welcome.idle_timeout_ms);
     write_string(out, &welcome.agent);
+    write_var(out, welcome.token_life_ms);
 }
 
 fn write_join(join: &Join, out: &mut Vec<u8>) {
@@ -438,6 +500,7 @@ fn write_joined(joined: &Joined, out: &mut Vec<u8>) {
     write_var(out, joined.sequence.0);
     write_var(out, joined.sync_bytes);
     write_bytes(out, &joined.state_vector);
+    out.push(joined.role.byte());
 }
 
 fn read_join(r: &mut Reader<'_>, body: &Bytes) -> Result<Join, ReadError> {

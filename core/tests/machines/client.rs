@@ -13,7 +13,7 @@ use coweave_core::limits::Limits;
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::primitive::write_bytes;
-use coweave_core::wire::v1::{Joined, Message, Welcome, read_frame};
+use coweave_core::wire::v1::{Joined, Message, Role, Welcome, read_frame};
 
 const TEXT: &str = "text";
 
@@ -73,6 +73,7 @@ impl Session {
             update_bytes_max: limits.update_bytes_max as u64,
             idle_timeout_ms: 60_000,
             agent: "test".to_owned(),
+            token_life_ms: 0,
         };
         self.hear(Channel::CONNECTION, &Message::Welcome(welcome));
     }
@@ -93,6 +94,7 @@ impl Session {
             sequence: Sequence(0),
             sync_bytes: 0,
             state_vector: Bytes::from_static(&[0]),
+            role: Role::Editor,
         };
         self.hear(Channel(channel), &Message::Joined(joined));
     }
@@ -279,6 +281,7 @@ fn a_document_larger_than_any_update_comes_in_pieces() {
         sequence: Sequence(3),
         sync_bytes: stream.len() as u64,
         state_vector: writer.known().encode().into(),
+        role: Role::Editor,
     };
     session.hear(Channel(1), &Message::Joined(joined));
     let (mut received, total) = (0, stream.len() as u64);
@@ -328,6 +331,7 @@ fn content_that_was_the_first_is_known_to_be_when_the_answer_was_lost() {
             sequence: Sequence(1),
             sync_bytes: sync.len() as u64,
             state_vector: Bytes::from_static(&[0]),
+            role: Role::Editor,
         };
         session.hear(Channel(2), &Message::Joined(joined));
         session.hear(Channel(2), &Message::Sync(sync.into()));
@@ -360,6 +364,7 @@ fn a_copy_counts_as_one_of_the_new_epoch_when_the_relay_has_what_it_may_have_los
             .known()
             .encode()
             .into(),
+        role: Role::Editor,
     };
     session.hear(Channel(3), &Message::Flushed(0));
     assert_eq!(session.client.room(session.keys[0]).unwrap().position().0, Epoch(2));

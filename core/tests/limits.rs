@@ -195,7 +195,6 @@ fn ask_to_enter(link: &mut Link, channel: u32, room: &str) {
         epoch: Epoch(0),
         sequence: Sequence(0),
         state_vector: Bytes::from_static(&[0]),
-        role: Role::Editor,
     };
     hear(link, channel, &Message::Join(join));
 }

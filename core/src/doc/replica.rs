@@ -19,7 +19,7 @@ use super::known::Known;
 use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
 use super::splice;
-use super::text::{Content, Observer, replaced};
+use super::text::{Content, Observer, difference, replaced};
 pub use super::text::{Delta, TextChange};
 use super::walk::{CLOCK_MAX, Id};
 use crate::error::{Code, Error};
@@ -182,6 +182,24 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Takes the place of another replica: who observes its texts is told what is different here.
+    pub fn take_over(&mut self, before: Self) {
+        let contents: Vec<_> =
+            before.observed.keys().map(|name| (name.clone(), before.text_string(name))).collect();
+        self.depth = before.depth;
+        self.observed = before.observed;
+        self.changes = before.changes;
+        self.changed = before.changed;
+        for (name, before) in contents {
+            self.watch(&name);
+            let delta = difference(&before, &self.text_string(&name));
+            if !delta.is_empty() {
+                // The receiver is this replica's own.
+                self.changed.send(TextChange { text: name, delta, is_local: false }).ok();
+            }
+        }
     }
 
     /// Own edits since the last call as one update, or the first of several when they are large;

@@ -308,14 +308,8 @@ impl Message {
                 write_error(error, out);
                 ERROR
             }
-            Self::Ping(number) => {
-                write_var(out, *number);
-                PING
-            }
-            Self::Pong(number) => {
-                write_var(out, *number);
-                PONG
-            }
+            Self::Ping(number) => write_number(PING, *number, out),
+            Self::Pong(number) => write_number(PONG, *number, out),
             Self::Durability { degraded } => {
                 out.push(u8::from(degraded.is_some()));
                 degraded.iter().for_each(|error| write_error(error, out));
@@ -330,22 +324,13 @@ impl Message {
                 result.as_ref().err().into_iter().for_each(|error| write_error(error, out));
                 SEEDED
             }
-            Self::Flush(number) => {
-                write_var(out, *number);
-                FLUSH
-            }
-            Self::Flushed(number) => {
-                write_var(out, *number);
-                FLUSHED
-            }
+            Self::Flush(number) => write_number(FLUSH, *number, out),
+            Self::Flushed(number) => write_number(FLUSHED, *number, out),
             Self::Token(token) => {
                 write_string(out, token);
                 TOKEN
             }
-            Self::TokenAccepted { life_ms } => {
-                write_var(out, *life_ms);
-                TOKEN_ACCEPTED
-            }
+            Self::TokenAccepted { life_ms } => write_number(TOKEN_ACCEPTED, *life_ms, out),
             Self::Role(role) => {
                 out.push(role.byte());
                 ROLE
@@ -459,6 +444,12 @@ pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
             return Ok(messages);
         }
     }
+}
+
+/// The body of a message that is one number.
+fn write_number(kind: u64, number: u64, out: &mut Vec<u8>) -> u64 {
+    write_var(out, number);
+    kind
 }
 
 fn write_hello(hello: &Hello, out: &mut Vec<u8>) {

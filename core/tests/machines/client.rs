@@ -15,7 +15,7 @@ use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::primitive::write_bytes;
 use coweave_core::wire::v1::{Joined, Message, Role, Welcome, read_frame};
 
-const TEXT: &str = "text";
+pub(crate) const TEXT: &str = "text";
 
 /// A session in memory or on a device, and what it has sent.
 pub(crate) struct Session {
@@ -25,7 +25,9 @@ pub(crate) struct Session {
     pub(crate) frames: Vec<Bytes>,
     pub(crate) connects: usize,
     pub(crate) wake: Option<Time>,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
+    /// What else the session wanted.
+    pub(crate) outputs: Vec<Output>,
 }
 
 impl Session {
@@ -39,7 +41,8 @@ impl Session {
         let client = Client::new(settings, 1, Time::ZERO);
         let (keys, frames) = (Vec::new(), Vec::new());
         let (now, events) = (Time::ZERO, Vec::new());
-        let mut this = Self { client, keys, now, frames, connects: 0, wake: None, events };
+        let (connects, wake, outputs) = (0, None, Vec::new());
+        let mut this = Self { client, keys, now, frames, connects, wake, events, outputs };
         for room in 0..rooms {
             let key = this.client.next_key();
             let name = RoomName::parse(&format!("room {room}")).unwrap();
@@ -57,7 +60,7 @@ impl Session {
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Connect => self.connects += 1,
                 Output::Event { event, .. } => self.events.push(event),
-                _ => {}
+                output => self.outputs.push(output),
             }
         }
         panic!("the session never rests");
@@ -65,6 +68,11 @@ impl Session {
 
     /// The relay greets, with its limits.
     pub(crate) fn welcome(&mut self, limits: &Limits) {
+        self.welcome_for(limits, 0);
+    }
+
+    /// And says how long it takes the token.
+    pub(crate) fn welcome_for(&mut self, limits: &Limits, token_life_ms: u64) {
         self.input(Input::SocketOpened { token: String::new() });
         let welcome = Welcome {
             version: 1,
@@ -73,7 +81,7 @@ impl Session {
             update_bytes_max: limits.update_bytes_max as u64,
             idle_timeout_ms: 60_000,
             agent: "test".to_owned(),
-            token_life_ms: 0,
+            token_life_ms,
         };
         self.hear(Channel::CONNECTION, &Message::Welcome(welcome));
     }
@@ -100,7 +108,7 @@ impl Session {
     }
 
     /// The line is cut, and the relay greets again.
-    fn reconnect(&mut self) {
+    pub(crate) fn reconnect(&mut self) {
         self.input(Input::SocketClosed { error: None });
         self.now = self.wake.unwrap();
         self.input(Input::Tick);
@@ -115,7 +123,7 @@ impl Session {
     }
 
     /// What the session said of content for a room without any, since the last call.
-    fn seeded(&mut self) -> Vec<Result<bool, Code>> {
+    pub(crate) fn seeded(&mut self) -> Vec<Result<bool, Code>> {
         let events = std::mem::take(&mut self.events).into_iter();
         events
             .filter_map(|event| match event {
@@ -125,12 +133,12 @@ impl Session {
             .collect()
     }
 
-    fn state(&self, room: usize) -> &RoomState {
+    pub(crate) fn state(&self, room: usize) -> &RoomState {
         self.client.room(self.keys[room]).unwrap().state()
     }
 
     /// The edits in the frames since the last call.
-    fn sent(&mut self) -> Vec<(EditNumber, Bytes)> {
+    pub(crate) fn sent(&mut self) -> Vec<(EditNumber, Bytes)> {
         let frames = std::mem::take(&mut self.frames);
         let messages = frames.iter().flat_map(|frame| read_frame(frame).unwrap());
         messages

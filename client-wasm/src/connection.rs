@@ -50,6 +50,18 @@ impl Connection {
         });
     }
 
+    /// Asks for a new token for the present connection, where the app gives any.
+    pub(crate) fn refresh_token(&self, shell: &Weak<Shell>) {
+        let Some(token) = self.token.clone() else { return };
+        let shell = shell.clone();
+        spawn_local(async move {
+            let token = ask(&token).await;
+            if let Some(shell) = shell.upgrade() {
+                shell.handle(Input::TokenRefreshed { token });
+            }
+        });
+    }
+
     fn open(&self, shell: &Weak<Shell>, token: String) {
         let receiver = shell.clone();
         let on_event = move |event| {

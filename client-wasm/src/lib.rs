@@ -11,6 +11,7 @@ mod batch;
 mod client;
 mod clock;
 mod connection;
+mod copies;
 mod device_database;
 mod device_log;
 mod device_rows;
@@ -27,5 +28,6 @@ mod timer;
 mod view;
 
 pub use client::Client;
+pub use copies::texts_of;
 pub use room::Room;
 pub use text::Text;

@@ -118,7 +118,7 @@ export function guarded<T>(call: () => T): T {
 }
 
 /** The module throws JSON text; anything else is a bug in it. */
-function toError(thrown: unknown): CoweaveError {
+export function toError(thrown: unknown): CoweaveError {
   if (thrown instanceof CoweaveError) return thrown
   if (typeof thrown === 'string') return new CoweaveError(JSON.parse(thrown) as ErrorDetails)
   const reason = thrown instanceof Error ? thrown.message : String(thrown)

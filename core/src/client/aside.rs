@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::room::Room;
-use crate::doc::digest::{Digest, digest};
+use crate::doc::mix::mixed;
 use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
@@ -114,7 +114,8 @@ pub(super) const fn is_about_copy(code: Code) -> bool {
     )
 }
 
-fn id_of(update: &Bytes) -> String {
-    let digest = digest(&[update]).map(Digest::bytes).unwrap_or_default();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+fn id_of(update: &[u8]) -> String {
+    let mixed = mixed(update).to_be_bytes();
+    let digits = mixed.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }

@@ -118,6 +118,8 @@ pub struct Room {
     pub(super) stopped: Option<Error>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
+    /// Why the relay was given up last, until all is well again.
+    pub(super) trouble: Option<Error>,
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
@@ -185,6 +187,7 @@ impl Room {
             stopped: None,
             backoff: Backoff::new(),
             degraded: None,
+            trouble: None,
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
@@ -250,6 +253,12 @@ impl Room {
     #[must_use]
     pub const fn degraded(&self) -> Option<&Error> {
         self.degraded.as_ref()
+    }
+
+    /// Why the relay was given up last, until the room is in step with it again.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
     }
 
     /// The number of the last own edit; it counts edits taken by the last `Tick`.

@@ -7,7 +7,7 @@ use yrs::types::text::{TextEvent, YChange};
 use yrs::{Any, GetString, Out, ReadTxn, Text, TextRef, TransactionMut};
 
 /// Stands for an embedded object.
-const OBJECT: char = '\u{fffc}';
+pub(super) const OBJECT: char = '\u{fffc}';
 
 /// How a text changed in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]

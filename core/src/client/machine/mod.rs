@@ -307,6 +307,7 @@ impl Client {
         if let Some(room) = self.rooms.get_mut(&key) {
             let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
             room.rejoin_at = Some(now + wait);
+            room.trouble = Some(error.clone());
         }
     }
 
@@ -489,6 +490,9 @@ impl Client {
     fn lose_connection(&mut self, error: &Error, now: Time) {
         self.outputs.push_back(Output::Disconnect);
         self.forget_connection();
+        for room in self.rooms.values_mut() {
+            room.trouble = Some(error.clone());
+        }
         let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
         self.socket = Socket::Waiting { at: now + wait };
     }

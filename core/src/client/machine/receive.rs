@@ -249,6 +249,7 @@ impl Client {
         self.finish_aside(key);
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;
+            room.trouble = None;
             room.reset_backoff();
         }
         self.tell(key, Event::DocumentChanged);

@@ -3,7 +3,7 @@
 import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { apiError } from './error.js'
-import { Room } from './room.js'
+import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
 
@@ -43,12 +43,14 @@ export class Client implements Disposer {
   /**
    * A share in a room, to be disposed. `S` is what the app's peers show as presence.
    */
-  room<S extends object = Record<string, unknown>>(name: string): Room<S> {
+  room<S extends object = Record<string, unknown>>(name: string, options: RoomOptions = {}): Room<S> {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
     checkRoomName(name)
+    const refused = checkRefused(options)
     const shared = this.#rooms.get(name) ?? { session: new RoomSession(this.#session, name), shares: 0 }
     this.#rooms.set(name, shared)
     shared.shares += 1
+    if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     return new Room(shared.session, () => {
       this.#release(name, shared)
     })
@@ -77,6 +79,17 @@ export class Client implements Disposer {
 interface Shared {
   readonly session: RoomSession
   shares: number
+}
+
+function checkRefused(options: unknown): RoomOptions['refused'] {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('the options', 'an object', options)
+  }
+  const { refused } = options as RoomOptions
+  if (refused !== undefined && !['set-aside', 'keep'].includes(refused)) {
+    throw wrongType('options.refused', "'set-aside' or 'keep'", refused)
+  }
+  return refused
 }
 
 function checkOptions(options: unknown, platform: Platform): {

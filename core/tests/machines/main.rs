@@ -8,7 +8,9 @@
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod aside;
 mod client;
 mod fuzz;
 mod link;
 mod room;
+mod token;

@@ -24,22 +24,28 @@ pub(crate) struct Session {
     pub(crate) now: Time,
     pub(crate) frames: Vec<Bytes>,
     pub(crate) connects: usize,
+    pub(crate) disconnects: usize,
     pub(crate) wake: Option<Time>,
     events: Vec<Event>,
 }
 
 impl Session {
     pub(crate) fn new(rooms: usize, has_device_store: bool) -> Self {
+        Self::with_seed(rooms, has_device_store, 1)
+    }
+
+    pub(crate) fn with_seed(rooms: usize, has_device_store: bool, seed: u64) -> Self {
         let settings = Settings {
             session: SessionKey([1; 16]),
             agent: "test".to_owned(),
             limits: Limits::default(),
             has_device_store,
         };
-        let client = Client::new(settings, 1, Time::ZERO);
+        let client = Client::new(settings, seed, Time::ZERO);
         let (keys, frames) = (Vec::new(), Vec::new());
         let (now, events) = (Time::ZERO, Vec::new());
-        let mut this = Self { client, keys, now, frames, connects: 0, wake: None, events };
+        let (connects, disconnects, wake) = (0, 0, None);
+        let mut this = Self { client, keys, now, frames, connects, disconnects, wake, events };
         for room in 0..rooms {
             let key = this.client.next_key();
             let name = RoomName::parse(&format!("room {room}")).unwrap();
@@ -56,6 +62,7 @@ impl Session {
                 Output::Idle { wake } => return self.wake = wake,
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Connect => self.connects += 1,
+                Output::Disconnect => self.disconnects += 1,
                 Output::Event { event, .. } => self.events.push(event),
                 _ => {}
             }
@@ -66,6 +73,10 @@ impl Session {
     /// The relay greets, with its limits.
     pub(crate) fn welcome(&mut self, limits: &Limits) {
         self.input(Input::SocketOpened { token: String::new() });
+        self.greet(limits);
+    }
+
+    pub(crate) fn greet(&mut self, limits: &Limits) {
         let welcome = Welcome {
             version: 1,
             capabilities: 0,
@@ -123,7 +134,7 @@ impl Session {
             .collect()
     }
 
-    fn state(&self, room: usize) -> &RoomState {
+    pub(crate) fn state(&self, room: usize) -> &RoomState {
         self.client.room(self.keys[room]).unwrap().state()
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber};
 use crate::time::Time;
 use crate::wire::awareness;
-use crate::wire::v1::{Joined, Message, read_frame};
+use crate::wire::v1::{Joined, Message, VERSION, read_frame};
 
 /// The flush behind what a copy brings to a relay that crashed; those of the app have higher numbers.
 const EPOCH_FLUSH: u64 = 0;
@@ -46,7 +46,7 @@ impl Client {
             }
             Message::Pong(_) => Ok(()),
             Message::Error(error) if channel == Channel::CONNECTION => {
-                if error.code.is_retryable() {
+                if error.is_retryable() {
                     self.lose_connection(&error, now);
                 } else {
                     self.stop(error);
@@ -54,6 +54,14 @@ impl Client {
                 Ok(())
             }
             Message::Welcome(welcome) if matches!(self.socket, Socket::Greeting { .. }) => {
+                if !(1..=VERSION).contains(&welcome.version) {
+                    let text = format!(
+                        "the relay wants to speak version {} of the protocol; this client speaks up to {VERSION}",
+                        welcome.version
+                    );
+                    self.stop(Error::new(Code::ProtocolUnsupported, text));
+                    return Ok(());
+                }
                 self.socket = Socket::Open;
                 self.welcome = Some(welcome);
                 let keys: Vec<_> = self.rooms.keys().copied().collect();
@@ -134,7 +142,7 @@ impl Client {
     }
 
     fn end_or_stop(&mut self, key: RoomKey, error: Error, now: Time) {
-        if error.code.is_retryable() {
+        if error.is_retryable() {
             self.rejoin_later(key, &error, now);
         } else {
             self.stop_room(key, error);
@@ -203,7 +211,7 @@ impl Client {
     }
 
     fn synced(&mut self, key: RoomKey, now: Time) {
-        self.backoff.reset();
+        self.synced_at.get_or_insert(now);
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;
             room.reset_backoff();

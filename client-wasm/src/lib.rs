@@ -11,6 +11,7 @@ mod batch;
 mod client;
 mod clock;
 mod connection;
+mod debug;
 mod device_log;
 mod device_store;
 mod error;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -95,6 +96,12 @@ impl Room {
         let update = seed(texts).map_err(|error| to_thrown(&error))?;
         self.shell.handle(Input::Seed { key: self.key, update });
         Ok(())
+    }
+
+    /// What a developer gets to see of the room.
+    #[must_use]
+    pub fn debug(&self) -> Option<Array> {
+        self.shell.debug_room(self.key)
     }
 
     /// Leaves the room, after what was edited so far.

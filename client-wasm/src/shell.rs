@@ -10,12 +10,13 @@ use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
 use coweave_core::ids::RoomName;
 use coweave_core::limits::Limits;
-use js_sys::Function;
+use js_sys::{Array, Function};
 use wasm_bindgen::JsValue;
 
 use crate::batch::Batches;
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::{disposed, to_json};
 use crate::hints::Hints;
@@ -221,10 +222,20 @@ impl Shell {
         Ok(number)
     }
 
-    /// The state of a room, as JSON.
+    /// The state of a room.
     pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
         let machine = self.machine.borrow();
         machine.room(key).map(RoomView::new)
+    }
+
+    /// What a developer gets to see of the connection.
+    pub(crate) fn debug(&self) -> Array {
+        debug::connection(&self.machine.borrow())
+    }
+
+    /// What a developer gets to see of a room.
+    pub(crate) fn debug_room(&self, key: RoomKey) -> Option<Array> {
+        self.machine.borrow().room(key).map(debug::room)
     }
 
     /// Settles, then takes all news, as JSON.

@@ -19,6 +19,7 @@ pub(crate) struct RoomView {
     storage: StorageView,
     is_loaded: bool,
     is_synced: bool,
+    is_on_device: bool,
 }
 
 impl RoomView {
@@ -29,6 +30,7 @@ impl RoomView {
             storage: StorageView::new(room.storage()),
             is_loaded: room.is_loaded(),
             is_synced: room.is_synced(),
+            is_on_device: room.saved().is_on_device,
         }
     }
 }

@@ -16,6 +16,8 @@ export interface RoomView {
     | { readonly kind: 'lost'; readonly error: ErrorDetails }
   readonly isLoaded: boolean
   readonly isSynced: boolean
+  /** Whether all own edits are in this device's store, whatever the tier. */
+  readonly isOnDevice: boolean
 }
 
 /** How safe all own edits are. */

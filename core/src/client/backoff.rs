@@ -33,6 +33,11 @@ impl Backoff {
         Duration::from_millis(ms)
     }
 
+    /// Failed attempts since the last success.
+    pub(super) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// To be called when a sync was completed; a mere connection proves nothing.
     pub(super) const fn reset(&mut self) {
         self.attempts = 0;

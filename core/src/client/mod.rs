@@ -5,6 +5,7 @@
 mod backoff;
 mod machine;
 mod outbox;
+pub mod report;
 mod room;
 
 use bytes::Bytes;

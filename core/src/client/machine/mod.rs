@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::Backoff;
+use super::report::{Diary, Phase};
 use super::room::{Room, RoomState, Storage};
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
@@ -55,12 +56,13 @@ pub struct Client {
     channels: BTreeMap<Channel, RoomKey>,
     last_channel: u32,
     socket: Socket,
-    backoff: Backoff,
-    welcome: Option<Welcome>,
-    heard_at: Time,
+    pub(super) backoff: Backoff,
+    pub(super) welcome: Option<Welcome>,
+    pub(super) heard_at: Time,
     /// Something was sent that has to be answered before this.
-    answer_by: Option<Time>,
+    pub(super) answer_by: Option<Time>,
     last_ping: u64,
+    pub(super) diary: Diary,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
 }
@@ -98,6 +100,7 @@ impl Client {
             heard_at: now,
             answer_by: None,
             last_ping: 0,
+            diary: Diary::new(),
             frame: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -291,6 +294,7 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
+            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
             room.rejoin_at = Some(now + wait);
         }
@@ -421,6 +425,7 @@ impl Client {
 
     fn flush(&mut self) {
         if !self.frame.is_empty() {
+            self.diary.sent.add(&self.frame);
             let frame = std::mem::take(&mut self.frame).into();
             self.outputs.push_back(Output::Frame(frame));
         }
@@ -435,6 +440,7 @@ impl Client {
 
     fn ping(&mut self, now: Time) {
         self.last_ping += 1;
+        self.diary.pinged_at = now;
         self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
         self.expect_answer(0, now);
     }
@@ -467,13 +473,15 @@ impl Client {
 
     /// Gives the socket up and plans the next attempt.
     fn lose_connection(&mut self, error: &Error, now: Time) {
+        self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
         self.forget_connection();
         let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
         self.socket = Socket::Waiting { at: now + wait };
     }
 
-    fn stop(&mut self, error: Error) {
+    fn stop(&mut self, error: Error, now: Time) {
+        self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
         self.forget_connection();
         self.socket = Socket::Stopped { error };
@@ -493,6 +501,19 @@ impl Client {
             agent: self.settings.agent.clone(),
         };
         self.send(Channel::CONNECTION, &Message::Hello(hello));
+    }
+
+    /// How the connection stands, since when, and when the next attempt is made.
+    pub(super) fn phase(&self) -> (Phase, Option<Time>, Option<Time>) {
+        let failed_at = self.diary.failure.as_ref().map(|(_, at)| *at);
+        match &self.socket {
+            Socket::Unneeded => (Phase::Unneeded, None, None),
+            Socket::Waiting { at } => (Phase::Waiting, failed_at, Some(*at)),
+            Socket::Connecting { since } => (Phase::Connecting, Some(*since), None),
+            Socket::Greeting { since } => (Phase::Greeting, Some(*since), None),
+            Socket::Open => (Phase::Open, Some(self.diary.greeted_at), None),
+            Socket::Stopped { .. } => (Phase::Stopped, failed_at, None),
+        }
     }
 
     // ---- time ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ impl Client {
             return;
         }
         self.heard_at = now;
+        self.diary.received.add(frame);
         self.answer_by = None;
         let result = match read_frame(frame) {
             Ok(messages) => messages
@@ -44,18 +45,25 @@ impl Client {
                 self.send(Channel::CONNECTION, &Message::Pong(number));
                 Ok(())
             }
-            Message::Pong(_) => Ok(()),
+            Message::Pong(number) => {
+                if number == self.last_ping {
+                    let ms = now.as_ms().saturating_sub(self.diary.pinged_at.as_ms());
+                    self.diary.round_trip_ms = Some(ms);
+                }
+                Ok(())
+            }
             Message::Error(error) if channel == Channel::CONNECTION => {
                 if error.code.is_retryable() {
                     self.lose_connection(&error, now);
                 } else {
-                    self.stop(error);
+                    self.stop(error, now);
                 }
                 Ok(())
             }
             Message::Welcome(welcome) if matches!(self.socket, Socket::Greeting { .. }) => {
                 self.socket = Socket::Open;
                 self.welcome = Some(welcome);
+                self.diary.greeted_at = now;
                 let keys: Vec<_> = self.rooms.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.join(key, now));
                 Ok(())

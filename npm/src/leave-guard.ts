@@ -20,6 +20,9 @@ export function guardLeaving(
   rooms: () => Iterable<RoomSession>,
   options: LeaveGuardOptions,
 ): Disposer {
+  if (typeof options !== 'object' || (options as object | null) === null) {
+    throw wrongType('the options', 'an object', options)
+  }
   const { until = 'device' } = options
   if (!['device', 'durable'].includes(until)) {
     throw wrongType('options.until', "'device' or 'durable'", until)

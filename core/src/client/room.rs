@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
 use super::report::{DeviceReport, Failure};
+use super::tabs::Sharing;
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
@@ -130,6 +131,8 @@ pub struct Room {
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
     pub(super) flushes: BTreeSet<u64>,
+    /// What there is to share with the other tabs of the browser.
+    pub(super) sharing: Sharing,
     device: Device,
     saved: Saved,
 }
@@ -189,6 +192,7 @@ impl Room {
             peers: BTreeMap::new(),
             seed: None,
             flushes: BTreeSet::new(),
+            sharing: Sharing::default(),
             device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
@@ -325,7 +329,17 @@ impl Room {
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.device.waiting_number = number;
+        self.sharing.edits.push((number, update.clone()));
         Some((number, update))
+    }
+
+    /// Makes an edit of another tab one of this session's; the answer is to be sent.
+    pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
+        let index = self.record(update.clone(), true);
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.device.waiting_number = number;
+        self.sharing.edits.push((number, update.clone()));
+        (number, update)
     }
 
     /// Applies an update of others and keeps it on the device.

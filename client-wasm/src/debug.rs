@@ -47,7 +47,7 @@ pub(crate) fn connection(client: &Client) -> Array {
 }
 
 /// A room of a session. The figures stand behind the last failure and what holds up durability;
-/// the last four are the lineage, when there is one.
+/// the bytes of the lineage follow them, when there is one.
 pub(crate) fn room(room: &Room) -> Array {
     let report = room.report();
     let (epoch, sequence) = room.position();
@@ -73,9 +73,8 @@ pub(crate) fn room(room: &Room) -> Array {
     ];
     let array = array(report.failure, &error(room.degraded()), &figures);
     if let Some(lineage) = room.lineage() {
-        let lineage = u128::from_be_bytes(lineage.0);
-        for shift in [96, 64, 32, 0] {
-            push(&array, (lineage >> shift) as u64 & 0xffff_ffff);
+        for byte in lineage.0 {
+            push(&array, byte.into());
         }
     }
     array

@@ -122,7 +122,7 @@ export function readRoom(figures: Figures): RoomFigures {
     outbox: { updates: number(updates), bytes: number(bytes) },
     flushes: number(flushes),
     position: { epoch: number(epoch), sequence: number(sequence) },
-    lineage: lineage.map(word => number(word).toString(16).padStart(8, '0')).join('') || null,
+    lineage: lineage.map(byte => number(byte).toString(16).padStart(2, '0')).join('') || null,
     document: { client: number(client), clients: number(clients), elements: number(elements) },
     device: {
       records: number(records),

@@ -11,4 +11,5 @@
 mod client;
 mod fuzz;
 mod link;
+mod report;
 mod room;

@@ -24,8 +24,8 @@ pub struct Client {
 impl Client {
     /// A session that connects when its first room is opened.
     ///
-    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `notify` is
-    /// called when there is something to [`Client::drain`].
+    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `user` is
+    /// whose copies `on_device` keeps, `notify` is called when there is something to [`Client::drain`].
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
@@ -33,12 +33,15 @@ impl Client {
         make_socket: Function,
         token: Option<Function>,
         on_device: bool,
+        user: Option<String>,
         notify: Function,
     ) -> Self {
         console_error_panic_hook::set_once();
-        let store = if on_device { DeviceStore::find(&url) } else { None };
+        // Tabs of different people have nothing to tell each other.
+        let tabs = ["coweave ", &url, " ", user.as_deref().unwrap_or_default()].concat();
+        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, notify) }
+        Self { shell: Shell::new(connection, store, tabs, notify) }
     }
 
     /// Opens a room.

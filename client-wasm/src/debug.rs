@@ -2,6 +2,7 @@
 //! in (`npm/src/figures.ts`). Their names would weigh more here than all the rest.
 
 use coweave_core::client::report::{Failure, Phase};
+use coweave_core::client::tabs::Tabs;
 use coweave_core::client::{Client, Room};
 use coweave_core::error::Error;
 use coweave_core::time::Time;
@@ -15,7 +16,7 @@ const NONE: u64 = u64::MAX;
 
 /// The connection of a session; times are those of the steady clock. The figures stand behind the
 /// last failure and the software of the relay.
-pub(crate) fn connection(client: &Client) -> Array {
+pub(crate) fn connection(client: &Client, tabs: &Tabs) -> Array {
     let report = client.report();
     let phase = match report.phase {
         Phase::Unneeded => 0,
@@ -42,6 +43,8 @@ pub(crate) fn connection(client: &Client) -> Array {
         report.received.frames,
         report.received.bytes,
         protocol,
+        tabs.others().len() as u64,
+        u64::from(tabs.is_leader()),
     ];
     array(report.failure, &software, &figures)
 }

@@ -8,11 +8,15 @@
 //! The classes are an interface of the npm package alone, which checks all arguments before.
 
 mod batch;
+mod browser_tabs;
 mod client;
 mod clock;
 mod connection;
 mod debug;
+mod device_database;
 mod device_log;
+mod device_rows;
+mod device_schema;
 mod device_store;
 mod error;
 mod hints;

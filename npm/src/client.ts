@@ -1,6 +1,6 @@
 // A client: the rooms of one relay.
 
-import { checkFunction, checkRoomName, checkUrl, wrongType } from './argument.js'
+import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
 import { type DebugSnapshot, takeSnapshot } from './debug.js'
 import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { apiError } from './error.js'
@@ -17,6 +17,11 @@ export interface ConnectOptions {
   readonly token?: () => string | Promise<string>
   /** Where rooms are kept beside the relay; `device` (IndexedDB, where there is one) by default. */
   readonly storage?: 'device' | 'memory'
+  /**
+   * Who uses this browser, when several people may: what the device keeps for one of them, no other
+   * one gets to see. A name that stays the same over visits; it never leaves the device.
+   */
+  readonly user?: string
   /** The WebSocket to use instead of the environment's own. */
   readonly webSocket?: WebSocketConstructor
 }
@@ -113,19 +118,21 @@ interface Shared {
 function checkOptions(options: unknown, platform: Platform): {
   readonly token: (() => string | Promise<string>) | undefined
   readonly storage: 'device' | 'memory'
+  readonly user: string | undefined
   readonly webSocket: WebSocketConstructor
 } {
   if (typeof options !== 'object' || options === null) {
     throw wrongType('the options', 'an object', options)
   }
-  const { token, storage = 'device', webSocket } = options as ConnectOptions
+  const { token, storage = 'device', user, webSocket } = options as ConnectOptions
   if (token !== undefined) checkFunction(token, 'options.token')
   if (!['device', 'memory'].includes(storage)) {
     throw wrongType('options.storage', "'device' or 'memory'", storage)
   }
+  if (user !== undefined) checkUser(user)
   const constructor = webSocket ?? platform.webSocket
   if (typeof constructor !== 'function') {
     throw wrongType('options.webSocket', 'a constructor (there is no own one here)', constructor)
   }
-  return { token, storage, webSocket: constructor }
+  return { token, storage, user, webSocket: constructor }
 }

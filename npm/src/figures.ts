@@ -39,6 +39,8 @@ export interface ConnectionFigures {
   readonly received: Traffic
   /** Who greeted. */
   readonly relay: { readonly software: string; readonly protocol: number } | null
+  /** How many other tabs share with this one, and whether its socket serves them. */
+  readonly tabs: { readonly others: number; readonly isLeader: boolean }
 }
 
 /** Frames and their bytes since the client began. */
@@ -89,7 +91,7 @@ export interface RoomFigures {
 
 export function readConnection(figures: Figures): ConnectionFigures {
   const [error, software, errorAt, state, since, retryAt, attempts, heardAt, answerBy, roundTrip,
-    framesSent, bytesSent, framesReceived, bytesReceived, protocol] = figures
+    framesSent, bytesSent, framesReceived, bytesReceived, protocol, others, leads] = figures
   return {
     state: states[number(state)] ?? 'open',
     since: time(since),
@@ -102,6 +104,7 @@ export function readConnection(figures: Figures): ConnectionFigures {
     sent: { frames: number(framesSent), bytes: number(bytesSent) },
     received: { frames: number(framesReceived), bytes: number(bytesReceived) },
     relay: typeof software === 'string' ? { software, protocol: number(protocol) } : null,
+    tabs: { others: number(others), isLeader: leads === 1 },
   }
 }
 

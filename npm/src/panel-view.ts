@@ -144,7 +144,7 @@ class RoomSection {
 
 function connectionRows({ url, connection, at }: DebugSnapshot): readonly Row[] {
   if (connection === null) return [['Relay', url]]
-  const { relay, heardAt, roundTrip, attempts, lastError, sent, received } = connection
+  const { relay, heardAt, roundTrip, attempts, lastError, sent, received, tabs } = connection
   const traffic = ({ frames, bytes: size }: typeof sent): string =>
     `${count(frames, 'frame', 'frames')}, ${bytes(size)}`
   return [
@@ -154,6 +154,7 @@ function connectionRows({ url, connection, at }: DebugSnapshot): readonly Row[] 
     ['Round trip', roundTrip === null ? 'not measured' : `${String(roundTrip)} ms`],
     ['Sent', traffic(sent)],
     ['Received', traffic(received)],
+    ['Other tabs', `${String(tabs.others)}${tabs.isLeader ? '; this one holds the socket' : ''}`],
     ['Failed tries', attempts.toLocaleString('en')],
     ['Last error', lastError ? `${sentence(lastError.error)} ${duration(at - lastError.at)} ago` : 'none'],
   ]

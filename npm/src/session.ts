@@ -23,6 +23,7 @@ export interface SessionSettings {
   readonly webSocket: WebSocketConstructor
   readonly token: (() => string | Promise<string>) | undefined
   readonly storage: 'device' | 'memory'
+  readonly user: string | undefined
 }
 
 /** Where the news of a room go. */
@@ -62,7 +63,7 @@ export class Session {
     this.started.catch(() => undefined)
   }
 
-  #start({ url, webSocket, token, storage }: SessionSettings): WasmClient {
+  #start({ url, webSocket, token, storage, user }: SessionSettings): WasmClient {
     // The app's function runs in a microtask of its own, when Rust has returned.
     const ask = token && (async (): Promise<string> => {
       await Promise.resolve()
@@ -77,7 +78,8 @@ export class Session {
     const notify = (): void => {
       this.schedule()
     }
-    return guarded(() => new WasmClient(url, makeSocket, ask, storage === 'device', notify))
+    const onDevice = storage === 'device'
+    return guarded(() => new WasmClient(url, makeSocket, ask, onDevice, user, notify))
   }
 
   /** Opens a room in the module; only after `started`. */

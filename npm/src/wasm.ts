@@ -54,6 +54,7 @@ export const WasmClient: new (
   makeSocket: (url: string, protocol: string) => object,
   token: (() => Promise<string>) | undefined,
   onDevice: boolean,
+  user: string | undefined,
   notify: () => void,
 ) => WasmClient = Client
 

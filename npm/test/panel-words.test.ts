@@ -48,6 +48,7 @@ const connection: ConnectionFigures = {
   sent: { frames: 0, bytes: 0 },
   received: { frames: 0, bytes: 0 },
   relay: null,
+  tabs: { others: 0, isLeader: false },
 }
 
 const snapshot = (of: Partial<DebugSnapshot> = {}): DebugSnapshot => ({

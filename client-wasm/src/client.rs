@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use coweave_core::ids::RoomName;
+use coweave_core::ids::{RoomName, SessionKey};
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use crate::connection::Connection;
 use crate::device_store::DeviceStore;
 use crate::error::to_thrown;
+use crate::keeper::Keeper;
 use crate::room::Room;
 use crate::shell::Shell;
 
@@ -25,7 +26,8 @@ impl Client {
     /// A session that connects when its first room is opened.
     ///
     /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `notify` is
-    /// called when there is something to [`Client::drain`].
+    /// called when there is something to [`Client::drain`]. `session` is 16 random bytes, the same ones for
+    /// an instance that goes on where another one ended.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
@@ -33,12 +35,16 @@ impl Client {
         make_socket: Function,
         token: Option<Function>,
         on_device: bool,
+        session: &[u8],
         notify: Function,
+        keeper: Keeper,
     ) -> Self {
         console_error_panic_hook::set_once();
         let store = if on_device { DeviceStore::find(&url) } else { None };
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, notify) }
+        let mut key = [0; 16];
+        key.iter_mut().zip(session).for_each(|(to, from)| *to = *from);
+        Self { shell: Shell::new(connection, store, SessionKey(key), notify, keeper) }
     }
 
     /// Opens a room.

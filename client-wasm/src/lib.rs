@@ -15,6 +15,7 @@ mod device_log;
 mod device_store;
 mod error;
 mod hints;
+mod keeper;
 mod random;
 mod room;
 mod shell;
@@ -24,5 +25,6 @@ mod timer;
 mod view;
 
 pub use client::Client;
+pub use keeper::Keeper;
 pub use room::Room;
 pub use text::Text;

@@ -8,7 +8,7 @@ use std::rc::{Rc, Weak};
 use coweave_core::client::{Client, Event, Input, Output, RoomKey, Settings};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
-use coweave_core::ids::RoomName;
+use coweave_core::ids::{RoomName, SessionKey};
 use coweave_core::limits::Limits;
 use js_sys::Function;
 use wasm_bindgen::JsValue;
@@ -19,6 +19,7 @@ use crate::connection::Connection;
 use crate::device_store::DeviceStore;
 use crate::error::{disposed, to_json};
 use crate::hints::Hints;
+use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
 use crate::view::RoomView;
@@ -44,6 +45,7 @@ pub(crate) struct Shell {
     flushes: Cell<u64>,
     /// Tells the npm package that there is news; it asks for them once Rust has returned.
     notify: Function,
+    keeper: Keeper,
     this: Weak<Self>,
 }
 
@@ -58,11 +60,13 @@ impl Shell {
     pub(crate) fn new(
         connection: Connection,
         store: Option<DeviceStore>,
+        session: SessionKey,
         notify: Function,
+        keeper: Keeper,
     ) -> Rc<Self> {
         let clock = Clock::new();
         let settings = Settings {
-            session: random::session_key(),
+            session,
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
             has_device_store: store.is_some(),
@@ -81,6 +85,7 @@ impl Shell {
             batches: RefCell::default(),
             flushes: Cell::new(0),
             notify,
+            keeper,
             this: this.clone(),
         })
     }
@@ -127,6 +132,9 @@ impl Shell {
                     if let Some(store) = &self.store {
                         store.write(key, &name, ticket, &writes);
                     }
+                }
+                Output::Keep { key, kept } => {
+                    kept.iter().for_each(|kept| self.keeper.keep(key, kept));
                 }
                 Output::Event { key, event } => self.note(key, event),
                 Output::Idle { wake } => return self.timer.set(wake, now),
@@ -191,7 +199,12 @@ impl Shell {
         key: RoomKey,
         edit: impl FnOnce(&mut Replica) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let value = self.access(key, edit)?;
+        let value = self.access(key, |replica| {
+            let count = replica.untaken_edits().len();
+            let result = edit(replica);
+            self.keeper.keep_edits(key, replica.untaken_edits().get(count..).unwrap_or_default());
+            result
+        })?;
         let mut edited = self.edited.borrow_mut();
         if !edited.contains(&key) {
             edited.push(key);

@@ -1,6 +1,6 @@
 // What all entries of the package have in common.
 
-export { type Client, type ConnectOptions } from './client.js'
+export { type Client, type ClientEvents, type ConnectOptions } from './client.js'
 export { type Disposer } from './disposer.js'
 export { type Doc } from './doc.js'
 export { CoweaveError, type ErrorCode, type ErrorDetails, type Fault } from './error.js'

@@ -5,6 +5,7 @@ import { Cleanup, type Disposer } from './disposer.js'
 import { CoweaveError, apiError, guarded } from './error.js'
 import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
+import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
 import type { Batch, ChangeView, PeerView, RoomView, SavedTier } from './view.js'
@@ -70,12 +71,13 @@ const unopened: RoomView = {
 
 /** A text of the room, once for all that use it. */
 interface SharedText {
-  readonly wasm: WasmText
+  wasm: WasmText
   readonly listeners: Listeners<TextChange>
 }
 
 export class RoomSession implements Receiver {
   readonly name: string
+  log: RoomLog = new RoomLog()
   readonly listeners: RoomListeners = {
     status: new Listeners(),
     saved: new Listeners(),
@@ -96,13 +98,15 @@ export class RoomSession implements Receiver {
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
-  readonly #flushes = new Map<number, Deferred<undefined>>()
-  #seed: Deferred<boolean> | undefined
+  #flushes = new Map<number, Deferred<undefined>>()
+  #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
   readonly #peerFrame: FrameSchedule
   #depth = 0
   #isEdited = false
   #isClosed = false
+  /** Another instance took over, and not all that it brought is known to be safe. */
+  #isRestored = false
 
   constructor(session: Session, name: string) {
     this.name = name
@@ -123,12 +127,51 @@ export class RoomSession implements Receiver {
   #open(): void {
     if (this.#isClosed) return
     try {
-      this.#wasm = this.#session.open(this.name, this)
+      this.#wasm = this.#session.open(this)
     } catch (error) {
       this.#failNow(error as CoweaveError)
       return
     }
     if (this.#presence !== null) this.#wasm.setPresence(this.#presence)
+  }
+
+  restore(room: WasmRoom): void {
+    const log = this.log
+    // What is restored begins the next log, and the one before stays until all of it is.
+    this.log = new RoomLog()
+    try {
+      if (this.#view.isLoaded) {
+        log.restore(room, () => {
+          this.log.told()
+          this.#restoreTexts(room)
+        })
+      }
+      for (let depth = 0; depth < this.#depth; depth += 1) room.begin()
+      if (this.#presence !== null) room.setPresence(this.#presence)
+      this.#restoreRequests(room)
+    } catch (error) {
+      this.log = log
+      throw error
+    }
+    this.#wasm = room
+    this.#isEdited = true
+    this.#isRestored = true
+    // Nobody is seen without a connection.
+    if (this.peers.length > 0) this.#peerFrame.request()
+    this.peers = []
+  }
+
+  #restoreTexts(room: WasmRoom): void {
+    for (const [name, text] of this.#texts) {
+      text.wasm = room.text(name)
+      if (!text.listeners.isEmpty) text.wasm.observe()
+    }
+  }
+
+  #restoreRequests(room: WasmRoom): void {
+    const flushes = [...this.#flushes.values()]
+    this.#flushes = new Map(flushes.map(done => [room.flush(), done]))
+    if (this.#seed !== undefined) room.seed(this.#seed.update)
   }
 
   /** Where all own edits are; looks first at those that the module has not seen yet. */
@@ -165,18 +208,18 @@ export class RoomSession implements Receiver {
   }
 
   subscribe(name: string, listener: (change: TextChange) => void): Disposer {
-    const { wasm, listeners } = this.#sharedText(name)
-    if (listeners.isEmpty) {
+    const text = this.#sharedText(name)
+    if (text.listeners.isEmpty) {
       guarded(() => {
-        wasm.observe()
+        text.wasm.observe()
       })
     }
-    const subscription = listeners.add(listener)
+    const subscription = text.listeners.add(listener)
     return new Cleanup(() => {
       subscription.dispose()
-      if (!listeners.isEmpty || this.#isClosed) return
+      if (!text.listeners.isEmpty || this.#wasm === undefined) return
       guarded(() => {
-        wasm.unobserve()
+        text.wasm.unobserve()
       })
     })
   }
@@ -203,7 +246,8 @@ export class RoomSession implements Receiver {
     } finally {
       this.#depth -= 1
       // The function may have disposed the room; its edits so far went out then.
-      if (!this.#isClosed) {
+      const room = this.#wasm
+      if (room !== undefined) {
         guarded(() => {
           room.commit()
         })
@@ -243,13 +287,14 @@ export class RoomSession implements Receiver {
 
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
     await this.loaded.promise
-    while (this.#seed !== undefined) await this.#seed.promise.catch(() => undefined)
+    while (this.#seed !== undefined) await this.#seed.done.promise.catch(() => undefined)
     const room = this.#running()
     const done = new Deferred<boolean>()
+    const update = this.#session.seedUpdate(texts)
+    this.#seed = { done, update }
     guarded(() => {
-      room.seed(Object.keys(texts), Object.values(texts))
+      room.seed(update)
     })
-    this.#seed = done
     return done.promise
   }
 
@@ -280,6 +325,11 @@ export class RoomSession implements Receiver {
     return news
   }
 
+  told(): void {
+    this.log.told()
+    if (this.log.isLong && this.#wasm !== undefined) this.log.fold(this.#wasm.state())
+  }
+
   #changed({ text, delta, local }: ChangeView): () => void {
     const change: TextChange = { delta, local }
     return () => {
@@ -287,8 +337,11 @@ export class RoomSession implements Receiver {
     }
   }
 
-  #takeView(view: RoomView, news: (() => void)[]): void {
+  #takeView(latest: RoomView, news: (() => void)[]): void {
     const before = this.#view
+    // Another instance begins anew, but what the app has, it has.
+    const isLoaded = before.isLoaded || latest.isLoaded
+    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
     if (isOther(before.storage, view.storage)) this.storage = toStorage(view.storage)
     if (isOther(before.status, view.status)) {
@@ -315,11 +368,13 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) this.#leave()
   }
 
   #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
-    if ('error' in seeded) this.#seed?.reject(new CoweaveError(seeded.error))
-    else this.#seed?.resolve(seeded.isFirst)
+    if ('error' in seeded) this.#seed?.done.reject(new CoweaveError(seeded.error))
+    else this.#seed?.done.resolve(seeded.isFirst)
     this.#seed = undefined
   }
 
@@ -336,6 +391,7 @@ export class RoomSession implements Receiver {
   }
 
   fail(error: CoweaveError): readonly (() => void)[] {
+    this.#wasm = undefined
     this.status = { state: 'stopped', error }
     this.#reject(error)
     this.loaded.reject(error)
@@ -352,23 +408,34 @@ export class RoomSession implements Receiver {
     this.synced.reject(error)
     for (const done of this.#flushes.values()) done.reject(error)
     this.#flushes.clear()
-    this.#seed?.reject(error)
+    this.#seed?.done.reject(error)
     this.#seed = undefined
   }
 
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
-    const wasm = this.#wasm
-    for (; this.#depth > 0 && wasm !== undefined; this.#depth -= 1) wasm.commit()
     this.#isClosed = true
-    this.#wasm = undefined
     this.#peerFrame.cancel()
-    for (const text of this.#texts.values()) text.wasm.free()
-    if (wasm !== undefined) this.#session.close(wasm)
+    for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
+    this.#leave()
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+  }
+
+  #leave(): void {
+    const wasm = this.#wasm
+    // What another instance took over has to be safe first: its connection is new.
+    if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
+    try {
+      this.#session.close(wasm)
+      for (const text of this.#texts.values()) text.wasm.free()
+      this.#wasm = undefined
+    } catch (error) {
+      // Another instance took over, and leaves when it can.
+      if (this.#wasm === wasm) throw error
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // The only file that knows the generated module. Its classes are described here once more, so that
 // the package's own types do not depend on generated ones; the compiler compares the two.
 
-import initializeModule, { Client } from '../wasm/coweave.js'
+import { instantiate as instantiateModule } from '../wasm/coweave.js'
 
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
 export interface WasmClient {
@@ -22,8 +22,14 @@ export interface WasmRoom {
   text(name: string): WasmText
   /** Asks for a flush; the answer is its number in the news. */
   flush(): number
-  /** Brings texts to a room without content. */
-  seed(names: string[], contents: string[]): void
+  /** Brings an update of `seedUpdate` to a room without content. */
+  seed(update: Uint8Array): void
+  /** Takes in what the keeper was given by an instance that is gone. */
+  restore(update: Uint8Array, isPending: boolean, isNews: boolean): void
+  /** All that the app was told is restored; the lineage is empty when there is no history. */
+  restored(lineage: Uint8Array, epoch: number): void
+  /** The whole document as one update. */
+  state(): Uint8Array
   close(): void
   free(): void
 }
@@ -43,16 +49,36 @@ export interface WasmText {
   free(): void
 }
 
-/** Makes a session. */
-export const WasmClient: new (
-  url: string,
-  makeSocket: (url: string, protocol: string) => object,
-  token: (() => Promise<string>) | undefined,
-  onDevice: boolean,
-  notify: () => void,
-) => WasmClient = Client
+/** Is told what is in each room, to go on from. It is called from within, and calls nothing. */
+export interface WasmKeeper {
+  edited(room: number, update: Uint8Array): void
+  own(room: number, number: number, update: Uint8Array): void
+  other(room: number, update: Uint8Array): void
+  durable(room: number, through: number): void
+  history(room: number, lineage: Uint8Array, epoch: number): void
+}
 
-/** Instantiates the module from an address or its bytes. */
-export const initialize: (source: {
-  readonly module_or_path: string | URL | BufferSource
-}) => Promise<unknown> = initializeModule
+/** What an instance of the module offers. */
+export interface WasmClasses {
+  readonly Client: new (
+    url: string,
+    makeSocket: (url: string, protocol: string) => object,
+    token: (() => Promise<string>) | undefined,
+    onDevice: boolean,
+    session: Uint8Array,
+    notify: () => void,
+    keeper: WasmKeeper,
+  ) => WasmClient
+  readonly Room: {
+    /** Texts as one update. */
+    seedUpdate(names: string[], contents: string[]): Uint8Array
+  }
+  /** Lets go of the memory. */
+  readonly release: () => void
+}
+
+/** Makes an instance; its exports are used as `protect` gives them back. */
+export const instantiate: (
+  module: WebAssembly.Module,
+  protect: (exports: WebAssembly.Exports) => WebAssembly.Exports,
+) => WasmClasses = instantiateModule

@@ -46,6 +46,13 @@ impl Outbox {
         self.last
     }
 
+    /// Names the records of all entries anew.
+    pub(super) fn name_records(&mut self, mut name: impl FnMut(&Bytes) -> u64) {
+        for entry in &mut self.entries {
+            entry.index = name(&entry.update);
+        }
+    }
+
     pub(super) const fn last(&self) -> EditNumber {
         self.last
     }

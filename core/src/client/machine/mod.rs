@@ -1,6 +1,7 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
 mod receive;
+mod restore;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -132,6 +133,10 @@ impl Client {
                 ),
                 now,
             ),
+            Input::Restore { key, update, is_pending, is_news } => {
+                self.restore(key, update, is_pending, is_news);
+            }
+            Input::Restored { key, history } => self.restored(key, history, now),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => {
@@ -206,7 +211,13 @@ impl Client {
 
     fn loaded(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>, now: Time) {
         let limits = self.settings.limits.clone();
-        let Some(room) = self.rooms.get_mut(&key).filter(|room| !room.is_loaded) else { return };
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        if room.is_restored {
+            return self.reopened(key, copy);
+        }
+        if room.is_loaded {
+            return;
+        }
         let result = copy.and_then(|copy| room.load(copy, &limits));
         room.is_loaded = true;
         self.tell(key, Event::Loaded);
@@ -311,6 +322,10 @@ impl Client {
             let mut edits = Vec::new();
             while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
                 edits.push(edit);
+            }
+            let kept = std::mem::take(&mut room.kept);
+            if !kept.is_empty() {
+                self.outputs.push_back(Output::Keep { key, kept });
             }
             if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);

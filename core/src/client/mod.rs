@@ -7,14 +7,16 @@ mod machine;
 mod outbox;
 mod restore;
 mod room;
+pub mod tabs;
 
 use bytes::Bytes;
 
 pub use machine::{Client, Settings};
 pub use room::{Room, RoomState, Saved, Storage, Tier};
+use tabs::Talk;
 
 use crate::error::Error;
-use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
+use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 
@@ -205,6 +207,15 @@ pub enum Input {
         /// Why, when the shell knows (a failed token callback).
         error: Option<Error>,
     },
+    /// Another tab of this browser has said something about a room.
+    Talk {
+        /// Who.
+        tab: TabId,
+        /// What.
+        talk: Talk,
+    },
+    /// Another tab is no more: what it had not brought to the relay is for this session to bring.
+    TabGone(TabId),
     /// A hint that the network may be back, or that time was lost (the `online` event, the page
     /// became visible, the clock jumped): probe the socket or try to connect now.
     Probe,
@@ -247,6 +258,13 @@ pub enum Output {
         key: RoomKey,
         /// What is new, in order.
         kept: Vec<Kept>,
+    },
+    /// Tell the other tabs of this browser.
+    Talk {
+        /// `None` for all of them.
+        to: Option<TabId>,
+        /// What.
+        talk: Talk,
     },
     /// Tell the app.
     Event {

@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
+use super::tabs::Sharing;
 use super::{Event, Kept, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
@@ -130,6 +131,8 @@ pub struct Room {
     /// Taken over from an instance that is gone; what the device has is still to be read.
     pub(super) is_restored: bool,
     pub(super) device: Device,
+    /// What there is to share with the other tabs of the browser.
+    pub(super) sharing: Sharing,
     saved: Saved,
 }
 
@@ -188,6 +191,7 @@ impl Room {
             flushes: BTreeSet::new(),
             kept: Vec::new(),
             is_restored: false,
+            sharing: Sharing::default(),
             device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0 },
         }
@@ -353,7 +357,17 @@ impl Room {
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.kept.push(Kept::Own { number, update: update.clone() });
         self.device.waiting_number = number;
+        self.sharing.edits.push((number, update.clone()));
         Some((number, update))
+    }
+
+    /// Makes an edit of another tab one of this session's; the answer is to be sent.
+    pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
+        let index = self.record(update.clone(), true);
+        let number = self.push_pending(index, update.clone());
+        self.device.waiting_number = number;
+        self.sharing.edits.push((number, update.clone()));
+        (number, update)
     }
 
     /// Applies an update of others and keeps it on the device.

@@ -2,6 +2,7 @@
 
 mod receive;
 mod restore;
+mod sharing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 
 use super::backoff::Backoff;
 use super::room::{Room, RoomState, Storage};
+use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
@@ -64,6 +66,8 @@ pub struct Client {
     last_ping: u64,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
+    /// What the other tabs are told once the frames are on their way.
+    talks: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -101,6 +105,7 @@ impl Client {
             last_ping: 0,
             frame: Vec::new(),
             outputs: VecDeque::new(),
+            talks: Vec::new(),
         }
     }
 
@@ -155,6 +160,7 @@ impl Client {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.flushes.insert(number);
                     self.settle(now);
+                    self.take_over_all(key, now);
                     self.send_flush(key, number);
                 }
             }
@@ -172,6 +178,8 @@ impl Client {
                     self.lose_connection(&error.unwrap_or_else(lost), now);
                 }
             }
+            Input::Talk { tab, talk } => self.hear(tab, &talk, now),
+            Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => self.probe(now),
             Input::Tick => {}
         }
@@ -184,6 +192,7 @@ impl Client {
             self.run_timers(now);
             self.settle(now);
             self.flush();
+            self.outputs.extend(self.talks.drain(..));
             self.refresh_states();
         }
         self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake(now) })
@@ -225,6 +234,7 @@ impl Client {
         if let Err(error) = result {
             self.lose_storage(key, error);
         }
+        self.ask_tabs(key, now);
         self.join(key, now);
     }
 
@@ -239,6 +249,7 @@ impl Client {
 
     fn close(&mut self, key: RoomKey, now: Time) {
         self.settle(now);
+        self.talk(key, None, About::Left);
         let Some(mut room) = self.rooms.remove(&key) else { return };
         self.outputs.extend(room.last_write());
         if let Some(channel) = room.channel {
@@ -334,6 +345,7 @@ impl Client {
                 self.send_edit(key, number, EditKind::Live, update, now);
             }
             self.send_presence(key, now);
+            self.share(key, now);
             let Some(room) = self.rooms.get_mut(&key) else { continue };
             self.outputs.extend(room.next_write());
             if room.update_saved() {
@@ -551,7 +563,7 @@ impl Client {
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-            earliest(wake, earliest(presence, room.rejoin_at))
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, room.asks_at()))
         })
     }
 

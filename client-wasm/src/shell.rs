@@ -91,6 +91,9 @@ impl Shell {
 
     /// Hands an input to the machine and carries out what it wants.
     pub(crate) fn handle(&self, input: Input) {
+        if self.clock.has_jumped() {
+            self.waiting.borrow_mut().push_back(Input::Probe);
+        }
         self.waiting.borrow_mut().push_back(input);
         if self.is_busy.replace(true) {
             return;
@@ -154,7 +157,7 @@ impl Shell {
 
     fn on_timer(&self) {
         let Some(due) = self.timer.take_due() else { return };
-        let is_late = self.clock.has_lost_time(due);
+        let is_late = self.clock.is_late(due);
         self.handle(if is_late { Input::Probe } else { Input::Tick });
     }
 

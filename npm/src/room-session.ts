@@ -380,7 +380,9 @@ function toStatus(status: RoomView['status']): RoomStatus {
   switch (status.state) {
     case 'offline': {
       const { retryAt } = status
-      return { state: 'offline', retryAt: retryAt && Math.round(performance.timeOrigin + retryAt) }
+      // The wall clock may have been set, or gone on while the steady one slept.
+      const now = Date.now() - performance.now()
+      return { state: 'offline', retryAt: retryAt && Math.round(now + retryAt) }
     }
     case 'stopped':
       return { state: 'stopped', error: new CoweaveError(status.error) }

@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use coweave_core::ids::RoomName;
-use js_sys::Function;
+use js_sys::{Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::connection::Connection;
+use crate::copies;
 use crate::device_store::DeviceStore;
 use crate::error::to_thrown;
 use crate::room::Room;
@@ -24,8 +25,8 @@ pub struct Client {
 impl Client {
     /// A session that connects when its first room is opened.
     ///
-    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `notify` is
-    /// called when there is something to [`Client::drain`].
+    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `user` is
+    /// whose copies `on_device` keeps, `notify` is called when there is something to [`Client::drain`].
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
@@ -33,12 +34,15 @@ impl Client {
         make_socket: Function,
         token: Option<Function>,
         on_device: bool,
+        user: Option<String>,
         notify: Function,
     ) -> Self {
         console_error_panic_hook::set_once();
-        let store = if on_device { DeviceStore::find(&url) } else { None };
+        // Tabs of different people have nothing to tell each other.
+        let tabs = ["coweave ", &url, " ", user.as_deref().unwrap_or_default()].concat();
+        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, notify) }
+        Self { shell: Shell::new(connection, store, tabs, notify) }
     }
 
     /// Opens a room.
@@ -49,6 +53,33 @@ impl Client {
     pub fn open_room(&self, name: &str) -> Result<Room, JsValue> {
         let name = RoomName::parse(name).map_err(|error| to_thrown(&error))?;
         Ok(Room::new(Rc::clone(&self.shell), self.shell.open(name)))
+    }
+
+    /// The content of a copy that was set aside, as the news say; it is given once.
+    #[wasm_bindgen(js_name = takeCopy)]
+    #[must_use]
+    pub fn take_copy(&self, id: &str) -> Option<Vec<u8>> {
+        self.shell.take_copy(id).map(Into::into)
+    }
+
+    /// A promise of what the device keeps that was set aside of a room: three entries for each, its
+    /// id, what is known of it as JSON, and its content.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    pub fn copies(&self, room: &str) -> Result<Promise, JsValue> {
+        let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        Ok(copies::list(self.shell.store(), name))
+    }
+
+    /// A promise that a copy is not on the device any more.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    #[wasm_bindgen(js_name = dropCopy)]
+    pub fn drop_copy(&self, room: &str, id: String) -> Result<Promise, JsValue> {
+        let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        Ok(copies::drop_one(self.shell.store(), name, id))
     }
 
     /// Sends what was edited since the last call, and takes the news of all rooms as JSON.

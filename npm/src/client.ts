@@ -1,9 +1,9 @@
 // A client: the rooms of one relay.
 
-import { checkFunction, checkRoomName, checkUrl, wrongType } from './argument.js'
+import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { apiError } from './error.js'
-import { Room } from './room.js'
+import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
 
@@ -13,6 +13,11 @@ export interface ConnectOptions {
   readonly token?: () => string | Promise<string>
   /** Where rooms are kept beside the relay; `device` (IndexedDB, where there is one) by default. */
   readonly storage?: 'device' | 'memory'
+  /**
+   * Who uses this browser, when several people may: what the device keeps for one of them, no other
+   * one gets to see. A name that stays the same over visits; it never leaves the device.
+   */
+  readonly user?: string
   /** The WebSocket to use instead of the environment's own. */
   readonly webSocket?: WebSocketConstructor
 }
@@ -38,12 +43,14 @@ export class Client implements Disposer {
   /**
    * A share in a room, to be disposed. `S` is what the app's peers show as presence.
    */
-  room<S extends object = Record<string, unknown>>(name: string): Room<S> {
+  room<S extends object = Record<string, unknown>>(name: string, options: RoomOptions = {}): Room<S> {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
     checkRoomName(name)
+    const refused = checkRefused(options)
     const shared = this.#rooms.get(name) ?? { session: new RoomSession(this.#session, name), shares: 0 }
     this.#rooms.set(name, shared)
     shared.shares += 1
+    if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     return new Room(shared.session, () => {
       this.#release(name, shared)
     })
@@ -74,22 +81,35 @@ interface Shared {
   shares: number
 }
 
+function checkRefused(options: unknown): RoomOptions['refused'] {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('the options', 'an object', options)
+  }
+  const { refused } = options as RoomOptions
+  if (refused !== undefined && !['set-aside', 'keep'].includes(refused)) {
+    throw wrongType('options.refused', "'set-aside' or 'keep'", refused)
+  }
+  return refused
+}
+
 function checkOptions(options: unknown, platform: Platform): {
   readonly token: (() => string | Promise<string>) | undefined
   readonly storage: 'device' | 'memory'
+  readonly user: string | undefined
   readonly webSocket: WebSocketConstructor
 } {
   if (typeof options !== 'object' || options === null) {
     throw wrongType('the options', 'an object', options)
   }
-  const { token, storage = 'device', webSocket } = options as ConnectOptions
+  const { token, storage = 'device', user, webSocket } = options as ConnectOptions
   if (token !== undefined) checkFunction(token, 'options.token')
   if (!['device', 'memory'].includes(storage)) {
     throw wrongType('options.storage', "'device' or 'memory'", storage)
   }
+  if (user !== undefined) checkUser(user)
   const constructor = webSocket ?? platform.webSocket
   if (typeof constructor !== 'function') {
     throw wrongType('options.webSocket', 'a constructor (there is no own one here)', constructor)
   }
-  return { token, storage, webSocket: constructor }
+  return { token, storage, user, webSocket: constructor }
 }

@@ -1,9 +1,14 @@
 // One session of the wasm module: when it is started, when it runs, and where its news go.
 
+import { Copies } from './copies.js'
 import { CoweaveError, apiError, guarded, loadError } from './error.js'
+import { within } from './limit.js'
 import { report } from './listeners.js'
 import type { Batch } from './view.js'
 import { WasmClient, type WasmRoom } from './wasm.js'
+
+/** An app that does not know its token by now is asked again. */
+const TOKEN_MS_MAX = 8_000
 
 /** What differs between the entries of the package. */
 export interface Platform {
@@ -22,6 +27,7 @@ export interface SessionSettings {
   readonly webSocket: WebSocketConstructor
   readonly token: (() => string | Promise<string>) | undefined
   readonly storage: 'device' | 'memory'
+  readonly user: string | undefined
 }
 
 /** Where the news of a room go. */
@@ -41,6 +47,7 @@ export class Session {
   #socket: { close(): void } | undefined
   #error: CoweaveError | undefined
   #isDisposed = false
+  readonly copies: Copies = new Copies(this)
   readonly #receivers = new Map<number, Receiver>()
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
@@ -59,11 +66,11 @@ export class Session {
     this.started.catch(() => undefined)
   }
 
-  #start({ url, webSocket, token, storage }: SessionSettings): WasmClient {
+  #start({ url, webSocket, token, storage, user }: SessionSettings): WasmClient {
     // The app's function runs in a microtask of its own, when Rust has returned.
     const ask = token && (async (): Promise<string> => {
       await Promise.resolve()
-      return token()
+      return within(TOKEN_MS_MAX, token())
     })
     const makeSocket = (address: string, protocol: string): object => {
       const socket = new webSocket(address, protocol)
@@ -74,18 +81,24 @@ export class Session {
     const notify = (): void => {
       this.schedule()
     }
-    return guarded(() => new WasmClient(url, makeSocket, ask, storage === 'device', notify))
+    const onDevice = storage === 'device'
+    return guarded(() => new WasmClient(url, makeSocket, ask, onDevice, user, notify))
   }
 
   /** Opens a room in the module; only after `started`. */
   open(name: string, receiver: Receiver): WasmRoom {
-    if (this.#error !== undefined) throw this.#error
-    const wasm = this.#wasm
-    if (wasm === undefined) throw apiError('api.disposed', 'the client was disposed')
+    const wasm = this.use()
     const room = guarded(() => wasm.openRoom(name))
     this.#receivers.set(room.key, receiver)
     this.schedule()
     return room
+  }
+
+  /** The module's session, for what needs no room. */
+  use(): WasmClient {
+    if (this.#error !== undefined) throw this.#error
+    if (this.#wasm === undefined) throw apiError('api.disposed', 'the client was disposed')
+    return this.#wasm
   }
 
   close(room: WasmRoom): void {

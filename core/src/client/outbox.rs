@@ -46,6 +46,11 @@ impl Outbox {
         self.last
     }
 
+    /// What is not known to be durable.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (EditNumber, &Bytes)> {
+        self.entries.iter().map(|entry| (entry.number, &entry.update))
+    }
+
     pub(super) const fn last(&self) -> EditNumber {
         self.last
     }
@@ -60,6 +65,21 @@ impl Outbox {
 
     pub(super) const fn durable(&self) -> EditNumber {
         self.durable
+    }
+
+    /// Gives up what is not durable: nobody brings it to the relay any more.
+    pub(super) fn abandon(&mut self) {
+        self.entries.clear();
+        self.device = self.last;
+        self.accepted = self.last;
+        self.durable = self.last;
+    }
+
+    /// Writes what is pending to the device anew; `record` gives the new index.
+    pub(super) fn record_again(&mut self, mut record: impl FnMut(Bytes) -> u64) {
+        for entry in &mut self.entries {
+            entry.index = record(entry.update.clone());
+        }
     }
 
     pub(super) fn set_device(&mut self, through: EditNumber) {

@@ -13,9 +13,9 @@ use coweave_core::limits::Limits;
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::primitive::write_bytes;
-use coweave_core::wire::v1::{Joined, Message, Welcome, read_frame};
+use coweave_core::wire::v1::{Joined, Message, Role, Welcome, read_frame};
 
-const TEXT: &str = "text";
+pub(crate) const TEXT: &str = "text";
 
 /// A session in memory or on a device, and what it has sent.
 pub(crate) struct Session {
@@ -26,7 +26,9 @@ pub(crate) struct Session {
     pub(crate) connects: usize,
     pub(crate) disconnects: usize,
     pub(crate) wake: Option<Time>,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
+    /// What else the session wanted.
+    pub(crate) outputs: Vec<Output>,
 }
 
 impl Session {
@@ -44,8 +46,9 @@ impl Session {
         let client = Client::new(settings, seed, Time::ZERO);
         let (keys, frames) = (Vec::new(), Vec::new());
         let (now, events) = (Time::ZERO, Vec::new());
-        let (connects, disconnects, wake) = (0, 0, None);
-        let mut this = Self { client, keys, now, frames, connects, disconnects, wake, events };
+        let (connects, disconnects, wake, outputs) = (0, 0, None, Vec::new());
+        let mut this =
+            Self { client, keys, now, frames, connects, disconnects, wake, events, outputs };
         for room in 0..rooms {
             let key = this.client.next_key();
             let name = RoomName::parse(&format!("room {room}")).unwrap();
@@ -64,7 +67,7 @@ impl Session {
                 Output::Connect => self.connects += 1,
                 Output::Disconnect => self.disconnects += 1,
                 Output::Event { event, .. } => self.events.push(event),
-                _ => {}
+                output => self.outputs.push(output),
             }
         }
         panic!("the session never rests");
@@ -72,11 +75,16 @@ impl Session {
 
     /// The relay greets, with its limits.
     pub(crate) fn welcome(&mut self, limits: &Limits) {
-        self.input(Input::SocketOpened { token: String::new() });
-        self.greet(limits);
+        self.welcome_for(limits, 0);
     }
 
-    pub(crate) fn greet(&mut self, limits: &Limits) {
+    /// And says how long it takes the token.
+    pub(crate) fn welcome_for(&mut self, limits: &Limits, token_life_ms: u64) {
+        self.input(Input::SocketOpened { token: String::new() });
+        self.greet(limits, token_life_ms);
+    }
+
+    pub(crate) fn greet(&mut self, limits: &Limits, token_life_ms: u64) {
         let welcome = Welcome {
             version: 1,
             capabilities: 0,
@@ -84,6 +92,7 @@ impl Session {
             update_bytes_max: limits.update_bytes_max as u64,
             idle_timeout_ms: 60_000,
             agent: "test".to_owned(),
+            token_life_ms,
         };
         self.hear(Channel::CONNECTION, &Message::Welcome(welcome));
     }
@@ -104,12 +113,13 @@ impl Session {
             sequence: Sequence(0),
             sync_bytes: 0,
             state_vector: Bytes::from_static(&[0]),
+            role: Role::Editor,
         };
         self.hear(Channel(channel), &Message::Joined(joined));
     }
 
     /// The line is cut, and the relay greets again.
-    fn reconnect(&mut self) {
+    pub(crate) fn reconnect(&mut self) {
         self.input(Input::SocketClosed { error: None });
         self.now = self.wake.unwrap();
         self.input(Input::Tick);
@@ -124,7 +134,7 @@ impl Session {
     }
 
     /// What the session said of content for a room without any, since the last call.
-    fn seeded(&mut self) -> Vec<Result<bool, Code>> {
+    pub(crate) fn seeded(&mut self) -> Vec<Result<bool, Code>> {
         let events = std::mem::take(&mut self.events).into_iter();
         events
             .filter_map(|event| match event {
@@ -139,7 +149,7 @@ impl Session {
     }
 
     /// The edits in the frames since the last call.
-    fn sent(&mut self) -> Vec<(EditNumber, Bytes)> {
+    pub(crate) fn sent(&mut self) -> Vec<(EditNumber, Bytes)> {
         let frames = std::mem::take(&mut self.frames);
         let messages = frames.iter().flat_map(|frame| read_frame(frame).unwrap());
         messages
@@ -290,6 +300,7 @@ fn a_document_larger_than_any_update_comes_in_pieces() {
         sequence: Sequence(3),
         sync_bytes: stream.len() as u64,
         state_vector: writer.known().encode().into(),
+        role: Role::Editor,
     };
     session.hear(Channel(1), &Message::Joined(joined));
     let (mut received, total) = (0, stream.len() as u64);
@@ -339,6 +350,7 @@ fn content_that_was_the_first_is_known_to_be_when_the_answer_was_lost() {
             sequence: Sequence(1),
             sync_bytes: sync.len() as u64,
             state_vector: Bytes::from_static(&[0]),
+            role: Role::Editor,
         };
         session.hear(Channel(2), &Message::Joined(joined));
         session.hear(Channel(2), &Message::Sync(sync.into()));
@@ -371,6 +383,7 @@ fn a_copy_counts_as_one_of_the_new_epoch_when_the_relay_has_what_it_may_have_los
             .known()
             .encode()
             .into(),
+        role: Role::Editor,
     };
     session.hear(Channel(3), &Message::Flushed(0));
     assert_eq!(session.client.room(session.keys[0]).unwrap().position().0, Epoch(2));

@@ -10,6 +10,7 @@
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod aside;
 mod client;
 mod fuzz;
 mod link;
@@ -17,3 +18,4 @@ mod reconnection;
 mod return_of_the_relay;
 mod room;
 mod silence;
+mod token;

@@ -288,6 +288,7 @@ fn a_relay_that_insists_on_a_version_which_this_client_does_not_speak_is_told_as
             update_bytes_max: 1 << 20,
             idle_timeout_ms: 60_000,
             agent: "of another time".to_owned(),
+            token_life_ms: 0,
         };
         let disconnects = session.disconnects;
         session.hear(Channel::CONNECTION, &Message::Welcome(welcome));

@@ -1,21 +1,27 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
+mod aside;
 mod receive;
+mod sharing;
+mod token;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::token::Token;
+use super::aside::read_only;
 use super::backoff::{self, Backoff};
 use super::room::{Room, RoomState, Storage};
+use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::time::{Time, earliest};
-use crate::wire::v1::{EditKind, Hello, Join, Message, VERSION, Welcome};
+use crate::wire::v1::{EditKind, Hello, Join, Message, Role, VERSION, Welcome};
 
 /// A socket that does not open within this time is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -62,6 +68,7 @@ pub struct Client {
     not_before: Time,
     /// When the present connection first completed a sync.
     synced_at: Option<Time>,
+    token: Token,
     welcome: Option<Welcome>,
     heard_at: Time,
     sent_at: Time,
@@ -72,6 +79,8 @@ pub struct Client {
     last_ping: u64,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
+    /// What the other tabs are told once the frames are on their way.
+    talks: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -105,6 +114,7 @@ impl Client {
             backoff: Backoff::new(),
             not_before: now,
             synced_at: None,
+            token: Token::new(now),
             welcome: None,
             heard_at: now,
             sent_at: now,
@@ -113,6 +123,7 @@ impl Client {
             last_ping: 0,
             frame: Vec::new(),
             outputs: VecDeque::new(),
+            talks: Vec::new(),
         }
     }
 
@@ -163,9 +174,11 @@ impl Client {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.flushes.insert(number);
                     self.settle(now);
+                    self.take_over(key, None, now);
                     self.send_flush(key, number);
                 }
             }
+            Input::TokenRefreshed { token } => self.token_refreshed(token, now),
             Input::SetPresence { key, state } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.is_presence_due |= room.presence != state;
@@ -180,6 +193,8 @@ impl Client {
                     self.lose_connection(&error.unwrap_or_else(lost), now);
                 }
             }
+            Input::Talk { tab, talk } => self.hear(tab, &talk, now),
+            Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => self.probe(now),
             Input::Tick => {}
         }
@@ -195,6 +210,7 @@ impl Client {
                 self.sent_at = now;
             }
             self.flush();
+            self.outputs.extend(self.talks.drain(..));
             self.refresh_states();
         }
         self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake(now) })
@@ -222,7 +238,14 @@ impl Client {
 
     fn loaded(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>, now: Time) {
         let limits = self.settings.limits.clone();
-        let Some(room) = self.rooms.get_mut(&key).filter(|room| !room.is_loaded) else { return };
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        if room.is_replacing() {
+            let reloaded = copy.and_then(|copy| room.reload(copy, &limits));
+            return reloaded.unwrap_or_else(|error| self.lose_storage(key, error));
+        }
+        if room.is_loaded {
+            return;
+        }
         let result = copy.and_then(|copy| room.load(copy, &limits));
         room.is_loaded = true;
         self.tell(key, Event::Loaded);
@@ -230,6 +253,7 @@ impl Client {
         if let Err(error) = result {
             self.lose_storage(key, error);
         }
+        self.ask_tabs(key, now);
         self.join(key, now);
     }
 
@@ -244,6 +268,7 @@ impl Client {
 
     fn close(&mut self, key: RoomKey, now: Time) {
         self.settle(now);
+        self.talk(key, None, About::Left);
         let Some(mut room) = self.rooms.remove(&key) else { return };
         self.outputs.extend(room.last_write());
         if let Some(channel) = room.channel {
@@ -308,8 +333,9 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            let wait = room.backoff.next(error, &mut self.random);
+            let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
             room.rejoin_at = Some(now + wait);
+            room.trouble = Some(error.clone());
         }
     }
 
@@ -336,6 +362,7 @@ impl Client {
                 self.send_edit(key, number, EditKind::Live, update, now);
             }
             self.send_presence(key, now);
+            self.share(key, now);
             let Some(room) = self.rooms.get_mut(&key) else { continue };
             self.outputs.extend(room.next_write());
             if room.update_saved() {
@@ -360,7 +387,7 @@ impl Client {
             let error = Error::new(Code::UpdateTooLarge, text);
             self.tell(key, Event::Refused { number, error: error.clone() });
             self.send(channel, &Message::Leave);
-            return self.stop_room(key, error);
+            return self.give_way(key, error, now);
         }
         self.send(channel, &Message::Edit { number, kind, update });
         self.expect_answer(now);
@@ -373,6 +400,10 @@ impl Client {
             return;
         }
         let Some(update) = room.seed.clone() else { return };
+        if room.role == Role::Viewer {
+            room.seed = None;
+            return self.tell(key, Event::Seeded(Err(read_only())));
+        }
         let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.update_bytes_max);
         if !room.replica.known().is_empty() {
             // The answer to it may have been lost with an earlier connection.
@@ -394,7 +425,8 @@ impl Client {
 
     /// Asks behind the edits, so that the answer covers them.
     fn send_flush(&mut self, key: RoomKey, number: u64) {
-        let room = self.rooms.get(&key).filter(|room| room.may_send);
+        let is_asked = |room: &&Room| room.may_send && room.leaving.is_none();
+        let room = self.rooms.get(&key).filter(is_asked);
         if let Some(channel) = room.and_then(|room| room.channel) {
             self.send(channel, &Message::Flush(number));
         }
@@ -488,6 +520,7 @@ impl Client {
         self.frame.clear();
         self.answer_by = None;
         self.welcome = None;
+        self.token.forget();
         self.channels.clear();
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         for key in keys {
@@ -511,8 +544,11 @@ impl Client {
         self.outputs.push_back(Output::Disconnect);
         self.note_success(now);
         self.forget_connection();
-        self.not_before = now + Duration::from_millis(backoff::asked_ms(error));
-        let wait = self.backoff.next(error, &mut self.random);
+        self.not_before = now + Duration::from_millis(backoff::asked_ms(error.retry_after_ms));
+        for room in self.rooms.values_mut() {
+            room.trouble = Some(error.clone());
+        }
+        let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
         self.socket = Socket::Waiting { at: now + wait };
     }
 
@@ -555,6 +591,7 @@ impl Client {
             Socket::Open if self.answer_by.is_none() && now >= self.ping_at() => self.ping(now),
             _ => {}
         }
+        self.refresh_token(now);
         if matches!(self.socket, Socket::Open) {
             let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
             let due: Vec<_> =
@@ -583,12 +620,15 @@ impl Client {
             Socket::Waiting { at } => Some(*at),
             Socket::Connecting { since } => Some(*since + CONNECT_LIMIT),
             Socket::Greeting { since } => Some(*since + ANSWER_LIMIT),
-            Socket::Open => Some(self.answer_by.unwrap_or_else(|| self.ping_at())),
+            Socket::Open => {
+                let alive = self.answer_by.unwrap_or_else(|| self.ping_at());
+                earliest(Some(alive), self.token.refresh_at())
+            }
         };
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-            earliest(wake, earliest(presence, room.rejoin_at))
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, room.asks_at()))
         })
     }
 

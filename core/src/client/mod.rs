@@ -6,6 +6,7 @@ mod aside;
 mod backoff;
 mod machine;
 mod outbox;
+pub mod report;
 mod room;
 pub mod tabs;
 

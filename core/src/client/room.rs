@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::aside::{Leaving, SetAsideCopy};
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
+use super::report::{DeviceReport, Failure};
 use super::tabs::Sharing;
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
@@ -74,6 +75,8 @@ pub struct Saved {
     pub tier: Tier,
     /// How many own edits are not known to be durable.
     pub pending: u64,
+    /// Whether every own edit is in the device's store, whatever the tier.
+    pub is_on_device: bool,
 }
 
 /// Where this device keeps the room.
@@ -117,6 +120,8 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
+    /// Why the relay last ended the membership.
+    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
     /// Why the relay was given up last, until all is well again.
@@ -172,6 +177,7 @@ struct Device {
 
 impl Room {
     pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
+        let is_on_device = storage == Storage::Device;
         Self {
             key,
             name,
@@ -188,6 +194,7 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
+            failure: None,
             backoff: Backoff::new(),
             degraded: None,
             trouble: None,
@@ -202,7 +209,7 @@ impl Room {
             keeps_refused: false,
             leaving: None,
             device: Device { next_index: 1, ..Device::default() },
-            saved: Saved { tier: Tier::Durable, pending: 0 },
+            saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }
 
@@ -673,19 +680,31 @@ impl Room {
         self.device.waiting.clear();
     }
 
+    pub(super) const fn device_report(&self) -> DeviceReport {
+        let device = &self.device;
+        DeviceReport {
+            records: device.records as u64,
+            record_bytes: device.record_bytes as u64,
+            snapshot_bytes: device.snapshot_bytes as u64,
+            waiting: device.waiting.len() as u64,
+            is_writing: device.is_writing,
+        }
+    }
+
     /// Computes the tiers anew; true when they changed.
     pub(super) fn update_saved(&mut self) -> bool {
         let last = self.outbox.last();
+        let is_on_device = self.storage == Storage::Device && self.outbox.device() == last;
         let tier = if self.outbox.durable() == last {
             Tier::Durable
         } else if self.outbox.accepted() == last {
             Tier::Accepted
-        } else if self.storage == Storage::Device && self.outbox.device() == last {
+        } else if is_on_device {
             Tier::Device
         } else {
             Tier::Memory
         };
-        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0 };
+        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0, is_on_device };
         std::mem::replace(&mut self.saved, saved) != saved
     }
 

@@ -81,10 +81,14 @@ impl Session {
     /// And says how long it takes the token.
     pub(crate) fn welcome_for(&mut self, limits: &Limits, token_life_ms: u64) {
         self.input(Input::SocketOpened { token: String::new() });
-        self.greet(limits, token_life_ms);
+        self.greet_for(limits, token_life_ms);
     }
 
-    pub(crate) fn greet(&mut self, limits: &Limits, token_life_ms: u64) {
+    pub(crate) fn greet(&mut self, limits: &Limits) {
+        self.greet_for(limits, 0);
+    }
+
+    fn greet_for(&mut self, limits: &Limits, token_life_ms: u64) {
         let welcome = Welcome {
             version: 1,
             capabilities: 0,
@@ -131,6 +135,11 @@ impl Session {
         let key = self.keys[room];
         let replica = self.client.room_mut(key).unwrap().replica_mut();
         replica.text_insert(TEXT, 0, content).unwrap();
+    }
+
+    /// How often the session said that what is saved where has changed.
+    pub(crate) fn saved_changes(&self) -> usize {
+        self.events.iter().filter(|event| **event == Event::SavedChanged).count()
     }
 
     /// What the session said of content for a room without any, since the last call.

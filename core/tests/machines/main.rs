@@ -15,6 +15,7 @@ mod client;
 mod fuzz;
 mod link;
 mod reconnection;
+mod report;
 mod return_of_the_relay;
 mod room;
 mod silence;

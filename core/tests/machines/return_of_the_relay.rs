@@ -75,7 +75,7 @@ fn answer(client: &mut Session) {
     for frame in std::mem::take(&mut client.frames) {
         for (channel, message) in read_frame(&frame).unwrap() {
             match message {
-                Message::Hello(_) => client.greet(&Limits::default(), 0),
+                Message::Hello(_) => client.greet(&Limits::default()),
                 Message::Join(_) => client.joined(channel.0),
                 Message::Ping(number) => client.hear(Channel::CONNECTION, &Message::Pong(number)),
                 other => panic!("a client that is not in the room says {other:?}"),

@@ -13,12 +13,8 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-/** Serves a folder; `page` stands in for an index.html that is not in it. */
-export async function serveFolder(folder, page) {
-  const server = createServer((request, response) => {
-    if (page !== undefined && request.url === '/') response.setHeader('content-type', TYPES['.html']).end(page)
-    else void answer(folder, request, response)
-  })
+export async function serveFolder(folder) {
+  const server = createServer((request, response) => void answer(folder, request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()

@@ -1,46 +1,51 @@
 // A page with the package behind a line with weather, and somebody behind a good one.
 
 import assert from 'node:assert/strict'
-import { fileURLToPath } from 'node:url'
 
 import { until } from '../harness/until.mjs'
-import { serveFolder } from './static-server.mjs'
-
-const packageFolder = fileURLToPath(new URL('../../npm', import.meta.url))
-
-/** Serves the package, from an address of its own. */
-export async function servePackage() {
-  return serveFolder(packageFolder, '<!doctype html><title>weather</title><link rel="icon" href="data:,">')
-}
 
 /** What a browser itself prints when it has no connection. */
-const SAID_BY_BROWSER = /WebSocket|net::ERR|can’t establish a connection|was interrupted/
+const SAID_BY_BROWSER = /WebSocket|net::ERR|to the server at wss?:|was interrupted/
 
 /** A page with one room. */
 export class WeatherPage {
   #problems = []
+  #place
 
   /** Opens a page in this context that joins a room. */
-  static async open(context, origin, relayUrl, roomName) {
+  static async open(context, url, relayUrl, roomName) {
     const self = new WeatherPage()
     const page = await context.newPage()
     self.page = page
-    page.on('pageerror', error => self.#problems.push(String(error)))
+    const note = text => {
+      if (!SAID_BY_BROWSER.test(text)) self.#problems.push(text)
+    }
+    // Firefox calls a connection that fails an error of the page.
+    page.on('pageerror', error => note(String(error)))
     page.on('console', message => {
-      if (['error', 'warning'].includes(message.type()) && !SAID_BY_BROWSER.test(message.text())) {
-        self.#problems.push(message.text())
-      }
+      if (['error', 'warning'].includes(message.type())) note(message.text())
     })
-    await page.goto(origin)
-    await page.evaluate(async ([relay, name]) => {
-      const { connect } = await import('/dist/web.js')
-      const room = connect(relay).room(name)
+    await page.goto(url)
+    await self.#join(relayUrl, roomName)
+    return self
+  }
+
+  async #join(relayUrl, roomName) {
+    this.#place = [relayUrl, roomName]
+    await this.page.waitForFunction(() => 'coweave' in window)
+    await this.page.evaluate(async ([relay, name]) => {
+      const room = window.coweave.connect(relay).room(name)
       await room.loaded
       const seen = [room.status.state]
       room.on('status', status => seen.push(status.state))
       Object.assign(window, { room, text: room.doc.text('body'), seen })
-    }, [relayUrl, roomName])
-    return self
+    }, this.#place)
+  }
+
+  /** Loads the page anew, and joins the same room. */
+  async reload() {
+    await this.page.reload()
+    await this.#join(...this.#place)
   }
 
   status() {

@@ -8,7 +8,8 @@ import { Relay } from '../harness/relay.mjs'
 import { sleep, until } from '../harness/until.mjs'
 import * as weathers from '../harness/weather.mjs'
 import { launchChromium } from './chromium.mjs'
-import { WeatherPage, servePackage } from './weather-page.mjs'
+import { servePackage } from './package-page.mjs'
+import { WeatherPage } from './weather-page.mjs'
 
 const { Weather, clear } = weathers
 const WATCHED_MS = 3_000
@@ -199,9 +200,13 @@ describe('bad weather', { concurrency: 3 }, () => {
       await page.type('offline. ')
       await page.untilTier('device')
       // Until it would wait for a while by itself.
-      await until(async () => (await page.status()).retryAt > Date.now() + 3_000, 'the waits become long', 40_000)
+      const retryAt = await until(async () => {
+        const status = await page.status()
+        return status.retryAt > Date.now() + 5_000 && status.retryAt
+      }, 'the waits become long', 60_000)
       await context.setOffline(false)
-      await page.untilState('live', 2_000)
+      await page.untilState('live')
+      assert.ok(Date.now() < retryAt, 'it did not wait for its next attempt')
       await untilTogether(page, friend, 'offline. ')
     })
   })

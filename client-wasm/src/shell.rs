@@ -125,6 +125,9 @@ impl Shell {
     }
 
     fn take_in(&self, input: Either) {
+        if self.clock.has_jumped() {
+            self.waiting.borrow_mut().push_back(Either::Client(Input::Probe));
+        }
         self.waiting.borrow_mut().push_back(input);
         if self.is_busy.replace(true) {
             return;
@@ -250,7 +253,7 @@ impl Shell {
 
     fn on_timer(&self) {
         let Some(due) = self.timer.take_due() else { return };
-        let is_late = self.clock.has_lost_time(due);
+        let is_late = self.clock.is_late(due);
         self.handle(if is_late { Input::Probe } else { Input::Tick });
     }
 

@@ -509,9 +509,11 @@ function toStatus(status: RoomView['status']): RoomStatus {
   switch (status.state) {
     case 'offline': {
       const { retryAt, error } = status
+      // The wall clock may have been set, or gone on while the steady one slept.
+      const now = Date.now() - performance.now()
       return {
         state: 'offline',
-        retryAt: retryAt && Math.round(performance.timeOrigin + retryAt),
+        retryAt: retryAt && Math.round(now + retryAt),
         error: error && new CoweaveError(error),
       }
     }

@@ -24,7 +24,7 @@ const COMMANDS: [(&str, &str, &str); 10] = [
         "relay [flags]",
         "Measures the relay beside its peers; all of it, or [--only a,b] [--peers a,b] [--runs N].",
     ),
-    ("setup", "", "Installs what the other commands need: toolchain, npm packages, a browser."),
+    ("setup", "", "Installs what the other commands need: toolchain, npm packages, browsers."),
 ];
 
 /// The port that the demo listens on when none is given.

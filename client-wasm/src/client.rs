@@ -2,14 +2,19 @@
 
 use std::rc::Rc;
 
-use coweave_core::ids::RoomName;
-use js_sys::Function;
+use coweave_core::client::tabs::Input;
+use coweave_core::ids::{RoomName, SessionKey, TabId};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::browser_tabs::BrowserTabs;
+use crate::clock::whole;
 use crate::connection::Connection;
+use crate::copies;
 use crate::device_store::DeviceStore;
 use crate::error::to_thrown;
+use crate::keeper::Keeper;
 use crate::room::Room;
 use crate::shell::Shell;
 
@@ -24,8 +29,11 @@ pub struct Client {
 impl Client {
     /// A session that connects when its first room is opened.
     ///
-    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `notify` is
-    /// called when there is something to [`Client::drain`].
+    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `user` is
+    /// whose copies `on_device` keeps, `notify` is called when there is something to [`Client::drain`].
+    /// `session` is 16 random bytes, the same ones for all tabs and for an instance that goes on where
+    /// another one ended. `tab` is the name of this tab where there is a way to others.
+    #[expect(clippy::too_many_arguments, reason = "called from one place, over the border")]
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
@@ -33,12 +41,20 @@ impl Client {
         make_socket: Function,
         token: Option<Function>,
         on_device: bool,
+        user: Option<String>,
+        session: &[u8],
         notify: Function,
+        keeper: Keeper,
+        tab: Option<f64>,
+        tabs: Option<BrowserTabs>,
     ) -> Self {
         console_error_panic_hook::set_once();
-        let store = if on_device { DeviceStore::find(&url) } else { None };
+        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, notify) }
+        let mut key = [0; 16];
+        key.iter_mut().zip(session).for_each(|(to, from)| *to = *from);
+        let tab = tab.map(|id| TabId(whole(id))).zip(tabs);
+        Self { shell: Shell::new(connection, store, SessionKey(key), notify, keeper, tab) }
     }
 
     /// Opens a room.
@@ -51,10 +67,67 @@ impl Client {
         Ok(Room::new(Rc::clone(&self.shell), self.shell.open(name)))
     }
 
+    /// The content of a copy that was set aside, as the news say; it is given once.
+    #[wasm_bindgen(js_name = takeCopy)]
+    #[must_use]
+    pub fn take_copy(&self, id: &str) -> Option<Vec<u8>> {
+        self.shell.take_copy(id).map(Into::into)
+    }
+
+    /// A promise of what the device keeps that was set aside of a room: three entries for each, its
+    /// id, what is known of it as JSON, and its content.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    pub fn copies(&self, room: &str) -> Result<Promise, JsValue> {
+        let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        Ok(copies::list(self.shell.store(), name))
+    }
+
+    /// A promise that a copy is not on the device any more.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    #[wasm_bindgen(js_name = dropCopy)]
+    pub fn drop_copy(&self, room: &str, id: String) -> Result<Promise, JsValue> {
+        let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        Ok(copies::drop_one(self.shell.store(), name, id))
+    }
+
     /// Sends what was edited since the last call, and takes the news of all rooms as JSON.
     #[must_use]
     pub fn drain(&self) -> String {
         self.shell.drain()
+    }
+
+    /// What a developer gets to see of the connection.
+    #[must_use]
+    pub fn debug(&self) -> Array {
+        self.shell.debug()
+    }
+
+    /// The other tabs may know of this one.
+    #[wasm_bindgen(js_name = tabReady)]
+    pub fn tab_ready(&self) {
+        self.shell.handle_tabs(Input::Ready);
+    }
+
+    /// This tab leads.
+    #[wasm_bindgen(js_name = tabLeads)]
+    pub fn tab_leads(&self) {
+        self.shell.handle_tabs(Input::Leads);
+    }
+
+    /// A tab that was watched is no more.
+    #[wasm_bindgen(js_name = tabGone)]
+    pub fn tab_gone(&self, id: f64) {
+        self.shell.handle_tabs(Input::Gone(TabId(whole(id))));
+    }
+
+    /// A message of another tab.
+    #[wasm_bindgen(js_name = tabHeard)]
+    pub fn tab_heard(&self, message: Vec<u8>) {
+        self.shell.handle_tabs(Input::Heard(message.into()));
     }
 
     /// Ends the session.

@@ -49,12 +49,51 @@ pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
     pub(crate) pending: Vec<RowKey>,
     pub(crate) metas: Vec<Meta>,
+    pub(crate) mark: Mark,
+}
+
+/// Which rows the rows of a room are. It is drawn with the first of them, and another one when they
+/// make room for those of another document: so whoever knows rows that are gone learns of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// `None` while there are no rows, or none since the time before marks.
+    pub(crate) name: Option<String>,
+    /// The mark of the rows that were set aside to make room for these.
+    pub(crate) before: Option<String>,
+}
+
+/// Stands before a write: rows are added to those that the session knows, and to no others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fence {
+    known: Option<String>,
+    /// For rows without a mark.
+    new: String,
+}
+
+impl Fence {
+    /// Whether rows with this mark are those that the session knows.
+    pub(crate) fn knows(&self, mark: Option<&str>) -> bool {
+        self.known.as_deref() == mark
+    }
+
+    /// The mark of the rows after a write to rows with this mark.
+    ///
+    /// # Errors
+    /// Says what happened to the rows that the session knows.
+    pub(crate) fn pass<'a>(&'a self, mark: Option<&'a str>) -> Result<&'a str, &'static str> {
+        match (&self.known, mark) {
+            (Some(known), mark) if mark != Some(known) => Err("what was kept here was taken away"),
+            (_, Some(mark)) => Ok(mark),
+            (_, None) => Ok(&self.new),
+        }
+    }
 }
 
 /// Which row is which record of this session.
 #[derive(Debug)]
 pub(crate) struct DeviceLog {
     writer: String,
+    mark: Option<String>,
     order_base: u64,
     /// Rows that this session knows to exist, by rising index.
     records: Vec<KnownRow>,
@@ -81,8 +120,8 @@ impl DeviceLog {
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
         let order_base = stored.rows.iter().map(|row| row.key.order).max().unwrap_or(0);
-        let (records, snapshots) = (Vec::new(), Vec::new());
-        let mut log = Self { writer, order_base, records, snapshots, folds: 0 };
+        let (mark, records, snapshots) = (stored.mark.name, Vec::new(), Vec::new());
+        let mut log = Self { writer, mark, order_base, records, snapshots, folds: 0 };
         let meta = stored.metas.first().copied();
         let mut copy = StoredCopy { meta, snapshot: None, records: Vec::new() };
         for (index, row) in (1..).zip(stored.rows) {
@@ -98,6 +137,21 @@ impl DeviceLog {
             log.records.push(KnownRow { index, key: row.key, is_pending });
         }
         Ok((log, copy))
+    }
+
+    /// What has to be true of the stored rows when something is written.
+    pub(crate) fn fence(&self) -> Fence {
+        Fence { known: self.mark.clone(), new: self.writer.clone() }
+    }
+
+    /// Notes the mark of the rows after a write.
+    pub(crate) fn set_mark(&mut self, mark: String) {
+        self.mark = Some(mark);
+    }
+
+    /// Whether the rows that this session knew were set aside for the present ones.
+    pub(crate) fn was_set_aside(&self, mark: &Mark) -> bool {
+        self.mark.is_some() && self.mark == mark.before
     }
 
     /// The steps of one write.
@@ -179,6 +233,7 @@ mod tests {
                 rows: rows.map(|(key, u)| Row { key: key.clone(), update: u.clone() }).collect(),
                 pending: self.pending.iter().cloned().collect(),
                 metas: self.metas.values().copied().collect(),
+                mark: Mark::default(),
             };
             DeviceLog::open(writer.to_owned(), rows).unwrap()
         }
@@ -274,6 +329,23 @@ mod tests {
         let indexes: Vec<u64> = copy.records.iter().map(|record| record.index).collect();
         store.write(&mut third, &[Write::Settle { indexes }, fold(9, "all")]);
         assert_eq!(store.content(), "[all]");
+    }
+
+    #[test]
+    fn nothing_is_added_to_rows_that_took_the_place_of_those_known() {
+        let log = |mark: Option<&str>| {
+            let mark = Mark { name: mark.map(str::to_owned), before: None };
+            DeviceLog::open("writer".to_owned(), Rows { mark, ..Rows::default() }).unwrap().0
+        };
+        assert_eq!(log(None).fence().pass(None), Ok("writer"));
+        assert_eq!(log(None).fence().pass(Some("other tab")), Ok("other tab"));
+        assert_eq!(log(Some("a")).fence().pass(Some("a")), Ok("a"));
+        assert!(log(Some("a")).fence().pass(Some("b")).is_err());
+        assert!(log(Some("a")).fence().pass(None).is_err());
+        let now = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
+        assert!(log(Some("a")).was_set_aside(&now));
+        assert!(!log(Some("b")).was_set_aside(&now));
+        assert!(!log(None).was_set_aside(&Mark::default()));
     }
 
     #[test]

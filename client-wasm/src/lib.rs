@@ -8,13 +8,20 @@
 //! The classes are an interface of the npm package alone, which checks all arguments before.
 
 mod batch;
+mod browser_tabs;
 mod client;
 mod clock;
 mod connection;
+mod copies;
+mod debug;
+mod device_database;
 mod device_log;
+mod device_rows;
+mod device_schema;
 mod device_store;
 mod error;
 mod hints;
+mod keeper;
 mod random;
 mod room;
 mod shell;
@@ -24,5 +31,6 @@ mod timer;
 mod view;
 
 pub use client::Client;
+pub use keeper::Keeper;
 pub use room::Room;
 pub use text::Text;

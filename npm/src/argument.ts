@@ -46,6 +46,17 @@ export function checkRoomName(value: unknown): string {
   return name
 }
 
+/** The name of a user, which keeps what the device has for different ones apart. */
+export function checkUser(value: unknown): string {
+  const user = checkString(value, 'options.user')
+  // The device's store tells a user from a room by such a character.
+  if (user === '' || /\p{Cc}/u.test(user)) {
+    const message = 'options.user must be a name without control characters, and not empty'
+    throw apiError('api.wrong_type', message)
+  }
+  return user
+}
+
 /** The address of a relay, as a WebSocket URL. */
 export function checkUrl(value: unknown): string {
   if (typeof value !== 'string' && !(value instanceof URL)) {

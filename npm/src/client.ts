@@ -1,9 +1,14 @@
 // A client: the rooms of one relay.
 
-import { checkFunction, checkRoomName, checkUrl, wrongType } from './argument.js'
-import { type Disposer, makeDisposable } from './disposer.js'
-import { apiError } from './error.js'
-import { Room } from './room.js'
+import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
+import { type DebugSnapshot, takeSnapshot } from './debug.js'
+import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
+import { type CoweaveError, apiError } from './error.js'
+import { EventLog } from './event-log.js'
+import { readConnection } from './figures.js'
+import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
+import { Listeners } from './listeners.js'
+import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
 
@@ -13,8 +18,22 @@ export interface ConnectOptions {
   readonly token?: () => string | Promise<string>
   /** Where rooms are kept beside the relay; `device` (IndexedDB, where there is one) by default. */
   readonly storage?: 'device' | 'memory'
+  /**
+   * Who uses this browser, when several people may: what the device keeps for one of them, no other
+   * one gets to see. A name that stays the same over visits; it never leaves the device.
+   */
+  readonly user?: string
   /** The WebSocket to use instead of the environment's own. */
   readonly webSocket?: WebSocketConstructor
+}
+
+/** What `client.on` can listen to. */
+export interface ClientEvents {
+  /**
+   * A bug stopped the wasm module, and another instance of it went on: nothing is lost but the one
+   * call that threw, if it was a call of the app.
+   */
+  readonly restarted: CoweaveError
 }
 
 /** The rooms of one relay, over one connection. */
@@ -23,6 +42,10 @@ export class Client implements Disposer {
   readonly url: string
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
+  readonly #guards = new Set<Disposer>()
+  readonly #listeners: { readonly [E in keyof ClientEvents]: Listeners<ClientEvents[E]> } = {
+    restarted: new Listeners(),
+  }
   #isDisposed = false
 
   static {
@@ -32,21 +55,64 @@ export class Client implements Disposer {
   /** @internal */
   constructor(platform: Platform, url: string, options: ConnectOptions) {
     this.url = checkUrl(url)
-    this.#session = new Session(platform, { url: this.url, ...checkOptions(options, platform) })
+    const settings = { url: this.url, ...checkOptions(options, platform) }
+    this.#session = new Session(platform, settings, error => {
+      this.#listeners.restarted.notify(error)
+    })
   }
 
   /**
    * A share in a room, to be disposed. `S` is what the app's peers show as presence.
    */
-  room<S extends object = Record<string, unknown>>(name: string): Room<S> {
+  room<S extends object = Record<string, unknown>>(name: string, options: RoomOptions = {}): Room<S> {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
     checkRoomName(name)
-    const shared = this.#rooms.get(name) ?? { session: new RoomSession(this.#session, name), shares: 0 }
+    const refused = checkRefused(options)
+    const shared = this.#rooms.get(name) ?? this.#share(name)
     this.#rooms.set(name, shared)
     shared.shares += 1
+    if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     return new Room(shared.session, () => {
       this.#release(name, shared)
     })
+  }
+
+  #share(name: string): Shared {
+    const session = new RoomSession(this.#session, name)
+    const log = new EventLog(session.listeners, () => {
+      const { figures } = this.#session.debug()
+      return figures === null ? undefined : readConnection(figures).lastError?.error
+    })
+    return { session, log, shares: 0 }
+  }
+
+  /** Everything a developer needs when somebody says that it does not save, as plain JSON. */
+  debug(): DebugSnapshot {
+    return takeSnapshot(this.url, this.#session, this.#rooms.values())
+  }
+
+  /**
+   * Asks before the page is left, as long as an edit in a room of this client would be lost; or, by
+   * choice, as long as one is not durable. Ends with the client, if it is not disposed before.
+   */
+  guardLeaving(options: LeaveGuardOptions = {}): Disposer {
+    if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
+    const rooms = (): Iterable<RoomSession> => [...this.#rooms.values()].map(it => it.session)
+    const guard = guardLeaving(this.#session, rooms, options)
+    this.#guards.add(guard)
+    return new Cleanup(() => {
+      this.#guards.delete(guard)
+      guard.dispose()
+    })
+  }
+
+  /** Calls a function when something happens. */
+  on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Disposer {
+    checkFunction(listener, 'the listener')
+    if (!Object.hasOwn(this.#listeners, event)) {
+      throw wrongType('the event', `one of ${Object.keys(this.#listeners).join(', ')}`, event)
+    }
+    return this.#listeners[event].add(listener)
   }
 
   /** The room stays for whoever asks again at once, as frameworks do that mount twice. */
@@ -63,33 +129,49 @@ export class Client implements Disposer {
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
+    for (const guard of this.#guards) guard.dispose()
     for (const { session } of this.#rooms.values()) session.close()
     this.#rooms.clear()
     this.#session.dispose()
+    for (const listeners of Object.values(this.#listeners)) listeners.clear()
   }
 }
 
 interface Shared {
   readonly session: RoomSession
+  readonly log: EventLog
   shares: number
+}
+
+function checkRefused(options: unknown): RoomOptions['refused'] {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('the options', 'an object', options)
+  }
+  const { refused } = options as RoomOptions
+  if (refused !== undefined && !['set-aside', 'keep'].includes(refused)) {
+    throw wrongType('options.refused', "'set-aside' or 'keep'", refused)
+  }
+  return refused
 }
 
 function checkOptions(options: unknown, platform: Platform): {
   readonly token: (() => string | Promise<string>) | undefined
   readonly storage: 'device' | 'memory'
+  readonly user: string | undefined
   readonly webSocket: WebSocketConstructor
 } {
   if (typeof options !== 'object' || options === null) {
     throw wrongType('the options', 'an object', options)
   }
-  const { token, storage = 'device', webSocket } = options as ConnectOptions
+  const { token, storage = 'device', user, webSocket } = options as ConnectOptions
   if (token !== undefined) checkFunction(token, 'options.token')
   if (!['device', 'memory'].includes(storage)) {
     throw wrongType('options.storage', "'device' or 'memory'", storage)
   }
+  if (user !== undefined) checkUser(user)
   const constructor = webSocket ?? platform.webSocket
   if (typeof constructor !== 'function') {
     throw wrongType('options.webSocket', 'a constructor (there is no own one here)', constructor)
   }
-  return { token, storage, webSocket: constructor }
+  return { token, storage, user, webSocket: constructor }
 }

@@ -1,13 +1,16 @@
 // One room as all its handles share it.
 
+import type { SetAsideCopy } from './copies.js'
 import { Deferred } from './deferred.js'
 import { Cleanup, type Disposer } from './disposer.js'
 import { CoweaveError, apiError, guarded } from './error.js'
 import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
+import type { Figures } from './figures.js'
+import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
-import type { Batch, ChangeView, PeerView, RoomView, SavedTier } from './view.js'
+import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
 import type { WasmRoom, WasmText } from './wasm.js'
 
 /** How a room stands to the relay. */
@@ -21,7 +24,12 @@ export type RoomStatus =
   /** In step with the relay. */
   | { readonly state: 'live' }
   /** The relay cannot be reached; work goes on. `retryAt` is a time as of `Date.now()`. */
-  | { readonly state: 'offline'; readonly retryAt: number | null }
+  | {
+    readonly state: 'offline'
+    readonly retryAt: number | null
+    /** Why, when it is known. */
+    readonly error: CoweaveError | null
+  }
   /** Trying again would not help. */
   | { readonly state: 'stopped'; readonly error: CoweaveError }
   /** This handle was disposed. */
@@ -42,7 +50,10 @@ export type RoomStorage =
   /** In memory only: IndexedDB failed. */
   | { readonly kind: 'lost'; readonly error: CoweaveError }
 
-/** An own edit that the relay refused. It stays in this document and on this device. */
+/**
+ * An own edit that the relay will never take. What becomes of it is the app's choice: see
+ * `RoomOptions`.
+ */
 export interface RefusedEdit {
   readonly error: CoweaveError
 }
@@ -54,6 +65,8 @@ export interface RoomEvents {
   readonly loaded: undefined
   readonly synced: undefined
   readonly refused: RefusedEdit
+  readonly 'set-aside': SetAsideCopy
+  readonly role: Role
   readonly 'storage-lost': CoweaveError
 }
 
@@ -66,22 +79,27 @@ const unopened: RoomView = {
   storage: { kind: 'memory' },
   isLoaded: false,
   isSynced: false,
+  role: 'editor',
+  isOnDevice: true,
 }
 
 /** A text of the room, once for all that use it. */
 interface SharedText {
-  readonly wasm: WasmText
+  wasm: WasmText
   readonly listeners: Listeners<TextChange>
 }
 
 export class RoomSession implements Receiver {
   readonly name: string
+  log: RoomLog = new RoomLog()
   readonly listeners: RoomListeners = {
     status: new Listeners(),
     saved: new Listeners(),
     loaded: new Listeners(),
     synced: new Listeners(),
     refused: new Listeners(),
+    'set-aside': new Listeners(),
+    role: new Listeners(),
     'storage-lost': new Listeners(),
   }
   readonly loaded: Deferred<undefined> = new Deferred()
@@ -96,13 +114,16 @@ export class RoomSession implements Receiver {
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
-  readonly #flushes = new Map<number, Deferred<undefined>>()
-  #seed: Deferred<boolean> | undefined
+  #flushes = new Map<number, Deferred<undefined>>()
+  #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
+  #keepsRefused = false
   readonly #peerFrame: FrameSchedule
   #depth = 0
   #isEdited = false
   #isClosed = false
+  /** Another instance took over, and not all that it brought is known to be safe. */
+  #isRestored = false
 
   constructor(session: Session, name: string) {
     this.name = name
@@ -123,12 +144,69 @@ export class RoomSession implements Receiver {
   #open(): void {
     if (this.#isClosed) return
     try {
-      this.#wasm = this.#session.open(this.name, this)
+      this.#wasm = this.#session.open(this)
     } catch (error) {
       this.#failNow(error as CoweaveError)
       return
     }
     if (this.#presence !== null) this.#wasm.setPresence(this.#presence)
+    this.#wasm.keepRefused(this.#keepsRefused)
+  }
+
+  /** What becomes of edits that the relay refuses for good. */
+  keepRefused(keeps: boolean): void {
+    this.#keepsRefused = keeps
+    this.#wasm?.keepRefused(keeps)
+  }
+
+  get role(): Role {
+    return this.#view.role
+  }
+
+  /** What was set aside of this room, and not dropped. */
+  async copies(): Promise<readonly SetAsideCopy[]> {
+    await this.#session.started
+    return this.#session.copies.list(this.name)
+  }
+
+  restore(room: WasmRoom): void {
+    const log = this.log
+    // What is restored begins the next log, and the one before stays until all of it is.
+    this.log = new RoomLog()
+    try {
+      if (this.#view.isLoaded) {
+        log.restore(room, () => {
+          this.log.told()
+          this.#restoreTexts(room)
+        })
+      }
+      for (let depth = 0; depth < this.#depth; depth += 1) room.begin()
+      if (this.#presence !== null) room.setPresence(this.#presence)
+      room.keepRefused(this.#keepsRefused)
+      this.#restoreRequests(room)
+    } catch (error) {
+      this.log = log
+      throw error
+    }
+    this.#wasm = room
+    this.#isEdited = true
+    this.#isRestored = true
+    // Nobody is seen without a connection.
+    if (this.peers.length > 0) this.#peerFrame.request()
+    this.peers = []
+  }
+
+  #restoreTexts(room: WasmRoom): void {
+    for (const [name, text] of this.#texts) {
+      text.wasm = room.text(name)
+      if (!text.listeners.isEmpty) text.wasm.observe()
+    }
+  }
+
+  #restoreRequests(room: WasmRoom): void {
+    const flushes = [...this.#flushes.values()]
+    this.#flushes = new Map(flushes.map(done => [room.flush(), done]))
+    if (this.#seed !== undefined) room.seed(this.#seed.update)
   }
 
   /** Where all own edits are; looks first at those that the module has not seen yet. */
@@ -138,6 +216,16 @@ export class RoomSession implements Receiver {
       this.#session.settle()
     }
     return this.#view.saved
+  }
+
+  /** What the module last told. */
+  get view(): RoomView {
+    return this.#view
+  }
+
+  /** What a developer gets to see. */
+  debug(): { readonly view: RoomView; readonly figures: Figures | null } {
+    return { view: this.#view, figures: this.#wasm?.debug() ?? null }
   }
 
   // ---- the document ---------------------------------------------------------------------------
@@ -165,18 +253,18 @@ export class RoomSession implements Receiver {
   }
 
   subscribe(name: string, listener: (change: TextChange) => void): Disposer {
-    const { wasm, listeners } = this.#sharedText(name)
-    if (listeners.isEmpty) {
+    const text = this.#sharedText(name)
+    if (text.listeners.isEmpty) {
       guarded(() => {
-        wasm.observe()
+        text.wasm.observe()
       })
     }
-    const subscription = listeners.add(listener)
+    const subscription = text.listeners.add(listener)
     return new Cleanup(() => {
       subscription.dispose()
-      if (!listeners.isEmpty || this.#isClosed) return
+      if (!text.listeners.isEmpty || this.#wasm === undefined) return
       guarded(() => {
-        wasm.unobserve()
+        text.wasm.unobserve()
       })
     })
   }
@@ -203,7 +291,8 @@ export class RoomSession implements Receiver {
     } finally {
       this.#depth -= 1
       // The function may have disposed the room; its edits so far went out then.
-      if (!this.#isClosed) {
+      const room = this.#wasm
+      if (room !== undefined) {
         guarded(() => {
           room.commit()
         })
@@ -243,13 +332,14 @@ export class RoomSession implements Receiver {
 
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
     await this.loaded.promise
-    while (this.#seed !== undefined) await this.#seed.promise.catch(() => undefined)
+    while (this.#seed !== undefined) await this.#seed.done.promise.catch(() => undefined)
     const room = this.#running()
     const done = new Deferred<boolean>()
+    const update = this.#session.seedUpdate(texts)
+    this.#seed = { done, update }
     guarded(() => {
-      room.seed(Object.keys(texts), Object.values(texts))
+      room.seed(update)
     })
-    this.#seed = done
     return done.promise
   }
 
@@ -261,6 +351,14 @@ export class RoomSession implements Receiver {
       const refused = { error: new CoweaveError(error) }
       news.push(() => {
         this.listeners.refused.notify(refused)
+      })
+    }
+    for (const { id, about } of batch.setAside) {
+      const copy = this.#session.copies.add(this.name, id, about)
+      // What was asked for was in the document that is set aside.
+      this.#rejectFlushes(copy.error)
+      news.push(() => {
+        this.listeners['set-aside'].notify(copy)
       })
     }
     for (const number of batch.flushed) {
@@ -280,6 +378,11 @@ export class RoomSession implements Receiver {
     return news
   }
 
+  told(): void {
+    this.log.told()
+    if (this.log.isLong && this.#wasm !== undefined) this.log.fold(this.#wasm.state())
+  }
+
   #changed({ text, delta, local }: ChangeView): () => void {
     const change: TextChange = { delta, local }
     return () => {
@@ -287,14 +390,22 @@ export class RoomSession implements Receiver {
     }
   }
 
-  #takeView(view: RoomView, news: (() => void)[]): void {
+  #takeView(latest: RoomView, news: (() => void)[]): void {
     const before = this.#view
+    // Another instance begins anew, but what the app has, it has.
+    const isLoaded = before.isLoaded || latest.isLoaded
+    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
     if (isOther(before.storage, view.storage)) this.storage = toStorage(view.storage)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
       news.push(() => {
         this.listeners.status.notify(this.status)
+      })
+    }
+    if (before.role !== view.role) {
+      news.push(() => {
+        this.listeners.role.notify(this.role)
       })
     }
     if (isOther(before.saved, view.saved)) {
@@ -315,11 +426,13 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) this.#leave()
   }
 
   #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
-    if ('error' in seeded) this.#seed?.reject(new CoweaveError(seeded.error))
-    else this.#seed?.resolve(seeded.isFirst)
+    if ('error' in seeded) this.#seed?.done.reject(new CoweaveError(seeded.error))
+    else this.#seed?.done.resolve(seeded.isFirst)
     this.#seed = undefined
   }
 
@@ -336,6 +449,7 @@ export class RoomSession implements Receiver {
   }
 
   fail(error: CoweaveError): readonly (() => void)[] {
+    this.#wasm = undefined
     this.status = { state: 'stopped', error }
     this.#reject(error)
     this.loaded.reject(error)
@@ -350,25 +464,40 @@ export class RoomSession implements Receiver {
 
   #reject(error: CoweaveError): void {
     this.synced.reject(error)
+    this.#rejectFlushes(error)
+    this.#seed?.done.reject(error)
+    this.#seed = undefined
+  }
+
+  #rejectFlushes(error: CoweaveError): void {
     for (const done of this.#flushes.values()) done.reject(error)
     this.#flushes.clear()
-    this.#seed?.reject(error)
-    this.#seed = undefined
   }
 
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
-    const wasm = this.#wasm
-    for (; this.#depth > 0 && wasm !== undefined; this.#depth -= 1) wasm.commit()
     this.#isClosed = true
-    this.#wasm = undefined
     this.#peerFrame.cancel()
-    for (const text of this.#texts.values()) text.wasm.free()
-    if (wasm !== undefined) this.#session.close(wasm)
+    for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
+    this.#leave()
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+  }
+
+  #leave(): void {
+    const wasm = this.#wasm
+    // What another instance took over has to be safe first: its connection is new.
+    if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
+    try {
+      this.#session.close(wasm)
+      for (const text of this.#texts.values()) text.wasm.free()
+      this.#wasm = undefined
+    } catch (error) {
+      // Another instance took over, and leaves when it can.
+      if (this.#wasm === wasm) throw error
+    }
   }
 }
 
@@ -379,8 +508,12 @@ export function disposedError(): CoweaveError {
 function toStatus(status: RoomView['status']): RoomStatus {
   switch (status.state) {
     case 'offline': {
-      const { retryAt } = status
-      return { state: 'offline', retryAt: retryAt && Math.round(performance.timeOrigin + retryAt) }
+      const { retryAt, error } = status
+      return {
+        state: 'offline',
+        retryAt: retryAt && Math.round(performance.timeOrigin + retryAt),
+        error: error && new CoweaveError(error),
+      }
     }
     case 'stopped':
       return { state: 'stopped', error: new CoweaveError(status.error) }

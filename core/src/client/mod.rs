@@ -2,18 +2,24 @@
 //! and when to try again. A pure machine: `client-wasm` drives it in the browser, the simulation
 //! in a loop.
 
+mod aside;
 mod backoff;
 mod machine;
 mod outbox;
+pub mod report;
+mod restore;
 mod room;
+pub mod tabs;
 
 use bytes::Bytes;
 
+pub use aside::SetAsideCopy;
 pub use machine::{Client, Settings};
 pub use room::{Room, RoomState, Saved, Storage, Tier};
+use tabs::Talk;
 
 use crate::error::Error;
-use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
+use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 
@@ -80,6 +86,45 @@ pub enum Write {
     },
 }
 
+/// What came into a room, or became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// An own edit that is not known to be durable on the relay.
+    Own {
+        /// Its number.
+        number: EditNumber,
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// The same, of an earlier session or another tab.
+    Adopted {
+        /// Its number.
+        number: EditNumber,
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// Anything else that is in the document.
+    Other {
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// Own edits are durable on the relay.
+    Durable {
+        /// All up to this number.
+        through: EditNumber,
+    },
+    /// Which history the copy belongs to.
+    History {
+        /// The lineage.
+        lineage: Lineage,
+        /// The epoch that it was last in step with.
+        epoch: Epoch,
+    },
+    /// The document is another one: nothing kept so far is in it.
+    Began,
+}
+
 /// What happens to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,12 +138,31 @@ pub enum Input {
         /// The client id to write under: 32 random bits, new for every opened room.
         client: ClientId,
     },
+    /// What an instance that is gone knew of the room just opened, update by update, as it said in
+    /// [`Output::Keep`]; [`Input::Restored`] follows.
+    Restore {
+        /// The room.
+        key: RoomKey,
+        /// A Yjs v1 update.
+        update: Bytes,
+        /// An own edit that is not known to be durable on the relay.
+        is_pending: bool,
+        /// The app has not been told of it: its texts change by it.
+        is_news: bool,
+    },
+    /// All that the app knows was restored: the document can be used.
+    Restored {
+        /// The room.
+        key: RoomKey,
+        /// The history of the copy.
+        history: Option<(Lineage, Epoch)>,
+    },
     /// The app is done with a room.
     Close {
         /// The room.
         key: RoomKey,
     },
-    /// The device's store has answered [`Output::Load`].
+    /// The device's store has answered [`Output::Load`] or [`Output::SetAside`].
     Loaded {
         /// The room.
         key: RoomKey,
@@ -128,6 +192,11 @@ pub enum Input {
         /// A Yjs v1 update, written under a client id of its own.
         update: Bytes,
     },
+    /// What [`Output::RefreshToken`] asked for.
+    TokenRefreshed {
+        /// The token, or why there is none.
+        token: Result<String, Error>,
+    },
     /// The app wants to know when everything that is in the document now is on the relay's disk,
     /// whoever wrote it; [`Event::Flushed`] follows.
     Flush {
@@ -155,6 +224,15 @@ pub enum Input {
         /// Why, when the shell knows (a failed token callback).
         error: Option<Error>,
     },
+    /// Another tab of this browser has said something about a room.
+    Talk {
+        /// Who.
+        tab: TabId,
+        /// What.
+        talk: Talk,
+    },
+    /// Another tab is no more: what it had not brought to the relay is for this session to bring.
+    TabGone(TabId),
     /// A hint that the network may be back, or that time was lost (the `online` event, the page
     /// became visible, the clock jumped): probe the socket or try to connect now.
     Probe,
@@ -190,6 +268,34 @@ pub enum Output {
         /// What to write, in this order, all or nothing. There is one write at a time for a room.
         writes: Vec<Write>,
     },
+    /// Remember this outside of the instance, before anything that follows is carried out: another
+    /// instance can go on from it with [`Input::Restore`].
+    Keep {
+        /// The room.
+        key: RoomKey,
+        /// What is new, in order.
+        kept: Vec<Kept>,
+    },
+    /// Tell the other tabs of this browser.
+    Talk {
+        /// `None` for all of them.
+        to: Option<TabId>,
+        /// What.
+        talk: Talk,
+    },
+    /// Keep a copy in the device's store in the place of all that it has of a room, in one step.
+    /// Then read what it has of the room, which may come from another session that was quicker;
+    /// [`Input::Loaded`] follows.
+    SetAside {
+        /// The room.
+        key: RoomKey,
+        /// Its name.
+        name: RoomName,
+        /// What is to be kept beside the room.
+        copy: SetAsideCopy,
+    },
+    /// Get a new token, if there is a way to get one; [`Input::TokenRefreshed`] follows.
+    RefreshToken,
     /// Tell the app.
     Event {
         /// The room.
@@ -220,13 +326,19 @@ pub enum Event {
     DocumentChanged,
     /// Others' presence changed; `None` as state means gone.
     PresenceChanged(Vec<AwarenessEntry>),
-    /// An own edit was refused; it stays in this document and on this device.
+    /// An own edit was refused for good (or, under number 0, a presence state). The document is
+    /// set aside next, or stays as it is in a room that stops: see [`Room::keep_refused`].
     Refused {
         /// Its number.
         number: EditNumber,
         /// Why.
         error: Error,
     },
+    /// The relay will not have this copy, or something in it. It is not in the document any more,
+    /// which goes on with what the relay has. Requests to flush are forgotten.
+    SetAside(SetAsideCopy),
+    /// [`Room::role`] changed.
+    RoleChanged,
     /// What became of the content of [`Input::Seed`]: whether it was the first.
     Seeded(Result<bool, Error>),
     /// Everything is on the relay's disk that was in the document when this was asked for.

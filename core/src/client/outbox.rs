@@ -46,6 +46,18 @@ impl Outbox {
         self.last
     }
 
+    /// Names the records of all entries anew.
+    pub(super) fn name_records(&mut self, mut name: impl FnMut(&Bytes) -> u64) {
+        for entry in &mut self.entries {
+            entry.index = name(&entry.update);
+        }
+    }
+
+    /// What is not known to be durable.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (EditNumber, &Bytes)> {
+        self.entries.iter().map(|entry| (entry.number, &entry.update))
+    }
+
     pub(super) const fn last(&self) -> EditNumber {
         self.last
     }
@@ -60,6 +72,21 @@ impl Outbox {
 
     pub(super) const fn durable(&self) -> EditNumber {
         self.durable
+    }
+
+    /// Gives up what is not durable: nobody brings it to the relay any more.
+    pub(super) fn abandon(&mut self) {
+        self.entries.clear();
+        self.device = self.last;
+        self.accepted = self.last;
+        self.durable = self.last;
+    }
+
+    /// Writes what is pending to the device anew; `record` gives the new index.
+    pub(super) fn record_again(&mut self, mut record: impl FnMut(Bytes) -> u64) {
+        for entry in &mut self.entries {
+            entry.index = record(entry.update.clone());
+        }
     }
 
     pub(super) fn set_device(&mut self, through: EditNumber) {
@@ -81,6 +108,11 @@ impl Outbox {
             indexes.extend(self.entries.pop_front().map(|entry| entry.index));
         }
         indexes
+    }
+
+    /// How many updates wait, and how many bytes they have.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.entries.iter().map(|entry| entry.update.len()).sum())
     }
 
     /// The pending edits as few updates, and what a relay with this state vector has after them;

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
+use super::aside::{Leaving, SetAsideCopy};
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
-use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
+use super::report::{DeviceReport, Failure};
+use super::tabs::Sharing;
+use super::{Event, Kept, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
@@ -17,7 +20,7 @@ use crate::limits::Limits;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
-use crate::wire::v1::{EditKind, Joined};
+use crate::wire::v1::{EditKind, Joined, Role};
 
 /// The device's log of a room is folded into a snapshot beyond these.
 const FOLD_RECORDS_MIN: usize = 500;
@@ -72,6 +75,8 @@ pub struct Saved {
     pub tier: Tier,
     /// How many own edits are not known to be durable.
     pub pending: u64,
+    /// Whether every own edit is in the device's store, whatever the tier.
+    pub is_on_device: bool,
 }
 
 /// Where this device keeps the room.
@@ -115,8 +120,12 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
+    /// Why the relay last ended the membership.
+    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
+    /// Why the relay was given up last, until all is well again.
+    pub(super) trouble: Option<Error>,
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
@@ -125,7 +134,17 @@ pub struct Room {
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
     pub(super) flushes: BTreeSet<u64>,
-    device: Device,
+    /// What is new for [`Output::Keep`].
+    pub(super) kept: Vec<Kept>,
+    /// Taken over from an instance that is gone; what the device has is still to be read.
+    pub(super) is_restored: bool,
+    pub(super) device: Device,
+    /// What there is to share with the other tabs of the browser.
+    pub(super) sharing: Sharing,
+    pub(super) role: Role,
+    pub(super) keeps_refused: bool,
+    /// What the relay will not have, while `replica` still lacks what the relay has.
+    pub(super) leaving: Option<Box<Leaving>>,
     saved: Saved,
 }
 
@@ -142,22 +161,27 @@ pub(super) struct Sync {
 
 /// What waits to be written to the device, and what was.
 #[derive(Debug, Default)]
-struct Device {
-    next_index: u64,
+pub(super) struct Device {
+    pub(super) next_index: u64,
     ticket: u64,
     is_writing: bool,
     /// The highest own edit in the write under way.
     writing_number: EditNumber,
-    waiting: Vec<Write>,
-    waiting_number: EditNumber,
-    is_meta_due: bool,
+    pub(super) waiting: Vec<Write>,
+    pub(super) waiting_number: EditNumber,
+    pub(super) is_meta_due: bool,
     records: usize,
     record_bytes: usize,
     snapshot_bytes: usize,
+    /// What is to be kept in the place of all that is there.
+    aside: Option<SetAsideCopy>,
+    /// That was asked for; what is there then follows.
+    is_replacing: bool,
 }
 
 impl Room {
     pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
+        let is_on_device = storage == Storage::Device;
         Self {
             key,
             name,
@@ -174,16 +198,24 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
+            failure: None,
             backoff: Backoff::new(),
             degraded: None,
+            trouble: None,
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
             peers: BTreeMap::new(),
             seed: None,
             flushes: BTreeSet::new(),
+            kept: Vec::new(),
+            is_restored: false,
+            sharing: Sharing::default(),
+            role: Role::Editor,
+            keeps_refused: false,
+            leaving: None,
             device: Device { next_index: 1, ..Device::default() },
-            saved: Saved { tier: Tier::Durable, pending: 0 },
+            saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }
 
@@ -195,13 +227,13 @@ impl Room {
 
     /// The document.
     #[must_use]
-    pub const fn replica(&self) -> &Replica {
-        &self.replica
+    pub fn replica(&self) -> &Replica {
+        self.leaving.as_ref().map_or(&self.replica, |leaving| &leaving.replica)
     }
 
     /// The document, for edits and for reads that create a text.
-    pub const fn replica_mut(&mut self) -> &mut Replica {
-        &mut self.replica
+    pub fn replica_mut(&mut self) -> &mut Replica {
+        self.leaving.as_mut().map_or(&mut self.replica, |leaving| &mut leaving.replica)
     }
 
     /// How the room stands to the relay.
@@ -240,6 +272,12 @@ impl Room {
         self.degraded.as_ref()
     }
 
+    /// Why the relay was given up last, until the room is in step with it again.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+
     /// The number of the last own edit; it counts edits taken by the last `Tick`.
     #[must_use]
     pub const fn last_number(&self) -> EditNumber {
@@ -275,12 +313,27 @@ impl Room {
         let limits = limits.for_taken();
         // Whatever can be read of it: it is of this history, and has to sync from the start.
         self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
+        self.take_in(&copy, &limits)?;
+        for record in copy.records {
+            if record.is_pending {
+                let number = self.push_pending(record.index, record.update);
+                self.outbox.set_device(number);
+            }
+        }
+        self.meta = copy.meta;
+        self.keep_history();
+        Ok(())
+    }
+
+    /// Brings what the device has into the document, and counts it.
+    pub(super) fn take_in(&mut self, copy: &StoredCopy, limits: &Limits) -> Result<(), Error> {
         let broken = |error: Error| {
             let text = format!("this device's copy of the room is damaged: {}", error.message);
             Error::new(Code::DeviceUnavailable, text)
         };
         if let Some(snapshot) = &copy.snapshot {
-            self.replica.apply(snapshot, &limits).map_err(broken)?;
+            self.replica.apply(snapshot, limits).map_err(broken)?;
+            self.kept.push(Kept::Other { update: snapshot.clone() });
             self.device.snapshot_bytes = snapshot.len();
         }
         let mut left_over: Vec<&Record> = copy.records.iter().collect();
@@ -288,8 +341,13 @@ impl Room {
         while !left_over.is_empty() {
             let before = left_over.len();
             let mut last_error = None;
-            left_over.retain(|record| match self.replica.apply(&record.update, &limits) {
-                Ok(_) => false,
+            left_over.retain(|record| match self.replica.apply(&record.update, limits) {
+                Ok(summary) => {
+                    if summary.is_news || summary.has_deletes {
+                        self.kept.push(Kept::Other { update: record.update.clone() });
+                    }
+                    false
+                }
                 Err(error) => {
                     last_error = Some(error);
                     true
@@ -299,33 +357,56 @@ impl Room {
                 return Err(broken(error));
             }
         }
-        for record in copy.records {
+        for record in &copy.records {
             self.device.next_index = self.device.next_index.max(record.index + 1);
             self.device.records += 1;
             self.device.record_bytes += record.update.len();
-            if record.is_pending {
-                let number = self.outbox.push(record.index, EditKind::Difference, record.update);
-                self.outbox.set_device(number);
-            }
         }
-        self.meta = copy.meta;
         Ok(())
+    }
+
+    /// An edit of an earlier session, for the relay.
+    pub(super) fn push_pending(&mut self, index: u64, update: Bytes) -> EditNumber {
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.kept.push(Kept::Adopted { number, update });
+        number
+    }
+
+    pub(super) fn keep_history(&mut self) {
+        if let Some(Meta { lineage, epoch, .. }) = self.meta {
+            self.kept.push(Kept::History { lineage, epoch });
+        }
     }
 
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
     pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
-        let update = self.replica.take_edits()?;
+        let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
+        self.kept.push(Kept::Own { number, update: update.clone() });
         self.device.waiting_number = number;
+        if self.leaving.is_none() {
+            self.sharing.edits.push((number, update.clone()));
+        }
         Some((number, update))
+    }
+
+    /// Makes an edit of another tab one of this session's; the answer is to be sent.
+    pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
+        let index = self.record(update.clone(), true);
+        let number = self.push_pending(index, update.clone());
+        self.device.waiting_number = number;
+        self.sharing.edits.push((number, update.clone()));
+        (number, update)
     }
 
     /// Applies an update of others and keeps it on the device.
     pub(super) fn receive(&mut self, update: Bytes, limits: &Limits) -> Result<bool, Error> {
         let summary = self.replica.apply(&update, &limits.for_taken())?;
         let is_news = summary.is_news || summary.has_deletes;
-        if is_news {
+        // What is not in sight yet is not on the device either: it would lie beside another history.
+        if is_news && self.leaving.is_none() {
+            self.kept.push(Kept::Other { update: update.clone() });
             self.record(update, false);
         }
         Ok(is_news)
@@ -361,6 +442,7 @@ impl Room {
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -377,6 +459,7 @@ impl Room {
         if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -451,6 +534,9 @@ impl Room {
     /// The relay's word on how far own edits have come.
     pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
         let indexes = self.outbox.acknowledge(accepted, durable);
+        if !indexes.is_empty() {
+            self.kept.push(Kept::Durable { through: self.outbox.durable() });
+        }
         if self.storage == Storage::Device && !indexes.is_empty() {
             self.device.waiting.push(Write::Settle { indexes });
         }
@@ -461,6 +547,13 @@ impl Room {
         if self.sync.is_none() && self.outbox.accepted() == self.outbox.last() {
             self.backoff.reset();
         }
+    }
+
+    /// Forgets that the copy belongs to any history.
+    pub(super) fn forget_place(&mut self) {
+        self.meta = None;
+        self.next_meta = None;
+        self.device.is_meta_due = false;
     }
 
     /// Forgets where in the relay's log the document stands: the next sync brings everything.
@@ -480,6 +573,9 @@ impl Room {
         limits: &Limits,
     ) -> Vec<Sending> {
         while self.take_edits().is_some() {}
+        if self.leaving.is_some() || self.role == Role::Viewer {
+            return Vec::new();
+        }
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
         let batches = self.outbox.batches(theirs, limits);
         // What is pending is in the difference then, and arrives with its last piece.
@@ -526,6 +622,49 @@ impl Room {
         self.forget_presence()
     }
 
+    /// Gives the device this copy in the place of all that it has of the room.
+    pub(super) fn replace_device(&mut self, copy: SetAsideCopy) {
+        self.device.waiting.clear();
+        self.device.aside = Some(copy);
+    }
+
+    /// Whether the device was asked to put a copy aside, and has not answered.
+    pub(super) const fn is_replacing(&self) -> bool {
+        self.device.is_replacing
+    }
+
+    /// Takes what the device has after a copy was set aside there: nothing, or what another session
+    /// has written since. What it lacks is written.
+    pub(super) fn reload(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
+        self.device.is_replacing = false;
+        if self.leaving.is_some() {
+            // The next copy is on its way aside: its turn comes when it is there.
+            return Ok(());
+        }
+        if let (Some(theirs), Some(ours)) = (copy.meta, self.meta)
+            && theirs.lineage != ours.lineage
+        {
+            let text = "the device's copy of the room has another history than this one";
+            return Err(Error::new(Code::DeviceUnavailable, text));
+        }
+        let ticket = self.device.ticket;
+        self.device = Device { next_index: 1, ticket, ..Device::default() };
+        // What others wrote and is pending, they bring to the relay themselves.
+        let (meta, own) = (self.meta, std::mem::take(&mut self.outbox));
+        let loaded = self.load(copy, limits);
+        (self.meta, self.outbox) = (meta, own);
+        loaded?;
+        self.device.is_meta_due = meta.is_some();
+        if !self.replica.known().is_empty() {
+            self.record(self.replica.state().into(), false);
+        }
+        let mut outbox = std::mem::take(&mut self.outbox);
+        outbox.record_again(|update| self.record(update, true));
+        self.device.waiting_number = outbox.last();
+        self.outbox = outbox;
+        Ok(())
+    }
+
     /// The next write for the device, when none is under way.
     pub(super) fn next_write(&mut self) -> Option<Output> {
         if self.device.is_writing { None } else { self.last_write() }
@@ -533,22 +672,23 @@ impl Room {
 
     /// What waits to be written, even behind a write under way: for a room that is being closed.
     pub(super) fn last_write(&mut self) -> Option<Output> {
-        if self.storage != Storage::Device || !self.is_loaded {
+        let is_read = self.is_loaded && !self.device.is_replacing && !self.is_restored;
+        if self.storage != Storage::Device || !is_read {
             return None;
         }
+        if let Some(copy) = self.device.aside.take() {
+            self.device.is_replacing = true;
+            return Some(Output::SetAside { key: self.key, name: self.name.clone(), copy });
+        }
         let mut writes = std::mem::take(&mut self.device.waiting);
-        if std::mem::take(&mut self.device.is_meta_due) {
+        if self.leaving.is_none() && std::mem::take(&mut self.device.is_meta_due) {
             writes.extend(self.meta.map(Write::SetMeta));
         }
         if writes.is_empty() {
             return None;
         }
         if self.wants_fold() {
-            let snapshot = Bytes::from(self.replica.state());
-            self.device.records = 0;
-            self.device.record_bytes = 0;
-            self.device.snapshot_bytes = snapshot.len();
-            writes.push(Write::Fold { through: self.device.next_index - 1, snapshot });
+            writes.push(self.fold());
         }
         self.device.is_writing = true;
         self.device.ticket += 1;
@@ -557,11 +697,22 @@ impl Room {
         Some(Output::Write { key, name, ticket, writes })
     }
 
+    /// The whole document in the place of all records so far.
+    pub(super) fn fold(&mut self) -> Write {
+        let snapshot = Bytes::from(self.replica.state());
+        self.device.records = 0;
+        self.device.record_bytes = 0;
+        self.device.snapshot_bytes = snapshot.len();
+        Write::Fold { through: self.device.next_index - 1, snapshot }
+    }
+
     /// By size, and only when nothing else waits: the snapshot holds all that the document holds.
     fn wants_fold(&self) -> bool {
         let is_long =
             self.device.records >= FOLD_RECORDS_MIN || self.device.record_bytes >= FOLD_BYTES_MIN;
-        is_long && self.device.record_bytes * 2 >= self.device.snapshot_bytes
+        self.leaving.is_none()
+            && is_long
+            && self.device.record_bytes * 2 >= self.device.snapshot_bytes
     }
 
     pub(super) fn written(&mut self, ticket: u64) {
@@ -576,19 +727,31 @@ impl Room {
         self.device.waiting.clear();
     }
 
+    pub(super) const fn device_report(&self) -> DeviceReport {
+        let device = &self.device;
+        DeviceReport {
+            records: device.records as u64,
+            record_bytes: device.record_bytes as u64,
+            snapshot_bytes: device.snapshot_bytes as u64,
+            waiting: device.waiting.len() as u64,
+            is_writing: device.is_writing,
+        }
+    }
+
     /// Computes the tiers anew; true when they changed.
     pub(super) fn update_saved(&mut self) -> bool {
         let last = self.outbox.last();
+        let is_on_device = self.storage == Storage::Device && self.outbox.device() == last;
         let tier = if self.outbox.durable() == last {
             Tier::Durable
         } else if self.outbox.accepted() == last {
             Tier::Accepted
-        } else if self.storage == Storage::Device && self.outbox.device() == last {
+        } else if is_on_device {
             Tier::Device
         } else {
             Tier::Memory
         };
-        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0 };
+        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0, is_on_device };
         std::mem::replace(&mut self.saved, saved) != saved
     }
 

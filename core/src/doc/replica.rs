@@ -19,7 +19,7 @@ use super::known::Known;
 use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
 use super::splice;
-use super::text::{Content, Observer, replaced};
+use super::text::{Content, OBJECT, Observer, difference, replaced};
 pub use super::text::{Delta, TextChange};
 use super::walk::{CLOCK_MAX, Id};
 use crate::error::{Code, Error};
@@ -108,6 +108,24 @@ impl Replica {
     /// # Errors
     /// What the guard says, or `update.malformed` when the document can't take it.
     pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
+        self.apply_from(Some(REMOTE), update, limits)
+    }
+
+    /// Takes in an own edit of an instance that is gone: to the app it is a local change, and it is
+    /// none of [`Self::take_edits`].
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_own(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
+        self.apply_from(None, update, limits)
+    }
+
+    fn apply_from(
+        &mut self,
+        origin: Option<&'static str>,
+        update: &[u8],
+        limits: &Limits,
+    ) -> Result<Summary, Error> {
         let (summary, has_values) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.has_uneven |= summary.has_astral || has_values;
         // A struct that is known in part goes on where its first part is. yrs would
@@ -123,7 +141,7 @@ impl Replica {
         let update = cut.as_deref().unwrap_or(update);
         let whole = self.keep_pairs_whole(update, &summary)?;
         let update = whole.as_deref().unwrap_or(update);
-        if self.integrate(update).is_err() {
+        if self.integrate(origin, update).is_err() {
             // Structs before the bad one are in the document already, and are not taken twice.
             let known = &self.known;
             let txn = self.doc.try_transact().map_err(busy)?;
@@ -133,16 +151,20 @@ impl Replica {
             };
             let update = collect_orphans(update, &is_type)?;
             drop(txn);
-            self.integrate(&update)?;
+            self.integrate(origin, &update)?;
         }
         self.known.advance(&summary);
         Ok(summary)
     }
 
-    fn integrate(&self, update: &[u8]) -> Result<(), Error> {
+    fn integrate(&self, origin: Option<&'static str>, update: &[u8]) -> Result<(), Error> {
         let update = Update::decode_v1(update)
             .map_err(|error| refused(format!("the document cannot read the update: {error}")))?;
-        let mut txn = self.doc.try_transact_mut_with(REMOTE).map_err(busy)?;
+        let txn = match origin {
+            Some(origin) => self.doc.try_transact_mut_with(origin),
+            None => self.doc.try_transact_mut(),
+        };
+        let mut txn = txn.map_err(busy)?;
         txn.apply_update(update)
             .map_err(|error| refused(format!("the document cannot take the update: {error}")))
     }
@@ -172,7 +194,7 @@ impl Replica {
         let names: Vec<String> = self.observed.keys().cloned().collect();
         let before: Vec<String> = names.iter().map(|name| self.text_string(name)).collect();
         self.doc = new_document(self.client);
-        self.integrate(&state)?;
+        self.integrate(Some(REMOTE), &state)?;
         for (name, before) in names.iter().zip(before) {
             self.watch(name);
             let delta = replaced(&before, &self.text_string(name));
@@ -182,6 +204,24 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Takes the place of another replica: who observes its texts is told what is different here.
+    pub fn take_over(&mut self, before: Self) {
+        let contents: Vec<_> =
+            before.observed.keys().map(|name| (name.clone(), before.text_string(name))).collect();
+        self.depth = before.depth;
+        self.observed = before.observed;
+        self.changes = before.changes;
+        self.changed = before.changed;
+        for (name, before) in contents {
+            self.watch(&name);
+            let delta = difference(&before, &self.text_string(&name));
+            if !delta.is_empty() {
+                // The receiver is this replica's own.
+                self.changed.send(TextChange { text: name, delta, is_local: false }).ok();
+            }
+        }
     }
 
     /// Own edits since the last call as one update, or the first of several when they are large;
@@ -202,6 +242,12 @@ impl Replica {
             _ => splice::merge(&edits).ok(),
         };
         Some(Bytes::from(merged.unwrap_or_else(|| self.state())))
+    }
+
+    /// Own edits that [`Self::take_edits`] has not given yet, one by one.
+    #[must_use]
+    pub fn untaken_edits(&self) -> &[Vec<u8>] {
+        &self.edits
     }
 
     /// The whole document as one update.
@@ -288,6 +334,20 @@ impl Replica {
     #[must_use]
     pub fn text_string(&self, text: &str) -> String {
         self.read_text(text, |target, txn| Content::of(target, txn).text).unwrap_or_default()
+    }
+
+    /// All texts that have a name and content.
+    #[must_use]
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let Ok(txn) = self.doc.try_transact() else { return Vec::new() };
+        let names: Vec<String> = txn.root_refs().map(|(name, _)| name.to_owned()).collect();
+        drop(txn);
+        let texts = names.into_iter().map(|name| (self.text_string(&name), name));
+        // What is no text at all shows as a row of objects.
+        let texts = texts.filter(|(text, _)| text.contains(|char| char != OBJECT));
+        let mut texts: Vec<_> = texts.map(|(text, name)| (name, text)).collect();
+        texts.sort_unstable();
+        texts
     }
 
     fn read_text<T>(

@@ -1,0 +1,196 @@
+//! The connection to the device's database: opened when it is used, and opened anew when it broke.
+
+use std::cell::RefCell;
+
+use js_sys::{Array, Object, Promise, Reflect};
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use web_sys::{IdbDatabase, IdbFactory, IdbRequest, IdbTransaction};
+
+use crate::device_rows::object;
+use crate::device_schema::{DATABASE, VERSION, migrate};
+use crate::timer::after;
+
+/// Some browsers never answer; an app that waits for its document must not wait with them.
+const OPEN_MS_MAX: u32 = 5_000;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = IdbDatabase)]
+    type Connection;
+    #[wasm_bindgen(method, catch, js_name = transaction)]
+    fn begin(
+        this: &Connection,
+        stores: &Array,
+        mode: &str,
+        options: &Object,
+    ) -> Result<IdbTransaction, JsValue>;
+}
+
+/// The device's database.
+pub(crate) struct Database {
+    /// The connection or the promise of it; forgotten when it fails, so that the next use opens anew.
+    opening: RefCell<Option<Promise>>,
+    /// Another tab wants a newer version of the database: ours must not stand in its way.
+    on_version_change: Closure<dyn Fn(JsValue)>,
+}
+
+impl Database {
+    /// `None` where there is no IndexedDB at all.
+    pub(crate) fn find() -> Option<Self> {
+        // A browser that forbids its use throws here: there is one, and it will fail.
+        let is_absent = factory().is_ok_and(|factory| factory.is_undefined());
+        (!is_absent).then(|| Self {
+            opening: RefCell::default(),
+            on_version_change: Closure::new(|event| {
+                if let Ok(database) = Reflect::get(&event, &"target".into()) {
+                    database.unchecked_into::<IdbDatabase>().close();
+                }
+            }),
+        })
+    }
+
+    /// Tries once more with a new connection: browsers close idle ones without a word.
+    pub(crate) async fn twice<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, JsValue>
+    where
+        F: Future<Output = Result<T, JsValue>>,
+    {
+        if let Ok(value) = attempt().await {
+            return Ok(value);
+        }
+        self.close();
+        attempt().await
+    }
+
+    pub(crate) async fn begin(&self, stores: &[&str], mode: &str) -> Result<Transaction, JsValue> {
+        let connection: Connection = JsFuture::from(self.connection()).await?.unchecked_into();
+        let stores = stores.iter().map(|store| JsValue::from_str(store));
+        // Without it, "written" may mean no more than "in a buffer of the system".
+        let options = object(&[("durability", "strict".into())]);
+        let inner = connection.begin(&stores.collect(), mode, &options)?;
+        Ok(Transaction { end: end(&inner), inner })
+    }
+
+    /// Gives the connection up; transactions under way still end as they would.
+    pub(crate) fn close(&self) {
+        let Some(opening) = self.opening.take() else { return };
+        spawn_local(async move {
+            if let Ok(database) = JsFuture::from(opening).await {
+                let database: IdbDatabase = database.unchecked_into();
+                database.set_onversionchange(None);
+                database.close();
+            }
+        });
+    }
+
+    fn connection(&self) -> Promise {
+        let opening = self.opening.borrow().clone();
+        opening.unwrap_or_else(|| {
+            let promise = future_to_promise(open(self.on_version_change.as_ref().clone()));
+            self.opening.replace(Some(promise.clone()));
+            promise
+        })
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// One transaction, from its first request to its end.
+pub(crate) struct Transaction {
+    pub(crate) inner: IdbTransaction,
+    end: Promise,
+}
+
+impl Transaction {
+    /// Waits for the end. What failed on the way, in `requested`, undoes all of it.
+    pub(crate) async fn settle<T>(self, requested: Result<T, JsValue>) -> Result<T, JsValue> {
+        if requested.is_err() {
+            // It may have been aborted by what failed.
+            drop(self.inner.abort());
+        }
+        let end = JsFuture::from(self.end).await;
+        let value = requested?;
+        match end {
+            Ok(_complete) => Ok(value),
+            Err(_aborted) => {
+                Err(self.inner.error().map_or_else(|| "aborted".into(), JsValue::from))
+            }
+        }
+    }
+}
+
+/// Waits for the answer to a request; its transaction takes more requests right after that.
+pub(crate) async fn answer(request: IdbRequest) -> Result<JsValue, JsValue> {
+    JsFuture::from(outcome(&request)).await.map_err(|_event| failure(&request))?;
+    request.result()
+}
+
+fn factory() -> Result<JsValue, JsValue> {
+    Reflect::get(&js_sys::global(), &"indexedDB".into())
+}
+
+async fn open(on_version_change: JsValue) -> Result<JsValue, JsValue> {
+    let factory: IdbFactory = factory()?.unchecked_into();
+    let request = factory.open_with_u32(DATABASE, VERSION)?;
+    let on_upgrade = Closure::<dyn Fn(JsValue)>::new({
+        let request = request.clone();
+        move |event| migrate(&request, &event)
+    });
+    request.set_onupgradeneeded(Some(on_upgrade.as_ref().unchecked_ref()));
+    let opened = outcome(&request);
+    match JsFuture::from(Promise::race(&Array::of2(&opened, &after(OPEN_MS_MAX)))).await {
+        Ok(event) if event.is_undefined() => {
+            spawn_local(async move {
+                if let Ok(database) = answer(request.unchecked_into()).await {
+                    database.unchecked_into::<IdbDatabase>().close();
+                }
+                // It may have to be brought to this version before that.
+                drop(on_upgrade);
+            });
+            return Err("the browser does not open its database".into());
+        }
+        Ok(_event) => {}
+        Err(_event) => return Err(explain(failure(&request))),
+    }
+    let database: IdbDatabase = request.result()?.unchecked_into();
+    database.set_onversionchange(Some(on_version_change.unchecked_ref()));
+    Ok(database.into())
+}
+
+/// A newer database stays as it is, and this software cannot use it.
+fn explain(cause: JsValue) -> JsValue {
+    let name = Reflect::get(&cause, &"name".into()).ok().and_then(|name| name.as_string());
+    if name.as_deref() == Some("VersionError") {
+        return "a newer version of this software has been here; reload to get it".into();
+    }
+    cause
+}
+
+/// A promise of the outcome of a request.
+fn outcome(request: &IdbRequest) -> Promise {
+    Promise::new(&mut |resolve, reject| {
+        request.set_onsuccess(Some(&resolve));
+        request.set_onerror(Some(&reject));
+    })
+}
+
+fn failure(request: &IdbRequest) -> JsValue {
+    match request.error() {
+        Ok(Some(error)) => error.into(),
+        Ok(None) => "no reason given".into(),
+        Err(thrown) => thrown,
+    }
+}
+
+/// A promise of the end of a transaction.
+fn end(transaction: &IdbTransaction) -> Promise {
+    Promise::new(&mut |resolve, reject| {
+        transaction.set_oncomplete(Some(&resolve));
+        transaction.set_onabort(Some(&reject));
+    })
+}

@@ -1,0 +1,105 @@
+// Pages that keep a room on their device, and a look into what their database holds.
+
+import { fileURLToPath } from 'node:url'
+
+import { serveFolder } from './static-server.mjs'
+
+const packageFolder = fileURLToPath(new URL('../../npm', import.meta.url))
+
+const PAGE = `<!doctype html><title>device</title>
+<script type="importmap">{ "imports": { "coweave": "/dist/web.js" } }</script>
+<script type="module">Object.assign(window, { coweave: await import('coweave') })</script>`
+
+/** Nobody listens here. */
+export const NOWHERE = 'ws://127.0.0.1:9'
+
+/** Serves the package as it is built, and a page that imports it. */
+export async function servePackage() {
+  return serveFolder(packageFolder)
+}
+
+/** A browser profile of its own, whose pages find the package. */
+export async function newProfile(t, browser) {
+  const context = await browser.newContext()
+  t.after(() => context.close())
+  await routePage(context)
+  return context
+}
+
+export async function routePage(context) {
+  await context.route('**/page.html', route => route.fulfill({ contentType: 'text/html', body: PAGE }))
+}
+
+/** A page without a room. */
+export async function openPage(context, origin) {
+  const page = await context.newPage()
+  page.setDefaultTimeout(20_000)
+  await page.goto(`${origin}/page.html`)
+  await page.waitForFunction(() => 'coweave' in window)
+  return page
+}
+
+/** A page with a room, as the device has it. */
+export async function openRoom(context, origin, options = {}) {
+  const page = await openPage(context, origin)
+  await enter(page, options)
+  return page
+}
+
+/** Enters a room in a page that is there. */
+export async function enter(page, { relay = NOWHERE, room = 'notes', user } = {}) {
+  await page.waitForFunction(() => 'coweave' in window)
+  await page.evaluate(async ({ relay, name, user }) => {
+    const client = window.coweave.connect(relay, user === undefined ? {} : { user })
+    const room = client.room(name)
+    const events = []
+    for (const event of ['storage-lost', 'storage-restored', 'storage-damaged']) {
+      try {
+        room.on(event, error => events.push([event, error?.message ?? '']))
+      } catch {
+        // An older package knows fewer.
+      }
+    }
+    Object.assign(window, { client, room, events })
+    await room.loaded
+  }, { relay, name: room, user })
+}
+
+export function read(page) {
+  return page.evaluate(() => window.room.doc.text('body').toString())
+}
+
+/** Types at the end. */
+export async function type(page, content) {
+  await page.evaluate(content => {
+    const body = window.room.doc.text('body')
+    body.insert(body.length, content)
+  }, content)
+}
+
+/** Types at the end, and waits until the page says that it is on the device. */
+export async function keep(page, content) {
+  await type(page, content)
+  await page.waitForFunction(() => window.room.saved.tier !== 'memory')
+}
+
+/** All rows of the database, by store. */
+export function rows(page) {
+  return page.evaluate(async () => {
+    const database = await new Promise((resolve, reject) => {
+      const request = indexedDB.open('coweave')
+      request.onsuccess = () => resolve(request.result)
+      request.onerror = () => reject(request.error)
+    })
+    const stores = [...database.objectStoreNames]
+    const all = {}
+    const transaction = database.transaction(stores)
+    for (const store of stores) {
+      transaction.objectStore(store).getAll().onsuccess = event => (all[store] = event.target.result)
+    }
+    await new Promise(resolve => (transaction.oncomplete = resolve))
+    const { version } = database
+    database.close()
+    return { version, ...all }
+  })
+}

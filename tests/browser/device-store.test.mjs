@@ -1,0 +1,109 @@
+// What a browser keeps of a room: over versions of the database and users of the browser.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+
+import { launchChromium } from './chromium.mjs'
+import { NOWHERE, enter, keep, newProfile, openPage, openRoom, read, rows, servePackage } from './device-page.mjs'
+
+let browser
+let server
+
+before(async () => {
+  server = await servePackage()
+  browser = await launchChromium()
+})
+after(async () => {
+  await browser?.close()
+  server?.close()
+})
+
+/** Lays a database out as its first version was, with what a page that died had in it. */
+async function layOutVersion1(page, relay, given) {
+  await page.evaluate(async ({ room, given }) => {
+    const request = indexedDB.open('coweave', 1)
+    request.onupgradeneeded = () => {
+      const database = request.result
+      database.createObjectStore('rows', { keyPath: ['room', 'order', 'writer'] })
+      database.createObjectStore('pending', { keyPath: ['room', 'order', 'writer'] })
+      database.createObjectStore('places', { keyPath: ['room', 'lineage'] })
+    }
+    await new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }))
+    const database = request.result
+    const transaction = database.transaction(['rows', 'pending', 'places'], 'readwrite')
+    for (const [at, update] of given.entries()) {
+      const key = { room, order: at + 1, writer: '00000000000000aa' }
+      transaction.objectStore('rows').put({ ...key, update: new Uint8Array(update) })
+      if (at === given.length - 1) transaction.objectStore('pending').put(key)
+    }
+    transaction.objectStore('places').put({ room, lineage: new Uint8Array(16).fill(7), epoch: 1, sequence: 2 })
+    await new Promise(resolve => (transaction.oncomplete = resolve))
+    database.close()
+  }, { room: `${relay}/ notes`, given })
+}
+
+/** An update that writes into the text `body`: one client, one struct. */
+function typed(client, content) {
+  const bytes = [...new TextEncoder().encode(content)]
+  return [1, 1, client, 0, 4, 1, 4, ...new TextEncoder().encode('body'), bytes.length, ...bytes, 0]
+}
+
+describe('a database of the first version', () => {
+  it('is brought to the present one with all that is in it', async t => {
+    const context = await newProfile(t, browser)
+    const page = await openPage(context, server.url)
+    await layOutVersion1(page, NOWHERE, [typed(1, 'kept '), typed(2, 'pending ')])
+    await enter(page)
+    assert.equal((await read(page)).length, 'kept pending '.length)
+    assert.deepEqual(await page.evaluate(() => [window.room.storage, window.room.saved]), [
+      { kind: 'device' }, { tier: 'device', pending: 1 },
+    ])
+    await keep(page, 'new')
+    const { version, rows: kept, places, marks, copies } = await rows(page)
+    assert.deepEqual([version, kept.length, places.length, marks.length, copies.length], [2, 3, 1, 1, 0])
+    await page.reload()
+    await enter(page)
+    assert.match(await read(page), /kept .*new|pending .*new/)
+  })
+})
+
+describe('a database of a newer version', () => {
+  it('is left as it is, and the page says why it keeps nothing', async t => {
+    const context = await newProfile(t, browser)
+    const page = await openPage(context, server.url)
+    await page.evaluate(async () => {
+      const request = indexedDB.open('coweave', 99)
+      request.onupgradeneeded = () => request.result.createObjectStore('future').put('kept', 'it')
+      await new Promise(resolve => (request.onsuccess = resolve))
+      request.result.close()
+    })
+    await enter(page)
+    const { kind, message } = await page.evaluate(() => ({ kind: window.room.storage.kind, message: window.room.storage.error?.message }))
+    assert.equal(kind, 'lost')
+    assert.match(message, /newer version .* reload/)
+    const { version, future } = await rows(page)
+    assert.deepEqual([version, future], [99, ['kept']])
+  })
+})
+
+describe('two users of one browser', () => {
+  it('never see what the device keeps for the other one, or for nobody', async t => {
+    const context = await newProfile(t, browser)
+    for (const user of [undefined, 'ana', 'ana b']) {
+      const page = await openRoom(context, server.url, { user, room: user === 'ana' ? 'b notes' : 'notes' })
+      assert.equal(await read(page), '')
+      await keep(page, `of ${user}`)
+      await page.close()
+    }
+    const page = await openRoom(context, server.url, { user: 'ana', room: 'b notes' })
+    assert.equal(await read(page), 'of ana')
+    const wrong = await page.evaluate(() => ['', 'a\nb', 7].map(user => {
+      try {
+        return window.coweave.connect('ws://127.0.0.1:9', { user }).url
+      } catch (error) {
+        return error.code
+      }
+    }))
+    assert.deepEqual(wrong, ['api.wrong_type', 'api.wrong_type', 'api.wrong_type'])
+  })
+})

@@ -7,15 +7,17 @@ mod backoff;
 mod machine;
 mod outbox;
 mod room;
+pub mod tabs;
 
 use bytes::Bytes;
 
 pub use aside::SetAsideCopy;
 pub use machine::{Client, Settings};
 pub use room::{Room, RoomState, Saved, Storage, Tier};
+use tabs::Talk;
 
 use crate::error::Error;
-use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
+use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 
@@ -162,6 +164,15 @@ pub enum Input {
         /// Why, when the shell knows (a failed token callback).
         error: Option<Error>,
     },
+    /// Another tab of this browser has said something about a room.
+    Talk {
+        /// Who.
+        tab: TabId,
+        /// What.
+        talk: Talk,
+    },
+    /// Another tab is no more: what it had not brought to the relay is for this session to bring.
+    TabGone(TabId),
     /// A hint that the network may be back, or that time was lost (the `online` event, the page
     /// became visible, the clock jumped): probe the socket or try to connect now.
     Probe,
@@ -210,6 +221,13 @@ pub enum Output {
     },
     /// Get a new token, if there is a way to get one; [`Input::TokenRefreshed`] follows.
     RefreshToken,
+    /// Tell the other tabs of this browser.
+    Talk {
+        /// `None` for all of them.
+        to: Option<TabId>,
+        /// What.
+        talk: Talk,
+    },
     /// Tell the app.
     Event {
         /// The room.

@@ -46,6 +46,11 @@ impl Outbox {
         self.last
     }
 
+    /// What is not known to be durable.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (EditNumber, &Bytes)> {
+        self.entries.iter().map(|entry| (entry.number, &entry.update))
+    }
+
     pub(super) const fn last(&self) -> EditNumber {
         self.last
     }

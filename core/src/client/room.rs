@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::aside::{Leaving, SetAsideCopy};
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
+use super::tabs::Sharing;
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
@@ -132,6 +133,8 @@ pub struct Room {
     pub(super) keeps_refused: bool,
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
+    /// What there is to share with the other tabs of the browser.
+    pub(super) sharing: Sharing,
     device: Device,
     saved: Saved,
 }
@@ -197,6 +200,7 @@ impl Room {
             role: Role::Editor,
             keeps_refused: false,
             leaving: None,
+            sharing: Sharing::default(),
             device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0 },
         }
@@ -339,7 +343,19 @@ impl Room {
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.device.waiting_number = number;
+        if self.leaving.is_none() {
+            self.sharing.edits.push((number, update.clone()));
+        }
         Some((number, update))
+    }
+
+    /// Makes an edit of another tab one of this session's; the answer is to be sent.
+    pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
+        let index = self.record(update.clone(), true);
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.device.waiting_number = number;
+        self.sharing.edits.push((number, update.clone()));
+        (number, update)
     }
 
     /// Applies an update of others and keeps it on the device.

@@ -1,12 +1,13 @@
 //! A session whose edits or whole copy the relay will not have.
 
 use bytes::Bytes;
+use coweave_core::client::tabs::{About, Talk};
 use coweave_core::client::{
     Event, Input, Meta, Output, Record, RoomState, SetAsideCopy, StoredCopy, Tier, Write,
 };
 use coweave_core::doc::replica::{Delta, Replica, TextChange};
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, Sequence};
+use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::wire::primitive::write_bytes;
 use coweave_core::wire::v1::{EditKind, Join, Joined, Message, Role, read_frame};
@@ -376,6 +377,35 @@ fn a_role_may_change_in_both_directions() {
     assert_eq!(roles, 3);
 }
 
+#[test]
+fn a_tab_that_has_heard_of_a_refused_edit_steps_back_too_and_no_other_one() {
+    let mut edit = Replica::new(ClientId::from_u32(8));
+    edit.text_insert(TEXT, 0, "of another tab, ").unwrap();
+    let edit = About::Edit { number: EditNumber(1), update: edit.state().into() };
+    let talk = |about| {
+        let room = RoomName::parse("room 0").unwrap();
+        Input::Talk { tab: TabId(5), talk: Talk { room, lineage: Some(LINEAGE), about } }
+    };
+    let refused = || About::Refused { error: Error::new(Code::UpdateMalformed, "not this one") };
+    let mut session = live(false);
+    session.input(talk(refused()));
+    session.input(talk(edit.clone()));
+    session.input(talk(About::Durable { through: EditNumber(1) }));
+    session.input(talk(refused()));
+    assert_eq!((session.state(0), joins(&mut session).len()), (&RoomState::Live, 0));
+
+    let mut session = live(false);
+    session.input(talk(edit));
+    session.input(talk(refused()));
+    assert_eq!(joins(&mut session).len(), 1);
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    assert_eq!((text(&session), session.sent().len()), (THEIRS.to_owned(), 0));
+    assert!(text_in(&set_aside(&session)[0].update).contains("of another tab, "));
+    // And there is nothing left that it would bring to the relay.
+    session.input(Input::TabGone(TabId(5)));
+    assert_eq!(session.sent().len(), 0);
+}
+
 /// What the device is asked to do; writes are answered.
 fn device(session: &mut Session) -> Vec<Output> {
     let key = session.keys[0];
@@ -384,7 +414,9 @@ fn device(session: &mut Session) -> Vec<Output> {
         if let Output::Write { ticket, .. } = output {
             session.input(Input::Written { key, ticket });
         }
-        asked.push(output);
+        if !matches!(output, Output::Talk { .. }) {
+            asked.push(output);
+        }
     }
     asked
 }

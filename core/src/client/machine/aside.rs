@@ -3,6 +3,7 @@
 use super::Client;
 use crate::client::aside::read_only;
 use crate::client::room::{Room, Storage};
+use crate::client::tabs::About;
 use crate::client::{Event, RoomKey};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, ClientId};
@@ -10,9 +11,18 @@ use crate::time::Time;
 use crate::wire::v1::{Message, Role};
 
 impl Client {
+    /// Another tab of the browser has shared what the relay will not have.
+    pub(super) fn give_way_here(&mut self, key: RoomKey, error: Error, now: Time) {
+        if let Some(channel) = self.rooms.get(&key).and_then(|room| room.channel) {
+            self.send(channel, &Message::Leave);
+        }
+        self.give_way(key, error, now);
+    }
+
     /// The relay will not have what is in a room. The membership is over.
     pub(super) fn give_way(&mut self, key: RoomKey, error: Error, now: Time) {
         self.end_membership(key);
+        self.talk(key, None, About::Refused { error: error.clone() });
         // 32 bits of chance, as the ids that come from outside.
         let client = u32::try_from(self.random.next_u64() >> 32).unwrap_or_default();
         let Some(room) = self.rooms.get_mut(&key) else { return };

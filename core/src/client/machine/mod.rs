@@ -2,6 +2,7 @@
 
 mod aside;
 mod receive;
+mod sharing;
 mod token;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,6 +14,7 @@ use self::token::Token;
 use super::aside::read_only;
 use super::backoff::Backoff;
 use super::room::{Room, RoomState, Storage};
+use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
@@ -68,6 +70,8 @@ pub struct Client {
     last_ping: u64,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
+    /// What the other tabs are told once the frames are on their way.
+    talks: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -106,6 +110,7 @@ impl Client {
             last_ping: 0,
             frame: Vec::new(),
             outputs: VecDeque::new(),
+            talks: Vec::new(),
         }
     }
 
@@ -156,6 +161,7 @@ impl Client {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.flushes.insert(number);
                     self.settle(now);
+                    self.take_over_all(key, now);
                     self.send_flush(key, number);
                 }
             }
@@ -174,6 +180,8 @@ impl Client {
                     self.lose_connection(&error.unwrap_or_else(lost), now);
                 }
             }
+            Input::Talk { tab, talk } => self.hear(tab, &talk, now),
+            Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => self.probe(now),
             Input::Tick => {}
         }
@@ -186,6 +194,7 @@ impl Client {
             self.run_timers(now);
             self.settle(now);
             self.flush();
+            self.outputs.extend(self.talks.drain(..));
             self.refresh_states();
         }
         self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake(now) })
@@ -228,6 +237,7 @@ impl Client {
         if let Err(error) = result {
             self.lose_storage(key, error);
         }
+        self.ask_tabs(key, now);
         self.join(key, now);
     }
 
@@ -242,6 +252,7 @@ impl Client {
 
     fn close(&mut self, key: RoomKey, now: Time) {
         self.settle(now);
+        self.talk(key, None, About::Left);
         let Some(mut room) = self.rooms.remove(&key) else { return };
         self.outputs.extend(room.last_write());
         if let Some(channel) = room.channel {
@@ -334,6 +345,7 @@ impl Client {
                 self.send_edit(key, number, EditKind::Live, update, now);
             }
             self.send_presence(key, now);
+            self.share(key, now);
             let Some(room) = self.rooms.get_mut(&key) else { continue };
             self.outputs.extend(room.next_write());
             if room.update_saved() {
@@ -564,7 +576,7 @@ impl Client {
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-            earliest(wake, earliest(presence, room.rejoin_at))
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, room.asks_at()))
         })
     }
 

@@ -8,11 +8,13 @@
 
 #![deny(clippy::as_conversions, clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
+pub mod raw;
+
 use bytes::Bytes;
 
-use super::primitive::{ReadError, Reader, write_bytes, write_string, write_var};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, Sequence, SessionKey};
+use crate::wire::primitive::{ReadError, Reader, write_bytes, write_string, write_var};
 
 /// The WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "coweave.v1";

@@ -392,7 +392,8 @@ fn a_tab_that_has_heard_of_a_refused_edit_steps_back_too_and_no_other_one() {
     session.input(talk(edit.clone()));
     session.input(talk(About::Durable { through: EditNumber(1) }));
     session.input(talk(refused()));
-    assert_eq!((session.state(0), joins(&mut session).len()), (&RoomState::Live, 0));
+    assert_eq!(joins(&mut session).len(), 0);
+    assert_eq!(session.state(0), &RoomState::Live);
 
     let mut session = live(false);
     session.input(talk(edit));

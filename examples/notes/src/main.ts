@@ -34,7 +34,7 @@ interface Places {
 type SomebodysPeer = Peer<Record<string, unknown>>
 
 async function open(): Promise<void> {
-  const room = connect(relay).room(roomName)
+  const room = connect(relay).room(roomName, { refused: 'keep' })
   const text = room.doc.text('body')
   const mirror = new Mirror(element('mirror', HTMLElement))
   const carets = new Carets(element('carets', HTMLElement), mirror, () =>

@@ -8,6 +8,7 @@
 //! The classes are an interface of the npm package alone, which checks all arguments before.
 
 mod batch;
+mod browser_tabs;
 mod client;
 mod clock;
 mod connection;

@@ -6,15 +6,18 @@ use std::fmt;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
+use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{Client, Event, Input, Output, RoomKey, SetAsideCopy, Settings};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
 use coweave_core::ids::RoomName;
 use coweave_core::limits::Limits;
+use coweave_core::time::{Time, earliest};
 use js_sys::Function;
 use wasm_bindgen::JsValue;
 
 use crate::batch::Batches;
+use crate::browser_tabs::{BrowserTabs, session_key};
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::device_store::DeviceStore;
@@ -30,13 +33,15 @@ use crate::view::RoomView;
 /// calls back finds the session usable.
 pub(crate) struct Shell {
     machine: RefCell<Client>,
+    tabs: RefCell<Tabs>,
+    browser_tabs: RefCell<Option<BrowserTabs>>,
     clock: Clock,
     timer: Timer,
     hints: RefCell<Option<Hints>>,
     connection: Connection,
     store: Option<Rc<DeviceStore>>,
     /// Inputs that came while the machine was busy with another one.
-    waiting: RefCell<VecDeque<Input>>,
+    waiting: RefCell<VecDeque<Either>>,
     is_busy: Cell<bool>,
     /// Rooms whose documents were edited since the machine last ran.
     edited: RefCell<Vec<RoomKey>>,
@@ -50,6 +55,12 @@ pub(crate) struct Shell {
     this: Weak<Self>,
 }
 
+/// An input of either machine.
+enum Either {
+    Client(Input),
+    Tabs(tabs::Input),
+}
+
 impl fmt::Debug for Shell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shell").finish_non_exhaustive()
@@ -57,22 +68,26 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet.
+    /// A session that is not connected yet; `tabs` is the name that it shares with other tabs.
     pub(crate) fn new(
         connection: Connection,
         store: Option<DeviceStore>,
+        tabs: String,
         notify: Function,
     ) -> Rc<Self> {
         let clock = Clock::new();
+        let tab = random::tab_id();
         let settings = Settings {
-            session: random::session_key(),
+            session: session_key(),
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
             has_device_store: store.is_some(),
         };
         let machine = Client::new(settings, random::seed(), clock.now());
-        Rc::new_cyclic(|this: &Weak<Self>| Self {
+        let shell = Rc::new_cyclic(|this: &Weak<Self>| Self {
             machine: RefCell::new(machine),
+            tabs: RefCell::new(Tabs::alone(tab)),
+            browser_tabs: RefCell::default(),
             clock,
             timer: Timer::new(with(this, Self::on_timer)),
             hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
@@ -86,7 +101,13 @@ impl Shell {
             flushes: Cell::new(0),
             notify,
             this: this.clone(),
-        })
+        });
+        let browser_tabs = BrowserTabs::find(tabs, tab, Rc::downgrade(&shell));
+        if browser_tabs.is_some() {
+            shell.tabs.replace(Tabs::new(tab));
+        }
+        shell.browser_tabs.replace(browser_tabs);
+        shell
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -95,12 +116,25 @@ impl Shell {
 
     /// Hands an input to the machine and carries out what it wants.
     pub(crate) fn handle(&self, input: Input) {
+        self.take_in(Either::Client(input));
+    }
+
+    /// The same for the machine between the session and the socket.
+    pub(crate) fn handle_tabs(&self, input: tabs::Input) {
+        self.take_in(Either::Tabs(input));
+    }
+
+    fn take_in(&self, input: Either) {
         self.waiting.borrow_mut().push_back(input);
         if self.is_busy.replace(true) {
             return;
         }
         while let Some(input) = self.next_input() {
-            self.machine.borrow_mut().handle(input, self.clock.now());
+            let now = self.clock.now();
+            match input {
+                Either::Client(input) => self.machine.borrow_mut().handle(input, now),
+                Either::Tabs(input) => self.tabs.borrow_mut().handle(input, now),
+            }
             self.carry_out();
         }
         self.is_busy.set(false);
@@ -110,7 +144,7 @@ impl Shell {
         }
     }
 
-    fn next_input(&self) -> Option<Input> {
+    fn next_input(&self) -> Option<Either> {
         self.waiting.borrow_mut().pop_front()
     }
 
@@ -118,31 +152,79 @@ impl Shell {
         loop {
             let now = self.clock.now();
             let output = self.machine.borrow_mut().poll(now);
+            let session_wake = match output {
+                Output::Idle { wake } => wake,
+                output => {
+                    self.carry_out_for_session(output, now);
+                    continue;
+                }
+            };
+            let output = self.tabs.borrow_mut().poll(now);
             match output {
-                Output::Connect => self.connection.connect(&self.this),
-                Output::Frame(frame) => self.connection.send(&frame),
-                Output::Disconnect => self.connection.disconnect(),
-                Output::Load { key, name } => {
-                    if let Some(store) = &self.store {
-                        store.load(key, &name);
-                    }
+                tabs::Output::Idle { wake } => {
+                    return self.timer.set(earliest(session_wake, wake), now);
                 }
-                Output::Write { key, name, ticket, writes } => {
-                    if let Some(store) = &self.store {
-                        store.write(key, &name, ticket, &writes);
-                    }
-                }
-                Output::SetAside { key, name, copy } => {
-                    if let Some(store) = &self.store {
-                        store.set_aside(key, name, copy);
-                    }
-                }
-                Output::RefreshToken => self.connection.refresh_token(&self.this),
-                Output::Event { key, event } => self.note(key, event),
-                Output::Idle { wake } => return self.timer.set(wake, now),
-                // A newer core may want more; this shell is always built with its own.
-                _ => {}
+                output => self.carry_out_for_tabs(output, now),
             }
+        }
+    }
+
+    fn carry_out_for_session(&self, output: Output, now: Time) {
+        let tabs = |input| self.tabs.borrow_mut().handle(input, now);
+        match output {
+            Output::Connect => self.connection.authorize(&self.this),
+            Output::Frame(frame) => tabs(tabs::Input::Say(frame)),
+            Output::Disconnect => {
+                self.connection.give_up();
+                tabs(tabs::Input::HangUp);
+            }
+            Output::Talk { to, talk } => tabs(tabs::Input::Talk { to, talk }),
+            Output::Load { key, name } => {
+                if let Some(store) = &self.store {
+                    store.load(key, &name);
+                }
+            }
+            Output::Write { key, name, ticket, writes } => {
+                if let Some(store) = &self.store {
+                    store.write(key, &name, ticket, &writes);
+                }
+            }
+            Output::SetAside { key, name, copy } => {
+                if let Some(store) = &self.store {
+                    store.set_aside(key, name, copy);
+                }
+            }
+            Output::RefreshToken => self.connection.refresh_token(&self.this),
+            Output::Event { key, event } => self.note(key, event),
+            // A newer core may want more; this shell is always built with its own.
+            _ => {}
+        }
+    }
+
+    fn carry_out_for_tabs(&self, output: tabs::Output, now: Time) {
+        match output {
+            tabs::Output::OpenSocket => self.connection.open(&self.this),
+            tabs::Output::Send(frame) => self.connection.send(&frame),
+            tabs::Output::CloseSocket => self.connection.close(),
+            tabs::Output::Client(input) => {
+                if let Input::TabGone(tab) = &input
+                    && let Some(browser_tabs) = &*self.browser_tabs.borrow()
+                {
+                    browser_tabs.forget(*tab);
+                }
+                self.machine.borrow_mut().handle(input, now);
+            }
+            tabs::Output::Watch(tab) => {
+                if let Some(browser_tabs) = &*self.browser_tabs.borrow() {
+                    browser_tabs.watch(tab);
+                }
+            }
+            tabs::Output::Post { to, message } => {
+                if let Some(browser_tabs) = &*self.browser_tabs.borrow() {
+                    browser_tabs.post(to, &message);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -279,8 +361,11 @@ impl Shell {
     /// Ends the session: no timer, socket or listener is left.
     pub(crate) fn dispose(&self) {
         self.settle();
+        self.handle_tabs(tabs::Input::Stop);
+        drop(self.browser_tabs.take());
         self.timer.cancel();
-        self.connection.disconnect();
+        self.connection.give_up();
+        self.connection.close();
         drop(self.hints.take());
     }
 }

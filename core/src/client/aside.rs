@@ -89,7 +89,7 @@ impl Room {
         self.replica.take_over(before);
         self.outbox.abandon();
         self.flushes.clear();
-        self.sharing.entrusted.take_all();
+        self.sharing.entrusted.take(None);
         if is_empty {
             return None;
         }

@@ -76,6 +76,7 @@ impl Browser {
         self.last_tab += 1;
         let tab = TabId(self.last_tab);
         self.tabs.insert(tab, Mailbox::default());
+        self.put(tab, now, tabs::Input::Ready);
         self.lock.push_back(tab);
         self.grant(tab, now);
         tab

@@ -161,7 +161,7 @@ impl Client {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.flushes.insert(number);
                     self.settle(now);
-                    self.take_over_all(key, now);
+                    self.take_over(key, None, now);
                     self.send_flush(key, number);
                 }
             }

@@ -56,7 +56,7 @@ impl Client {
                         self.give_way_here(key, error.clone(), now);
                     }
                 }
-                About::Left => self.take_over(key, tab, now),
+                About::Left => self.take_over(key, Some(tab), now),
             }
         }
     }
@@ -64,7 +64,7 @@ impl Client {
     /// Another tab is no more.
     pub(super) fn tab_gone(&mut self, tab: TabId, now: Time) {
         let keys: Vec<_> = self.rooms.keys().copied().collect();
-        keys.into_iter().for_each(|key| self.take_over(key, tab, now));
+        keys.into_iter().for_each(|key| self.take_over(key, Some(tab), now));
     }
 
     /// The rooms of this name whose documents are there.
@@ -96,7 +96,7 @@ impl Client {
     fn answer_tab(&mut self, key: RoomKey, tab: TabId, state_vector: &[u8], now: Time) {
         let most = self.settings.limits.state_vector_clients_max;
         let Ok(theirs) = Known::decode(state_vector, most) else { return };
-        self.take_over_all(key, now);
+        self.take_over(key, None, now);
         let Some(room) = self.rooms.get(&key) else { return };
         let mut answers = Vec::new();
         if theirs.covers(room.replica.known()) {
@@ -114,18 +114,11 @@ impl Client {
         }
     }
 
-    /// Brings to the relay what another tab can bring no more.
-    fn take_over(&mut self, key: RoomKey, tab: TabId, now: Time) {
+    /// Brings to the relay what another tab can bring no more; of all tabs, what is in the document,
+    /// whichever of them wrote it.
+    pub(super) fn take_over(&mut self, key: RoomKey, tab: Option<TabId>, now: Time) {
         if let Some(room) = self.rooms.get_mut(&key) {
             let updates = room.sharing.entrusted.take(tab);
-            self.adopt(key, updates, now);
-        }
-    }
-
-    /// Answers for everything that is in the document, whichever tab wrote it.
-    pub(super) fn take_over_all(&mut self, key: RoomKey, now: Time) {
-        if let Some(room) = self.rooms.get_mut(&key) {
-            let updates = room.sharing.entrusted.take_all();
             self.adopt(key, updates, now);
         }
     }

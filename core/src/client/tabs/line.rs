@@ -3,7 +3,7 @@
 //! The first hello goes to the relay, and its welcome is repeated to whoever comes later. Channels
 //! get other numbers where two tabs chose the same; nothing else of a message is looked at.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
@@ -38,14 +38,14 @@ pub(super) struct Port {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     socket: Socket,
-    ports: BTreeMap<TabId, Caller>,
+    callers: Vec<Caller>,
     /// The relay's welcome as a frame.
     welcome: Option<Bytes>,
-    /// By their numbers on the socket: whose room it is, and the tab's own number for it.
-    channels: BTreeMap<Channel, (TabId, Channel)>,
+    /// By rising numbers on the socket.
+    rooms: Vec<Room>,
     last_channel: u32,
-    /// Pings under way, by their numbers on the socket.
-    pings: BTreeMap<u64, (TabId, u64)>,
+    /// Pings under way: their numbers on the socket, whose they are, and their own numbers.
+    pings: Vec<(u64, TabId, u64)>,
     last_ping: u64,
     outputs: VecDeque<Output>,
 }
@@ -62,9 +62,26 @@ enum Socket {
 
 #[derive(Debug)]
 struct Caller {
-    call: u32,
+    port: Port,
     /// It has said hello and waits for the welcome.
     is_waiting: bool,
+}
+
+/// What one tab gets of a frame.
+#[derive(Debug)]
+struct Part {
+    port: Port,
+    bytes: Vec<u8>,
+}
+
+/// A room of a tab.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Its number on the socket.
+    channel: Channel,
+    tab: TabId,
+    /// The tab's own number for it.
+    own: Channel,
 }
 
 impl Line {
@@ -75,7 +92,7 @@ impl Line {
     /// A tab wants to speak to the relay.
     pub(super) fn dial(&mut self, port: Port) {
         self.leave(port.tab);
-        self.ports.insert(port.tab, Caller { call: port.call, is_waiting: false });
+        self.callers.push(Caller { port, is_waiting: false });
         match self.socket {
             Socket::Closed => {
                 self.socket = Socket::Connecting;
@@ -92,9 +109,8 @@ impl Line {
         if !self.has(port) {
             return;
         }
-        let is_dead =
-            self.welcome.is_none() || self.channels.values().any(|(tab, _)| *tab == port.tab);
-        self.ports.remove(&port.tab);
+        let is_dead = self.welcome.is_none() || self.rooms.iter().any(|room| room.tab == port.tab);
+        self.callers.retain(|caller| caller.port != port);
         if is_dead {
             self.close(None);
         } else {
@@ -104,15 +120,17 @@ impl Line {
 
     /// A tab is gone; the others stay.
     pub(super) fn leave(&mut self, tab: TabId) {
-        if self.ports.remove(&tab).is_none() {
+        let before = self.callers.len();
+        self.callers.retain(|caller| caller.port.tab != tab);
+        if self.callers.len() == before {
             return;
         }
         let mut leaves = Vec::new();
-        self.channels.retain(|channel, (of, _)| {
-            if *of == tab {
-                raw::write_leave(*channel, &mut leaves);
+        self.rooms.retain(|room| {
+            if room.tab == tab {
+                raw::write_leave(room.channel, &mut leaves);
             }
-            *of != tab
+            room.tab != tab
         });
         if !leaves.is_empty() {
             self.outputs.push_back(Output::Send(leaves.into()));
@@ -141,13 +159,13 @@ impl Line {
             let channel = self.channel_of(port.tab, message.channel);
             message.write(channel, out);
             if message.is_leave() {
-                self.channels.remove(&channel);
+                self.end_room(channel);
             }
         } else if message.is_hello() {
             self.hello(port, message, out);
         } else if let Some(number) = message.ping() {
             self.last_ping += 1;
-            self.pings.insert(self.last_ping, (port.tab, number));
+            self.pings.push((self.last_ping, port.tab, number));
             raw::write_ping(self.last_ping, out);
         } else if message.pong().is_none() {
             message.write(Channel::CONNECTION, out);
@@ -159,7 +177,7 @@ impl Line {
             let welcome = welcome.clone();
             return self.tell(port, PortEvent::Frame(welcome));
         }
-        if let Some(caller) = self.ports.get_mut(&port.tab) {
+        if let Some(caller) = self.callers.iter_mut().find(|caller| caller.port == port) {
             caller.is_waiting = true;
         }
         if self.socket == Socket::Open {
@@ -170,15 +188,24 @@ impl Line {
 
     /// The number on the socket, where none is ever used twice.
     fn channel_of(&mut self, tab: TabId, own: Channel) -> Channel {
-        let known = self.channels.iter().find(|(_, of)| **of == (tab, own));
-        if let Some((channel, _)) = known {
-            return *channel;
+        let known = self.rooms.iter().find(|room| room.tab == tab && room.own == own);
+        if let Some(room) = known {
+            return room.channel;
         }
         // The tab's own number mostly is free, and then frames pass as they are.
         self.last_channel = own.0.max(self.last_channel + 1);
         let channel = Channel(self.last_channel);
-        self.channels.insert(channel, (tab, own));
+        self.rooms.push(Room { channel, tab, own });
         channel
+    }
+
+    fn room(&self, channel: Channel) -> Option<Room> {
+        let at = self.rooms.binary_search_by_key(&channel, |room| room.channel).ok()?;
+        self.rooms.get(at).copied()
+    }
+
+    fn end_room(&mut self, channel: Channel) {
+        self.rooms.retain(|room| room.channel != channel);
     }
 
     pub(super) fn socket_opened(&mut self) {
@@ -202,31 +229,29 @@ impl Line {
             let all = self.ports().into_iter();
             return all.for_each(|port| self.tell(port, PortEvent::Frame(frame.clone())));
         };
-        let mut parts: BTreeMap<TabId, Vec<u8>> = BTreeMap::new();
+        let mut parts = Vec::new();
         let mut is_as_sent = true;
         for message in &messages {
             is_as_sent &= self.inward(message, &mut parts);
         }
-        let is_alone = parts.len() == 1;
-        for (tab, part) in parts {
-            let Some(caller) = self.ports.get(&tab) else { continue };
-            let port = Port { tab, call: caller.call };
-            let part = if is_alone && is_as_sent { frame.clone() } else { part.into() };
+        let is_as_sent = is_as_sent && parts.len() == 1;
+        for Part { port, bytes } in parts {
+            let part = if is_as_sent { frame.clone() } else { bytes.into() };
             self.tell(port, PortEvent::Frame(part));
         }
     }
 
     /// Gives one message to those it is for; false when it is not the same for them.
-    fn inward(&mut self, message: &Raw, parts: &mut BTreeMap<TabId, Vec<u8>>) -> bool {
+    fn inward(&mut self, message: &Raw, parts: &mut Vec<Part>) -> bool {
         if message.channel != Channel::CONNECTION {
-            let Some((tab, own)) = self.channels.get(&message.channel).copied() else {
-                return false;
-            };
+            let Some(room) = self.room(message.channel) else { return false };
             if message.is_error() {
-                self.channels.remove(&message.channel);
+                self.end_room(room.channel);
             }
-            message.write(own, parts.entry(tab).or_default());
-            return own == message.channel;
+            if let Some(part) = self.part_for(room.tab, parts) {
+                message.write(room.own, part);
+            }
+            return room.own == room.channel;
         }
         if let Some(number) = message.ping() {
             let mut pong = Vec::new();
@@ -235,8 +260,11 @@ impl Line {
             return false;
         }
         if let Some(number) = message.pong() {
-            if let Some((tab, own)) = self.pings.remove(&number) {
-                raw::write_pong(own, parts.entry(tab).or_default());
+            if let Some(at) = self.pings.iter().position(|ping| ping.0 == number) {
+                let (_, tab, own) = self.pings.remove(at);
+                if let Some(part) = self.part_for(tab, parts) {
+                    raw::write_pong(own, part);
+                }
             }
             return false;
         }
@@ -246,20 +274,34 @@ impl Line {
             message.write(Channel::CONNECTION, &mut welcome);
             self.welcome = Some(welcome.into());
         }
-        for (tab, caller) in &mut self.ports {
+        for at in 0..self.callers.len() {
+            let Some(caller) = self.callers.get_mut(at) else { break };
             if !is_welcome || std::mem::take(&mut caller.is_waiting) {
-                message.write(Channel::CONNECTION, parts.entry(*tab).or_default());
+                let tab = caller.port.tab;
+                if let Some(part) = self.part_for(tab, parts) {
+                    message.write(Channel::CONNECTION, part);
+                }
             }
         }
         true
     }
 
+    /// What a tab gets of a frame, so far.
+    fn part_for<'p>(&self, tab: TabId, parts: &'p mut Vec<Part>) -> Option<&'p mut Vec<u8>> {
+        let port = self.callers.iter().find(|caller| caller.port.tab == tab)?.port;
+        let at = parts.iter().position(|part| part.port == port).unwrap_or_else(|| {
+            parts.push(Part { port, bytes: Vec::new() });
+            parts.len() - 1
+        });
+        parts.get_mut(at).map(|part| &mut part.bytes)
+    }
+
     fn has(&self, port: Port) -> bool {
-        self.ports.get(&port.tab).is_some_and(|caller| caller.call == port.call)
+        self.callers.iter().any(|caller| caller.port == port)
     }
 
     fn ports(&self) -> Vec<Port> {
-        self.ports.iter().map(|(tab, caller)| Port { tab: *tab, call: caller.call }).collect()
+        self.callers.iter().map(|caller| caller.port).collect()
     }
 
     fn tell(&mut self, port: Port, event: PortEvent) {
@@ -267,7 +309,7 @@ impl Line {
     }
 
     fn close_if_unused(&mut self) {
-        if self.ports.is_empty() {
+        if self.callers.is_empty() {
             self.close(None);
         }
     }

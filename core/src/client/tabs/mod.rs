@@ -9,7 +9,7 @@ mod line;
 mod sharing;
 mod wire;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +31,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1_000);
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Input {
+    /// The lock that this tab holds for as long as it lives is taken: the others may learn of it.
+    Ready,
     /// The lock of the leader is ours.
     Leads,
     /// The lock that another tab held for as long as it lives is free.
@@ -100,16 +102,26 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Tabs {
     own: TabId,
-    /// There is nobody to share with.
-    is_alone: bool,
+    /// Who there is to share with.
+    company: Company,
     is_leader: bool,
     leader: Option<TabId>,
-    others: BTreeSet<TabId>,
+    others: Vec<TabId>,
     call: Call,
     last_call: u32,
     token: String,
     line: Line,
     outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Company {
+    /// There is nobody.
+    Alone,
+    /// Others may be there, but this tab is not ready for them.
+    Expected,
+    /// Others may be there, and know of this tab.
+    Met,
 }
 
 /// The way of the own session to the relay.
@@ -134,13 +146,10 @@ enum Call {
 }
 
 impl Tabs {
-    /// A tab that can reach others: it says hello.
+    /// A tab that will reach others with [`Input::Ready`].
     #[must_use]
     pub fn new(own: TabId) -> Self {
-        let mut this = Self::alone(own);
-        this.is_alone = false;
-        this.post(None, &TabMessage::Hello);
-        this
+        Self { company: Company::Expected, ..Self::alone(own) }
     }
 
     /// A session without others, as in a process.
@@ -148,10 +157,10 @@ impl Tabs {
     pub fn alone(own: TabId) -> Self {
         Self {
             own,
-            is_alone: true,
+            company: Company::Alone,
             is_leader: false,
             leader: None,
-            others: BTreeSet::new(),
+            others: Vec::new(),
             call: Call::None,
             last_call: 0,
             token: String::new(),
@@ -168,13 +177,17 @@ impl Tabs {
 
     /// The other tabs that are known.
     #[must_use]
-    pub const fn others(&self) -> &BTreeSet<TabId> {
+    pub fn others(&self) -> &[TabId] {
         &self.others
     }
 
     /// Takes an input; call [`Self::poll`] until idle afterwards.
     pub fn handle(&mut self, input: Input, now: Time) {
         match input {
+            Input::Ready => {
+                self.company = Company::Met;
+                self.post(None, &TabMessage::Hello);
+            }
             Input::Leads => self.lead(),
             Input::Gone(tab) => self.gone(tab),
             Input::Heard(message) => self.heard(&message, now),
@@ -214,7 +227,7 @@ impl Tabs {
     }
 
     fn post(&mut self, to: Option<TabId>, message: &TabMessage) {
-        if !self.is_alone {
+        if self.company == Company::Met {
             let message = message.write(self.own);
             self.outputs.push_back(Output::Post { to, message });
         }
@@ -234,9 +247,8 @@ impl Tabs {
     }
 
     fn gone(&mut self, tab: TabId) {
-        if !self.others.remove(&tab) {
-            return;
-        }
+        let Some(at) = self.others.iter().position(|other| *other == tab) else { return };
+        self.others.swap_remove(at);
         self.line.leave(tab);
         if self.leader == Some(tab) {
             self.leader = None;
@@ -253,7 +265,8 @@ impl Tabs {
     }
 
     fn meet(&mut self, tab: TabId) {
-        if self.others.insert(tab) {
+        if !self.others.contains(&tab) {
+            self.others.push(tab);
             self.outputs.push_back(Output::Watch(tab));
         }
     }
@@ -327,7 +340,7 @@ impl Tabs {
         // then reaches the relay after it.
         let listeners: Vec<_> = match to {
             Some(tab) => vec![tab],
-            None => self.others.iter().copied().collect(),
+            None => self.others.clone(),
         };
         let message = TabMessage::Talk(talk);
         for tab in listeners {
@@ -341,7 +354,7 @@ impl Tabs {
         self.token = token;
         self.call = Call::None;
         match self.leader {
-            _ if self.is_alone || self.is_leader => self.use_own_line(),
+            _ if self.company == Company::Alone || self.is_leader => self.use_own_line(),
             Some(leader) => self.ring(leader, now),
             None => self.call = Call::Seeking { since: now },
         }

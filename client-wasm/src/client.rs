@@ -37,9 +37,9 @@ impl Client {
         notify: Function,
     ) -> Self {
         console_error_panic_hook::set_once();
-        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
+        let owner = on_device.then(|| DeviceStore::owner(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, notify) }
+        Self { shell: Shell::new(connection, owner, notify) }
     }
 
     /// Opens a room.

@@ -54,18 +54,14 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet.
-    pub(crate) fn new(
-        connection: Connection,
-        store: Option<DeviceStore>,
-        notify: Function,
-    ) -> Rc<Self> {
+    /// A session that is not connected yet; `owner` is whose rows of the device's store it uses.
+    pub(crate) fn new(connection: Connection, owner: Option<String>, notify: Function) -> Rc<Self> {
         let clock = Clock::new();
         let settings = Settings {
             session: random::session_key(),
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
-            has_device_store: store.is_some(),
+            has_device_store: owner.is_some(),
         };
         let machine = Client::new(settings, random::seed(), clock.now());
         Rc::new_cyclic(|this: &Weak<Self>| Self {
@@ -74,7 +70,7 @@ impl Shell {
             timer: Timer::new(with(this, Self::on_timer)),
             hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
-            store: store.map(|store| Rc::new(store.answering_to(this.clone()))),
+            store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
             is_busy: Cell::new(false),
             edited: RefCell::default(),

@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod device;
 mod fuzz;
 mod link;
 mod room;

@@ -199,7 +199,7 @@ impl Actor {
                     }
                 }
                 Write::SetMeta(meta) => kept.meta = Some(meta),
-                Write::Fold { through, snapshot } => {
+                Write::Fold { through, snapshot, .. } => {
                     self.folds += 1;
                     kept.records.retain(|kept| {
                         kept.session != session
@@ -224,6 +224,7 @@ impl Actor {
             meta: kept.meta,
             snapshot: kept.snapshot.clone(),
             records: kept.records.iter().map(|kept| kept.record.clone()).collect(),
+            damage: None,
         }
     }
 

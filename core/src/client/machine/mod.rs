@@ -1,6 +1,7 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
 mod receive;
+mod storage;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::backoff::Backoff;
-use super::room::{Room, RoomState, Storage};
+use super::device::Storage;
+use super::room::{Room, RoomState};
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
@@ -134,12 +136,8 @@ impl Client {
             ),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
-            Input::Written { key, ticket } => {
-                if let Some(room) = self.rooms.get_mut(&key) {
-                    room.written(ticket);
-                }
-            }
-            Input::WriteFailed { key, error } => self.lose_storage(key, error),
+            Input::Written { key, ticket } => self.written(key, ticket),
+            Input::WriteFailed { key, error } => self.lose_storage(key, error, now),
             Input::Seed { key, update } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.seed = Some(update);
@@ -167,7 +165,10 @@ impl Client {
                     self.lose_connection(&error.unwrap_or_else(lost), now);
                 }
             }
-            Input::Probe => self.probe(now),
+            Input::Probe => {
+                self.probe(now);
+                self.read_lost_stores(None);
+            }
             Input::Tick => {}
         }
         self.refresh_states();
@@ -201,28 +202,6 @@ impl Client {
         }
         if matches!(self.socket, Socket::Unneeded) {
             self.connect(now);
-        }
-    }
-
-    fn loaded(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>, now: Time) {
-        let limits = self.settings.limits.clone();
-        let Some(room) = self.rooms.get_mut(&key).filter(|room| !room.is_loaded) else { return };
-        let result = copy.and_then(|copy| room.load(copy, &limits));
-        room.is_loaded = true;
-        self.tell(key, Event::Loaded);
-        self.tell(key, Event::DocumentChanged);
-        if let Err(error) = result {
-            self.lose_storage(key, error);
-        }
-        self.join(key, now);
-    }
-
-    fn lose_storage(&mut self, key: RoomKey, error: Error) {
-        if let Some(room) = self.rooms.get_mut(&key)
-            && room.storage == Storage::Device
-        {
-            room.lose_storage(error.clone());
-            self.tell(key, Event::StorageLost(error));
         }
     }
 
@@ -512,6 +491,7 @@ impl Client {
             Socket::Open if self.answer_by.is_none() && now >= self.ping_at() => self.ping(now),
             _ => {}
         }
+        self.read_lost_stores(Some(now));
         if matches!(self.socket, Socket::Open) {
             let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
             let due: Vec<_> =
@@ -536,7 +516,7 @@ impl Client {
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-            earliest(wake, earliest(presence, room.rejoin_at))
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, room.device.retry_at()))
         })
     }
 

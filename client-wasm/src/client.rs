@@ -40,9 +40,9 @@ impl Client {
         console_error_panic_hook::set_once();
         // Tabs of different people have nothing to tell each other.
         let tabs = ["coweave ", &url, " ", user.as_deref().unwrap_or_default()].concat();
-        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
+        let owner = on_device.then(|| DeviceStore::owner(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, tabs, notify) }
+        Self { shell: Shell::new(connection, owner, tabs, notify) }
     }
 
     /// Opens a room.

@@ -68,10 +68,11 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet; `tabs` is the name that it shares with other tabs.
+    /// A session that is not connected yet; `owner` is whose rows of the device's store it uses, and
+    /// `tabs` the name that it shares with other tabs.
     pub(crate) fn new(
         connection: Connection,
-        store: Option<DeviceStore>,
+        owner: Option<String>,
         tabs: String,
         notify: Function,
     ) -> Rc<Self> {
@@ -81,7 +82,7 @@ impl Shell {
             session: session_key(),
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
-            has_device_store: store.is_some(),
+            has_device_store: owner.is_some(),
         };
         let machine = Client::new(settings, random::seed(), clock.now());
         let shell = Rc::new_cyclic(|this: &Weak<Self>| Self {
@@ -92,7 +93,7 @@ impl Shell {
             timer: Timer::new(with(this, Self::on_timer)),
             hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
-            store: store.map(|store| Rc::new(store.answering_to(this.clone()))),
+            store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
             is_busy: Cell::new(false),
             edited: RefCell::default(),

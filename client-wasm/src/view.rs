@@ -91,6 +91,7 @@ impl SavedView {
 #[serde(tag = "kind", rename_all = "camelCase")]
 enum StorageView {
     Device,
+    Damaged { error: ErrorView },
     Memory,
     Lost { error: ErrorView },
 }
@@ -100,6 +101,7 @@ impl StorageView {
         match storage {
             Storage::Device => Self::Device,
             Storage::Memory => Self::Memory,
+            Storage::Damaged { error } => Self::Damaged { error: error.into() },
             Storage::Lost { error } => Self::Lost { error: error.into() },
             _ => Self::Memory,
         }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
-use super::aside::{Leaving, SetAsideCopy};
+use super::aside::Leaving;
 use super::backoff::Backoff;
+use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
 use super::tabs::Sharing;
-use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
+use super::{Event, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
@@ -20,10 +21,6 @@ use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
 use crate::wire::v1::{EditKind, Joined, Role};
-
-/// The device's log of a room is folded into a snapshot beyond these.
-const FOLD_RECORDS_MIN: usize = 500;
-const FOLD_BYTES_MIN: usize = 256 << 10;
 
 /// How a room stands to the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,21 +73,6 @@ pub struct Saved {
     pub pending: u64,
 }
 
-/// Where this device keeps the room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Storage {
-    /// In the device's store.
-    Device,
-    /// In memory only: the device has no store.
-    Memory,
-    /// In memory only: the device's store failed.
-    Lost {
-        /// Why.
-        error: Error,
-    },
-}
-
 /// One room of a session. Edits go through [`Self::replica_mut`], followed by an
 /// [`Input::Tick`](super::Input::Tick).
 #[derive(Debug)]
@@ -135,7 +117,7 @@ pub struct Room {
     pub(super) leaving: Option<Box<Leaving>>,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
-    device: Device,
+    pub(super) device: Device,
     saved: Saved,
 }
 
@@ -150,26 +132,6 @@ pub(super) struct Sync {
     held: Vec<(Sequence, Bytes)>,
 }
 
-/// What waits to be written to the device, and what was.
-#[derive(Debug, Default)]
-struct Device {
-    next_index: u64,
-    ticket: u64,
-    is_writing: bool,
-    /// The highest own edit in the write under way.
-    writing_number: EditNumber,
-    waiting: Vec<Write>,
-    waiting_number: EditNumber,
-    is_meta_due: bool,
-    records: usize,
-    record_bytes: usize,
-    snapshot_bytes: usize,
-    /// What is to be kept in the place of all that is there.
-    aside: Option<SetAsideCopy>,
-    /// That was asked for; what is there then follows.
-    is_replacing: bool,
-}
-
 impl Room {
     pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
         Self {
@@ -179,6 +141,7 @@ impl Room {
             state: RoomState::Opening,
             is_loaded: false,
             is_synced: false,
+            device: Device::new(&storage),
             storage,
             outbox: Outbox::default(),
             meta: None,
@@ -201,7 +164,6 @@ impl Room {
             keeps_refused: false,
             leaving: None,
             sharing: Sharing::default(),
-            device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0 },
         }
     }
@@ -295,54 +257,12 @@ impl Room {
         &self.peers
     }
 
-    /// Brings what the device has into the document.
-    pub(super) fn load(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
-        let limits = limits.for_taken();
-        // Whatever can be read of it: it is of this history, and has to sync from the start.
-        self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
-        let broken = |error: Error| {
-            let text = format!("this device's copy of the room is damaged: {}", error.message);
-            Error::new(Code::DeviceUnavailable, text)
-        };
-        if let Some(snapshot) = &copy.snapshot {
-            self.replica.apply(snapshot, &limits).map_err(broken)?;
-            self.device.snapshot_bytes = snapshot.len();
-        }
-        let mut left_over: Vec<&Record> = copy.records.iter().collect();
-        // Records of two tabs lie as they were written; one may need what stands behind it.
-        while !left_over.is_empty() {
-            let before = left_over.len();
-            let mut last_error = None;
-            left_over.retain(|record| match self.replica.apply(&record.update, &limits) {
-                Ok(_) => false,
-                Err(error) => {
-                    last_error = Some(error);
-                    true
-                }
-            });
-            if let (Some(error), true) = (last_error, left_over.len() == before) {
-                return Err(broken(error));
-            }
-        }
-        for record in copy.records {
-            self.device.next_index = self.device.next_index.max(record.index + 1);
-            self.device.records += 1;
-            self.device.record_bytes += record.update.len();
-            if record.is_pending {
-                let number = self.outbox.push(record.index, EditKind::Difference, record.update);
-                self.outbox.set_device(number);
-            }
-        }
-        self.meta = copy.meta;
-        Ok(())
-    }
-
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
     pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
         let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
-        self.device.waiting_number = number;
+        self.note_waiting(number);
         if self.leaving.is_none() {
             self.sharing.edits.push((number, update.clone()));
         }
@@ -353,7 +273,7 @@ impl Room {
     pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Difference, update.clone());
-        self.device.waiting_number = number;
+        self.note_waiting(number);
         self.sharing.edits.push((number, update.clone()));
         (number, update)
     }
@@ -367,17 +287,6 @@ impl Room {
             self.record(update, false);
         }
         Ok(is_news)
-    }
-
-    fn record(&mut self, update: Bytes, is_pending: bool) -> u64 {
-        let index = self.device.next_index;
-        self.device.next_index += 1;
-        if self.storage == Storage::Device {
-            self.device.records += 1;
-            self.device.record_bytes += update.len();
-            self.device.waiting.push(Write::Append(Record { index, is_pending, update }));
-        }
-        index
     }
 
     /// Notes where in the relay's log the document stands.
@@ -488,10 +397,8 @@ impl Room {
 
     /// The relay's word on how far own edits have come.
     pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
-        let indexes = self.outbox.acknowledge(accepted, durable);
-        if self.storage == Storage::Device && !indexes.is_empty() {
-            self.device.waiting.push(Write::Settle { indexes });
-        }
+        let settled = self.outbox.acknowledge(accepted, durable);
+        self.settle_records(&settled);
     }
 
     /// Notes a success: a sync alone is none while the relay may still refuse what is pending.
@@ -574,105 +481,6 @@ impl Room {
         self.forget_presence()
     }
 
-    /// Gives the device this copy in the place of all that it has of the room.
-    pub(super) fn replace_device(&mut self, copy: SetAsideCopy) {
-        self.device.waiting.clear();
-        self.device.aside = Some(copy);
-    }
-
-    /// Whether the device was asked to put a copy aside, and has not answered.
-    pub(super) const fn is_replacing(&self) -> bool {
-        self.device.is_replacing
-    }
-
-    /// Takes what the device has after a copy was set aside there: nothing, or what another session
-    /// has written since. What it lacks is written.
-    pub(super) fn reload(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
-        self.device.is_replacing = false;
-        if self.leaving.is_some() {
-            // The next copy is on its way aside: its turn comes when it is there.
-            return Ok(());
-        }
-        if let (Some(theirs), Some(ours)) = (copy.meta, self.meta)
-            && theirs.lineage != ours.lineage
-        {
-            let text = "the device's copy of the room has another history than this one";
-            return Err(Error::new(Code::DeviceUnavailable, text));
-        }
-        let ticket = self.device.ticket;
-        self.device = Device { next_index: 1, ticket, ..Device::default() };
-        // What others wrote and is pending, they bring to the relay themselves.
-        let (meta, own) = (self.meta, std::mem::take(&mut self.outbox));
-        let loaded = self.load(copy, limits);
-        (self.meta, self.outbox) = (meta, own);
-        loaded?;
-        self.device.is_meta_due = meta.is_some();
-        if !self.replica.known().is_empty() {
-            self.record(self.replica.state().into(), false);
-        }
-        let mut outbox = std::mem::take(&mut self.outbox);
-        outbox.record_again(|update| self.record(update, true));
-        self.device.waiting_number = outbox.last();
-        self.outbox = outbox;
-        Ok(())
-    }
-
-    /// The next write for the device, when none is under way.
-    pub(super) fn next_write(&mut self) -> Option<Output> {
-        if self.device.is_writing { None } else { self.last_write() }
-    }
-
-    /// What waits to be written, even behind a write under way: for a room that is being closed.
-    pub(super) fn last_write(&mut self) -> Option<Output> {
-        if self.storage != Storage::Device || !self.is_loaded || self.device.is_replacing {
-            return None;
-        }
-        if let Some(copy) = self.device.aside.take() {
-            self.device.is_replacing = true;
-            return Some(Output::SetAside { key: self.key, name: self.name.clone(), copy });
-        }
-        let mut writes = std::mem::take(&mut self.device.waiting);
-        if self.leaving.is_none() && std::mem::take(&mut self.device.is_meta_due) {
-            writes.extend(self.meta.map(Write::SetMeta));
-        }
-        if writes.is_empty() {
-            return None;
-        }
-        if self.wants_fold() {
-            let snapshot = Bytes::from(self.replica.state());
-            self.device.records = 0;
-            self.device.record_bytes = 0;
-            self.device.snapshot_bytes = snapshot.len();
-            writes.push(Write::Fold { through: self.device.next_index - 1, snapshot });
-        }
-        self.device.is_writing = true;
-        self.device.ticket += 1;
-        self.device.writing_number = self.device.waiting_number;
-        let (key, name, ticket) = (self.key, self.name.clone(), self.device.ticket);
-        Some(Output::Write { key, name, ticket, writes })
-    }
-
-    /// By size, and only when nothing else waits: the snapshot holds all that the document holds.
-    fn wants_fold(&self) -> bool {
-        let is_long =
-            self.device.records >= FOLD_RECORDS_MIN || self.device.record_bytes >= FOLD_BYTES_MIN;
-        self.leaving.is_none()
-            && is_long
-            && self.device.record_bytes * 2 >= self.device.snapshot_bytes
-    }
-
-    pub(super) fn written(&mut self, ticket: u64) {
-        if self.device.is_writing && ticket == self.device.ticket {
-            self.device.is_writing = false;
-            self.outbox.set_device(self.device.writing_number);
-        }
-    }
-
-    pub(super) fn lose_storage(&mut self, error: Error) {
-        self.storage = Storage::Lost { error };
-        self.device.waiting.clear();
-    }
-
     /// Computes the tiers anew; true when they changed.
     pub(super) fn update_saved(&mut self) -> bool {
         let last = self.outbox.last();
@@ -680,7 +488,7 @@ impl Room {
             Tier::Durable
         } else if self.outbox.accepted() == last {
             Tier::Accepted
-        } else if self.storage == Storage::Device && self.outbox.device() == last {
+        } else if self.device.is_open() && self.outbox.device() == last {
             Tier::Device
         } else {
             Tier::Memory

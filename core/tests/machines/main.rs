@@ -10,6 +10,7 @@
 
 mod aside;
 mod client;
+mod device;
 mod fuzz;
 mod link;
 mod room;

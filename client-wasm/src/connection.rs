@@ -54,6 +54,11 @@ impl Connection {
         });
     }
 
+    /// A token that is still to come is not wanted any more.
+    pub(crate) fn give_up(&self) {
+        self.attempt.set(self.attempt.get() + 1);
+    }
+
     /// Asks for a new token for the present connection, where the app gives any.
     pub(crate) fn refresh_token(&self, shell: &Weak<Shell>) {
         let Some(token) = self.token.clone() else { return };
@@ -64,11 +69,6 @@ impl Connection {
                 shell.handle(Input::TokenRefreshed { token });
             }
         });
-    }
-
-    /// A token that is still to come is not wanted any more.
-    pub(crate) fn give_up(&self) {
-        self.attempt.set(self.attempt.get() + 1);
     }
 
     /// Opens a socket; what became of the one before does not matter any more.

@@ -74,7 +74,7 @@ impl Room {
     pub(super) fn begin_aside(&mut self, error: Error, client: ClientId) {
         let before = std::mem::replace(&mut self.replica, Replica::new(client));
         self.forget_place();
-        self.sharing.edits.clear();
+        self.sharing.begin_anew();
         // What came of the relay's content before this is of no use.
         self.leaving.get_or_insert_with(|| Box::new(Leaving { error, replica: before }));
     }
@@ -89,7 +89,6 @@ impl Room {
         self.replica.take_over(before);
         self.outbox.abandon();
         self.flushes.clear();
-        self.sharing.entrusted.take(None);
         if is_empty {
             return None;
         }

@@ -216,6 +216,13 @@ pub enum Output {
         /// What to write, in this order, all or nothing. There is one write at a time for a room.
         writes: Vec<Write>,
     },
+    /// Tell the other tabs of this browser.
+    Talk {
+        /// `None` for all of them.
+        to: Option<TabId>,
+        /// What.
+        talk: Talk,
+    },
     /// Keep a copy in the device's store in the place of all that it has of a room, in one step.
     /// Then read what it has of the room, which may come from another session that was quicker;
     /// [`Input::Loaded`] follows.
@@ -229,13 +236,6 @@ pub enum Output {
     },
     /// Get a new token, if there is a way to get one; [`Input::TokenRefreshed`] follows.
     RefreshToken,
-    /// Tell the other tabs of this browser.
-    Talk {
-        /// `None` for all of them.
-        to: Option<TabId>,
-        /// What.
-        talk: Talk,
-    },
     /// Tell the app.
     Event {
         /// The room.

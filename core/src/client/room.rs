@@ -111,12 +111,12 @@ pub struct Room {
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
     pub(super) flushes: BTreeSet<u64>,
+    /// What there is to share with the other tabs of the browser.
+    pub(super) sharing: Sharing,
     pub(super) role: Role,
     pub(super) keeps_refused: bool,
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
-    /// What there is to share with the other tabs of the browser.
-    pub(super) sharing: Sharing,
     pub(super) device: Device,
     saved: Saved,
 }

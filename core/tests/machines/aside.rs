@@ -388,7 +388,7 @@ fn a_tab_that_has_heard_of_a_refused_edit_steps_back_too_and_no_other_one() {
         let room = RoomName::parse("room 0").unwrap();
         Input::Talk { tab: TabId(5), talk: Talk { room, lineage: Some(LINEAGE), about } }
     };
-    let refused = || About::Refused { error: Error::new(Code::UpdateMalformed, "not this one") };
+    let refused = || About::SetAside { error: Error::new(Code::UpdateMalformed, "not this one") };
     let mut session = live(false);
     session.input(talk(refused()));
     session.input(talk(edit.clone()));

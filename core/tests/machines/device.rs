@@ -422,7 +422,7 @@ fn a_damaged_snapshot_costs_nothing_that_the_relay_has_and_no_edit_behind_it() {
     let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1) };
     let records = vec![Record { index: 1, is_pending: true, update: mine }];
     let broken = Bytes::from_static(&[1, 2, 3]);
-    let mut store = Store { meta: Some(meta), snapshot: Some(broken.clone()), records };
+    let mut store = Store { meta: Some(meta), snapshot: Some(broken), records };
     let mut page = Page::with(2, &mut store);
     assert!(matches!(page.storage(), Storage::Damaged { .. }));
     assert_eq!(page.client.room(page.key).unwrap().position().1, Sequence(0));

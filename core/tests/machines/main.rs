@@ -2,8 +2,10 @@
 
 #![expect(
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test may panic, and its numbers are small"
 )]
@@ -13,5 +15,8 @@ mod client;
 mod device;
 mod fuzz;
 mod link;
+mod reconnection;
+mod return_of_the_relay;
 mod room;
+mod silence;
 mod token;

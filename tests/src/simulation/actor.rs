@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{
-    self, Client, Event, Output, Room, RoomKey, RoomState, Settings, Storage, Tier, Write,
+    self, Client, Event, Output, Room, RoomKey, RoomState, Settings, Storage, StoredCopy, Tier,
+    Write,
 };
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
@@ -349,11 +350,9 @@ impl Actor {
                 process.client.handle(client::Input::Loaded { key, copy }, now);
                 self.check_device(&name, key);
             }
-            Output::SetAside { key, name, copy } => {
-                assert_eq!(copy.error.code, Code::RoomDeleted, "an honest copy was refused");
-                let mut browser = self.browser.borrow_mut();
-                browser.forget(&name);
-                let copy = Ok(browser.load(process.tab, &name));
+            Output::SetAside { key, name, .. } => {
+                self.browser.borrow_mut().forget(&name);
+                let copy = Ok(StoredCopy::default());
                 process.client.handle(client::Input::Loaded { key, copy }, now);
             }
             // The last words of a room that was given up.

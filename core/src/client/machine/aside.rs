@@ -12,18 +12,29 @@ use crate::time::Time;
 use crate::wire::v1::{Message, Role};
 
 impl Client {
-    /// Another tab of the browser has shared what the relay will not have.
-    pub(super) fn give_way_here(&mut self, key: RoomKey, error: Error, now: Time) {
-        if let Some(channel) = self.rooms.get(&key).and_then(|room| room.channel) {
-            self.send(channel, &Message::Leave);
-        }
-        self.give_way(key, error, now);
-    }
-
     /// The relay will not have what is in a room. The membership is over.
     pub(super) fn give_way(&mut self, key: RoomKey, error: Error, now: Time) {
+        if self.rooms.get(&key).is_some_and(|room| !room.keeps_refused) {
+            self.talk(key, None, About::SetAside { error: error.clone() });
+        }
+        self.step_aside(key, error, now);
+    }
+
+    /// Another tab had to begin anew. What is not all on the relay has the same in it.
+    pub(super) fn follow_aside(&mut self, key: RoomKey, error: &Error, now: Time) {
+        let Some(room) = self.rooms.get(&key) else { return };
+        let is_settled = room.outbox.durable() == room.outbox.last();
+        if is_settled && room.sharing.entrusted.is_empty() {
+            return;
+        }
+        if let Some(channel) = room.channel {
+            self.send(channel, &Message::Leave);
+        }
+        self.step_aside(key, error.clone(), now);
+    }
+
+    fn step_aside(&mut self, key: RoomKey, error: Error, now: Time) {
         self.end_membership(key);
-        self.talk(key, None, About::Refused { error: error.clone() });
         // 32 bits of chance, as the ids that come from outside.
         let client = u32::try_from(self.random.next_u64() >> 32).unwrap_or_default();
         let Some(room) = self.rooms.get_mut(&key) else { return };

@@ -54,7 +54,7 @@ impl Client {
         else {
             return;
         };
-        let wait = room.device.backoff.next(None, &mut self.random);
+        let wait = room.device.backoff.next(&error, &mut self.random);
         let before = room.storage.clone();
         room.lose_storage(error, now + wait);
         self.tell_storage(key, &before);

@@ -17,6 +17,11 @@ struct Kept {
 }
 
 impl Entrusted {
+    /// Whether everything of the others is on the relay.
+    pub(in crate::client) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Keeps an edit of a tab, which may tell it twice.
     pub(in crate::client) fn keep(&mut self, tab: TabId, number: EditNumber, update: Bytes) {
         if !self.0.iter().any(|kept| kept.tab == tab && kept.number >= number) {
@@ -33,11 +38,6 @@ impl Entrusted {
     /// Forgets what is safe on the relay.
     pub(in crate::client) fn settle(&mut self, tab: TabId, through: EditNumber) {
         self.0.retain(|kept| kept.tab != tab || kept.number > through);
-    }
-
-    /// Whether a tab has told anything that is not known to be durable.
-    pub(in crate::client) fn has_any_of(&self, tab: TabId) -> bool {
-        self.0.iter().any(|kept| kept.tab == tab)
     }
 
     /// Gives up what a tab can bring no more; of all tabs, this session answers for it from here on.

@@ -511,7 +511,7 @@ fn read_join(r: &mut Reader<'_>, body: &Bytes) -> Result<Join, ReadError> {
     })
 }
 
-fn write_error(error: &Error, out: &mut Vec<u8>) {
+pub(crate) fn write_error(error: &Error, out: &mut Vec<u8>) {
     write_string(out, error.code.as_str());
     write_string(out, &error.message);
     match error.retry_after_ms {
@@ -523,7 +523,7 @@ fn write_error(error: &Error, out: &mut Vec<u8>) {
     }
 }
 
-fn read_error(r: &mut Reader<'_>) -> Result<Error, ReadError> {
+pub(crate) fn read_error(r: &mut Reader<'_>) -> Result<Error, ReadError> {
     let code = Code::parse(r.string()?);
     let message = r.string()?.to_owned();
     let retry_after_ms = match r.u8()? {

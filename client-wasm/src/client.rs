@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use coweave_core::ids::RoomName;
-use js_sys::{Function, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -86,6 +86,12 @@ impl Client {
     #[must_use]
     pub fn drain(&self) -> String {
         self.shell.drain()
+    }
+
+    /// What a developer gets to see of the connection.
+    #[must_use]
+    pub fn debug(&self) -> Array {
+        self.shell.debug()
     }
 
     /// Ends the session.

@@ -13,6 +13,7 @@ mod client;
 mod clock;
 mod connection;
 mod copies;
+mod debug;
 mod device_database;
 mod device_log;
 mod device_rows;

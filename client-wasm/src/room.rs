@@ -6,6 +6,7 @@ use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -102,6 +103,12 @@ impl Room {
     #[wasm_bindgen(js_name = keepRefused)]
     pub fn keep_refused(&self, keeps: bool) {
         self.shell.keep_refused(self.key, keeps);
+    }
+
+    /// What a developer gets to see of the room.
+    #[must_use]
+    pub fn debug(&self) -> Option<Array> {
+        self.shell.debug_room(self.key)
     }
 
     /// Leaves the room, after what was edited so far.

@@ -13,13 +13,14 @@ use coweave_core::error::Error;
 use coweave_core::ids::RoomName;
 use coweave_core::limits::Limits;
 use coweave_core::time::{Time, earliest};
-use js_sys::Function;
+use js_sys::{Array, Function};
 use wasm_bindgen::JsValue;
 
 use crate::batch::Batches;
 use crate::browser_tabs::{BrowserTabs, session_key};
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::{disposed, to_json};
 use crate::hints::Hints;
@@ -346,10 +347,20 @@ impl Shell {
         Ok(number)
     }
 
-    /// The state of a room, as JSON.
+    /// The state of a room.
     pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
         let machine = self.machine.borrow();
         machine.room(key).map(RoomView::new)
+    }
+
+    /// What a developer gets to see of the connection.
+    pub(crate) fn debug(&self) -> Array {
+        debug::connection(&self.machine.borrow(), &self.tabs.borrow())
+    }
+
+    /// What a developer gets to see of a room.
+    pub(crate) fn debug_room(&self, key: RoomKey) -> Option<Array> {
+        self.machine.borrow().room(key).map(debug::room)
     }
 
     /// Settles, then takes all news, as JSON.

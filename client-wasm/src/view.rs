@@ -21,6 +21,7 @@ pub(crate) struct RoomView {
     is_loaded: bool,
     is_synced: bool,
     role: &'static str,
+    is_on_device: bool,
 }
 
 impl RoomView {
@@ -35,6 +36,7 @@ impl RoomView {
                 Role::Editor => "editor",
                 Role::Viewer => "viewer",
             },
+            is_on_device: room.saved().is_on_device,
         }
     }
 }

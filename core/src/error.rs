@@ -224,4 +224,23 @@ mod tests {
         }
         assert_eq!(Code::parse("room.on_fire"), Code::Unknown);
     }
+
+    #[test]
+    fn the_guide_says_of_every_code_who_has_to_act_and_what_to_do() {
+        let guide = include_str!("../../docs/guide/errors.md");
+        let rows: Vec<Vec<&str>> = guide
+            .lines()
+            .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4)
+            .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+            .collect();
+        let wanted = Code::ALL.iter().map(|code| {
+            let again = if code.is_retryable() { "yes" } else { "no" };
+            [format!("`{}`", code.as_str()), code.fault().as_str().to_owned(), again.to_owned()]
+        });
+        assert_eq!(
+            rows.iter().map(|row| &row[..3]).collect::<Vec<_>>(),
+            wanted.collect::<Vec<_>>()
+        );
+        assert!(rows.iter().flatten().all(|cell| !cell.is_empty()));
+    }
 }

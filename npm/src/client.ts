@@ -1,8 +1,12 @@
 // A client: the rooms of one relay.
 
 import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
-import { type Disposer, makeDisposable } from './disposer.js'
+import { type DebugSnapshot, takeSnapshot } from './debug.js'
+import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { apiError } from './error.js'
+import { EventLog } from './event-log.js'
+import { readConnection } from './figures.js'
+import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
 import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
@@ -28,6 +32,7 @@ export class Client implements Disposer {
   readonly url: string
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
+  readonly #guards = new Set<Disposer>()
   #isDisposed = false
 
   static {
@@ -47,12 +52,41 @@ export class Client implements Disposer {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
     checkRoomName(name)
     const refused = checkRefused(options)
-    const shared = this.#rooms.get(name) ?? { session: new RoomSession(this.#session, name), shares: 0 }
+    const shared = this.#rooms.get(name) ?? this.#share(name)
     this.#rooms.set(name, shared)
     shared.shares += 1
     if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     return new Room(shared.session, () => {
       this.#release(name, shared)
+    })
+  }
+
+  #share(name: string): Shared {
+    const session = new RoomSession(this.#session, name)
+    const log = new EventLog(session.listeners, () => {
+      const { figures } = this.#session.debug()
+      return figures === null ? undefined : readConnection(figures).lastError?.error
+    })
+    return { session, log, shares: 0 }
+  }
+
+  /** Everything a developer needs when somebody says that it does not save, as plain JSON. */
+  debug(): DebugSnapshot {
+    return takeSnapshot(this.url, this.#session, this.#rooms.values())
+  }
+
+  /**
+   * Asks before the page is left, as long as an edit in a room of this client would be lost; or, by
+   * choice, as long as one is not durable. Ends with the client, if it is not disposed before.
+   */
+  guardLeaving(options: LeaveGuardOptions = {}): Disposer {
+    if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
+    const rooms = (): Iterable<RoomSession> => [...this.#rooms.values()].map(it => it.session)
+    const guard = guardLeaving(this.#session, rooms, options)
+    this.#guards.add(guard)
+    return new Cleanup(() => {
+      this.#guards.delete(guard)
+      guard.dispose()
     })
   }
 
@@ -70,6 +104,7 @@ export class Client implements Disposer {
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
+    for (const guard of this.#guards) guard.dispose()
     for (const { session } of this.#rooms.values()) session.close()
     this.#rooms.clear()
     this.#session.dispose()
@@ -78,6 +113,7 @@ export class Client implements Disposer {
 
 interface Shared {
   readonly session: RoomSession
+  readonly log: EventLog
   shares: number
 }
 

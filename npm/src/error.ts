@@ -89,6 +89,12 @@ export class CoweaveError extends Error {
   }
 }
 
+/** What an error says, as plain JSON. */
+export function toDetails(error: CoweaveError): ErrorDetails {
+  const { code, message, fault, retryable, retryAfter } = error
+  return { code, message, fault, retryable, ...retryAfter !== undefined && { retryAfter } }
+}
+
 /** An error for the author of the app. */
 export function apiError(
   code: 'api.wrong_type' | 'api.disposed' | 'api.out_of_range' | 'api.split_surrogate'

@@ -6,6 +6,7 @@ import { Cleanup, type Disposer } from './disposer.js'
 import { CoweaveError, apiError, guarded } from './error.js'
 import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
+import type { Figures } from './figures.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
@@ -88,6 +89,7 @@ const unopened: RoomView = {
   isLoaded: false,
   isSynced: false,
   role: 'editor',
+  isOnDevice: true,
 }
 
 /** A text of the room, once for all that use it. */
@@ -182,6 +184,16 @@ export class RoomSession implements Receiver {
       this.#session.settle()
     }
     return this.#view.saved
+  }
+
+  /** What the module last told. */
+  get view(): RoomView {
+    return this.#view
+  }
+
+  /** What a developer gets to see. */
+  debug(): { readonly view: RoomView; readonly figures: Figures | null } {
+    return { view: this.#view, figures: this.#wasm?.debug() ?? null }
   }
 
   // ---- the document ---------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 import { Copies } from './copies.js'
 import { CoweaveError, apiError, guarded, loadError } from './error.js'
+import type { Figures } from './figures.js'
 import { within } from './limit.js'
-import { report } from './listeners.js'
+import { Listeners, report } from './listeners.js'
 import type { Batch } from './view.js'
 import { WasmClient, type WasmRoom } from './wasm.js'
 
@@ -42,6 +43,8 @@ export interface Receiver {
 export class Session {
   /** Rejects when the module cannot be loaded. */
   readonly started: Promise<void>
+  /** After the news of rooms were taken in, and after a room was closed. */
+  readonly settled: Listeners<undefined> = new Listeners()
   #wasm: WasmClient | undefined
   /** The last one that was made. */
   #socket: { close(): void } | undefined
@@ -107,6 +110,7 @@ export class Session {
       room.close()
       room.free()
     })
+    this.settled.notify(undefined)
   }
 
   /** Lets the module run, and tells the app its news, when the present code of the app is done. */
@@ -135,6 +139,7 @@ export class Session {
     } catch (error) {
       this.#break(error)
     }
+    this.settled.notify(undefined)
     if (this.#untold.length > 0) this.schedule()
   }
 
@@ -147,6 +152,18 @@ export class Session {
     this.#error = error
     this.#socket?.close()
     for (const receiver of this.#receivers.values()) this.#untold.push(...receiver.fail(error))
+  }
+
+  /** What a developer gets to see. */
+  debug(): {
+    readonly module: 'loading' | 'running' | 'failed' | 'disposed'
+    readonly error: CoweaveError | undefined
+    readonly figures: Figures | null
+  } {
+    const error = this.#error
+    const module = this.#isDisposed ? 'disposed'
+      : error !== undefined ? 'failed' : this.#wasm === undefined ? 'loading' : 'running'
+    return { module, error, figures: module === 'running' ? this.#wasm?.debug() ?? null : null }
   }
 
   /** Ends the session; its rooms are closed before. */

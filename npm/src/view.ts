@@ -21,6 +21,8 @@ export interface RoomView {
   readonly isLoaded: boolean
   readonly isSynced: boolean
   readonly role: Role
+  /** Whether all own edits are in this device's store, whatever the tier. */
+  readonly isOnDevice: boolean
 }
 
 /** What a session may do in a room. */

@@ -2,6 +2,7 @@
 // the package's own types do not depend on generated ones; the compiler compares the two.
 
 import initializeModule, { Client, textsOf as generatedTextsOf } from '../wasm/coweave.js'
+import type { Figures } from './figures.js'
 
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
 export interface WasmClient {
@@ -14,6 +15,8 @@ export interface WasmClient {
   dropCopy(room: string, id: string): Promise<unknown>
   /** Sends what was edited since the last call, and takes the news of all rooms as JSON. */
   drain(): string
+  /** What a developer gets to see of the connection. */
+  debug(): Figures
   dispose(): void
   free(): void
 }
@@ -32,6 +35,8 @@ export interface WasmRoom {
   keepRefused(keeps: boolean): void
   /** Brings texts to a room without content. */
   seed(names: string[], contents: string[]): void
+  /** What a developer gets to see of the room. */
+  debug(): Figures | undefined
   close(): void
   free(): void
 }

@@ -39,6 +39,11 @@ impl Backoff {
         Duration::from_millis(asked_ms + random.below(ceiling.max(asked_ms / 4) + 1))
     }
 
+    /// Failed attempts since the last success.
+    pub(super) const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// To be called after a success: a sync that was completed. A mere connection proves nothing.
     pub(super) const fn reset(&mut self) {
         self.attempts = 0;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::aside::SetAsideCopy;
 use super::backoff::Backoff;
+use super::report::DeviceReport;
 use super::room::Room;
 use super::{Meta, Output, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
@@ -372,5 +373,17 @@ impl Room {
         self.device.phase = Phase::Lost { retry_at };
         self.device.is_writing = false;
         self.device.waiting.clear();
+    }
+    pub(super) fn device_report(&self) -> DeviceReport {
+        let device = &self.device;
+        let (records, bytes) =
+            self.outbox.pending().fold((0, 0), |(n, sum), (_, it)| (n + 1, sum + it.len()));
+        DeviceReport {
+            records: (device.settled_records + records) as u64,
+            record_bytes: (device.settled_bytes + bytes) as u64,
+            snapshot_bytes: device.snapshot_bytes as u64,
+            waiting: device.waiting.len() as u64,
+            is_writing: device.is_writing,
+        }
     }
 }

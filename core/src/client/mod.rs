@@ -7,6 +7,7 @@ mod backoff;
 mod device;
 mod machine;
 mod outbox;
+pub mod report;
 mod room;
 pub mod tabs;
 

@@ -123,6 +123,11 @@ impl Outbox {
         settled
     }
 
+    /// How many updates wait, and how many bytes they have.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.entries.iter().map(|entry| entry.update.len()).sum())
+    }
+
     /// The pending edits as few updates, and what a relay with this state vector has after them;
     /// `None` when it lacks what they need.
     pub(super) fn batches(&self, theirs: &Known, limits: &Limits) -> Option<(Vec<Sending>, Known)> {

@@ -8,6 +8,7 @@ use super::aside::Leaving;
 use super::backoff::Backoff;
 use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
+use super::report::Failure;
 use super::tabs::Sharing;
 use super::{Event, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
@@ -71,6 +72,8 @@ pub struct Saved {
     pub tier: Tier,
     /// How many own edits are not known to be durable.
     pub pending: u64,
+    /// Whether every own edit is in the device's store, whatever the tier.
+    pub is_on_device: bool,
 }
 
 /// One room of a session. Edits go through [`Self::replica_mut`], followed by an
@@ -99,6 +102,8 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
+    /// Why the relay last ended the membership.
+    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
     /// Why the relay was given up last, until all is well again.
@@ -134,6 +139,7 @@ pub(super) struct Sync {
 
 impl Room {
     pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
+        let is_on_device = storage == Storage::Device;
         Self {
             key,
             name,
@@ -151,6 +157,7 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
+            failure: None,
             backoff: Backoff::new(),
             degraded: None,
             trouble: None,
@@ -164,7 +171,7 @@ impl Room {
             keeps_refused: false,
             leaving: None,
             sharing: Sharing::default(),
-            saved: Saved { tier: Tier::Durable, pending: 0 },
+            saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }
 
@@ -484,16 +491,17 @@ impl Room {
     /// Computes the tiers anew; true when they changed.
     pub(super) fn update_saved(&mut self) -> bool {
         let last = self.outbox.last();
+        let is_on_device = self.device.is_open() && self.outbox.device() == last;
         let tier = if self.outbox.durable() == last {
             Tier::Durable
         } else if self.outbox.accepted() == last {
             Tier::Accepted
-        } else if self.device.is_open() && self.outbox.device() == last {
+        } else if is_on_device {
             Tier::Device
         } else {
             Tier::Memory
         };
-        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0 };
+        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0, is_on_device };
         std::mem::replace(&mut self.saved, saved) != saved
     }
 

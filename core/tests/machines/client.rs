@@ -137,6 +137,11 @@ impl Session {
         replica.text_insert(TEXT, 0, content).unwrap();
     }
 
+    /// How often the session said that what is saved where has changed.
+    pub(crate) fn saved_changes(&self) -> usize {
+        self.events.iter().filter(|event| **event == Event::SavedChanged).count()
+    }
+
     /// What the session said of content for a room without any, since the last call.
     pub(crate) fn seeded(&mut self) -> Vec<Result<bool, Code>> {
         let events = std::mem::take(&mut self.events).into_iter();

@@ -254,11 +254,11 @@ fn a_store_that_failed_gets_all_it_lacks_when_it_is_back() {
     let mut page = Page::with(1, &mut store);
     page.type_in("one ");
     page.write_to(&mut store);
-    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 1 });
+    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 1, is_on_device: true });
     page.type_in("two ");
     page.writes.clear();
     page.fail("the quota is used up");
-    assert_eq!(page.saved(), Saved { tier: Tier::Memory, pending: 2 });
+    assert_eq!(page.saved(), Saved { tier: Tier::Memory, pending: 2, is_on_device: false });
     assert!(is_lost(page.storage()));
     page.type_in("three ");
     page.wait_for_load();
@@ -274,10 +274,10 @@ fn a_store_that_failed_gets_all_it_lacks_when_it_is_back() {
     page.input(Input::Written { key: page.key, ticket });
     assert_eq!((page.storage(), page.saved().tier), (&Storage::Device, Tier::Memory));
     page.write_to(&mut store);
-    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 5 });
+    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 5, is_on_device: true });
     assert_eq!(store.content(), "one two three four five ");
     let mut next = Page::with(2, &mut store);
-    assert_eq!(next.saved(), Saved { tier: Tier::Device, pending: 5 });
+    assert_eq!(next.saved(), Saved { tier: Tier::Device, pending: 5, is_on_device: true });
     next.sync(0, None);
     assert_eq!(next.sent(), "one two three four five ");
 }
@@ -339,7 +339,7 @@ fn what_a_store_has_that_could_not_be_read_at_first_reaches_document_and_relay()
     page.write_to(&mut store);
     assert_eq!(page.text().len(), "of a dead tab, new".len());
     assert_eq!(page.sent(), page.text());
-    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 2 });
+    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 2, is_on_device: true });
     page.acknowledge(2);
     page.write_to(&mut store);
     assert!(store.records.iter().all(|record| !record.is_pending));

@@ -16,6 +16,7 @@ mod device;
 mod fuzz;
 mod link;
 mod reconnection;
+mod report;
 mod return_of_the_relay;
 mod room;
 mod silence;

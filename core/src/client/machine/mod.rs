@@ -15,6 +15,7 @@ use self::token::Token;
 use super::aside::read_only;
 use super::backoff::{self, Backoff};
 use super::device::Storage;
+use super::report::{Diary, Phase};
 use super::room::{Room, RoomState};
 use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
@@ -65,20 +66,21 @@ pub struct Client {
     channels: BTreeMap<Channel, RoomKey>,
     last_channel: u32,
     socket: Socket,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     token: Token,
     /// The relay asked not to be disturbed before this.
     not_before: Time,
     /// When the present connection first completed a sync.
     synced_at: Option<Time>,
-    welcome: Option<Welcome>,
-    heard_at: Time,
+    pub(super) welcome: Option<Welcome>,
+    pub(super) heard_at: Time,
     sent_at: Time,
     /// Something was sent that has to be answered before this.
-    answer_by: Option<Time>,
+    pub(super) answer_by: Option<Time>,
     /// When an answer was overdue and the socket got another chance.
     excused_at: Time,
     last_ping: u64,
+    pub(super) diary: Diary,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
     /// What the other tabs are told once the frames are on their way.
@@ -123,6 +125,7 @@ impl Client {
             answer_by: None,
             excused_at: now,
             last_ping: 0,
+            diary: Diary::new(),
             frame: Vec::new(),
             outputs: VecDeque::new(),
             talks: Vec::new(),
@@ -304,6 +307,7 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
+            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
             room.trouble = Some(error.clone());
@@ -448,6 +452,7 @@ impl Client {
 
     fn flush(&mut self) {
         if !self.frame.is_empty() {
+            self.diary.sent.add(&self.frame);
             let frame = std::mem::take(&mut self.frame).into();
             self.outputs.push_back(Output::Frame(frame));
         }
@@ -461,6 +466,7 @@ impl Client {
 
     fn ping(&mut self, now: Time) {
         self.last_ping += 1;
+        self.diary.pinged_at = now;
         self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
         self.expect_answer(now);
     }
@@ -512,6 +518,7 @@ impl Client {
 
     /// Gives the socket up and plans the next attempt.
     fn lose_connection(&mut self, error: &Error, now: Time) {
+        self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
         self.note_success(now);
         self.forget_connection();
@@ -523,7 +530,8 @@ impl Client {
         self.socket = Socket::Waiting { at: now + wait };
     }
 
-    fn stop(&mut self, error: Error) {
+    fn stop(&mut self, error: Error, now: Time) {
+        self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
         self.forget_connection();
         self.socket = Socket::Stopped { error };
@@ -543,6 +551,19 @@ impl Client {
             agent: self.settings.agent.clone(),
         };
         self.send(Channel::CONNECTION, &Message::Hello(hello));
+    }
+
+    /// How the connection stands, since when, and when the next attempt is made.
+    pub(super) fn phase(&self) -> (Phase, Option<Time>, Option<Time>) {
+        let failed_at = self.diary.failure.as_ref().map(|(_, at)| *at);
+        match &self.socket {
+            Socket::Unneeded => (Phase::Unneeded, None, None),
+            Socket::Waiting { at } => (Phase::Waiting, failed_at, Some(*at)),
+            Socket::Connecting { since } => (Phase::Connecting, Some(*since), None),
+            Socket::Greeting { since } => (Phase::Greeting, Some(*since), None),
+            Socket::Open => (Phase::Open, Some(self.diary.greeted_at), None),
+            Socket::Stopped { .. } => (Phase::Stopped, failed_at, None),
+        }
     }
 
     // ---- time ---------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ impl Client {
             return;
         }
         self.heard_at = now;
+        self.diary.received.add(frame);
         self.answer_by = None;
         let result = match read_frame(frame) {
             Ok(messages) => messages
@@ -48,7 +49,13 @@ impl Client {
                 self.send(Channel::CONNECTION, &Message::Pong(number));
                 Ok(())
             }
-            Message::Pong(_) => Ok(()),
+            Message::Pong(number) => {
+                if number == self.last_ping {
+                    let ms = now.as_ms().saturating_sub(self.diary.pinged_at.as_ms());
+                    self.diary.round_trip_ms = Some(ms);
+                }
+                Ok(())
+            }
             Message::Error(error) if channel == Channel::CONNECTION => {
                 self.connection_error(error, now);
                 Ok(())
@@ -59,12 +66,13 @@ impl Client {
                         "the relay wants to speak version {} of the protocol; this client speaks up to {VERSION}",
                         welcome.version
                     );
-                    self.stop(Error::new(Code::ProtocolUnsupported, text));
+                    self.stop(Error::new(Code::ProtocolUnsupported, text), now);
                     return Ok(());
                 }
                 self.socket = Socket::Open;
                 self.token.begin(welcome.token_life_ms, now);
                 self.welcome = Some(welcome);
+                self.diary.greeted_at = now;
                 let keys: Vec<_> = self.rooms.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.join(key, now));
                 Ok(())
@@ -154,7 +162,7 @@ impl Client {
         if error.is_retryable() {
             self.lose_connection(&error, now);
         } else {
-            self.stop(error);
+            self.stop(error, now);
         }
     }
 

@@ -88,8 +88,8 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
     name: session.name,
     status: describeStatus(status),
     saved,
-    storage: storage.kind === 'lost'
-      ? { kind: 'lost', error: toDetails(storage.error) }
+    storage: 'error' in storage
+      ? { kind: storage.kind, error: toDetails(storage.error) }
       : storage,
     isLoaded: view.isLoaded,
     isSynced: view.isSynced,

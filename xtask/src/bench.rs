@@ -35,14 +35,14 @@ pub(crate) fn run(project: &Project, subject: Subject, options: &[String]) -> Ou
 fn client(project: &Project, options: &[String]) -> Outcome {
     package::build(project, Build::Release)?;
     setup::npm_packages(project, &[CLIENT, NPM_PEERS])?;
-    let browser = browser::find_or_install(project)?;
+    let browser = browser::CHROMIUM.find_or_install(project)?;
     demo::build_relay(project, Build::Release)?;
     let program = project
         .node_program("node", CLIENT)
         .arg("main.mjs")
         .args(options)
         .env("COWEAVE_RELAY", project.relay(Build::Release))
-        .env(browser::VARIABLE, browser);
+        .env(browser::CHROMIUM.variable, browser);
     show(program)
 }
 

@@ -270,6 +270,7 @@ impl Client {
         }
         self.tell(key, Event::DocumentChanged);
         self.tell(key, Event::Synced);
+        self.use_what_was_left(key, now);
         self.send_seed(key, now);
     }
 }

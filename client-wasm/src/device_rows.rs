@@ -94,7 +94,7 @@ pub(crate) fn request_mark(
     transaction: &IdbTransaction,
     room: &str,
 ) -> Result<IdbRequest, JsValue> {
-    transaction.object_store(MARKS)?.get(&room.into())
+    transaction.object_store(MARKS)?.get(&Array::of1(&room.into()))
 }
 
 pub(crate) fn read_mark(row: &JsValue) -> Mark {

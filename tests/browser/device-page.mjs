@@ -15,19 +15,14 @@ export const NOWHERE = 'ws://127.0.0.1:9'
 
 /** Serves the package as it is built, and a page that imports it. */
 export async function servePackage() {
-  return serveFolder(packageFolder)
+  return serveFolder(packageFolder, { '/page.html': PAGE })
 }
 
-/** A browser profile of its own, whose pages find the package. */
+/** A browser profile of its own. */
 export async function newProfile(t, browser) {
   const context = await browser.newContext()
   t.after(() => context.close())
-  await routePage(context)
   return context
-}
-
-export async function routePage(context) {
-  await context.route('**/page.html', route => route.fulfill({ contentType: 'text/html', body: PAGE }))
 }
 
 /** A page without a room. */

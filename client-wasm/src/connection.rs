@@ -1,9 +1,9 @@
-//! The connection of a session: a token for each attempt, then a socket.
+//! The connection of a session: a token for each attempt, and at most one socket.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use coweave_core::client::Input;
+use coweave_core::client::{Input, tabs};
 use coweave_core::error::{Code, Error};
 use js_sys::{Function, Promise};
 use wasm_bindgen::JsValue;
@@ -13,7 +13,7 @@ use crate::error::describe;
 use crate::shell::Shell;
 use crate::socket::{Socket, SocketEvent};
 
-/// At most one socket, and how to get another one.
+/// How to get a token and a socket, and the socket.
 pub(crate) struct Connection {
     url: String,
     /// Makes a WebSocket for a URL and a subprotocol.
@@ -30,44 +30,67 @@ impl Connection {
         Self { url, make_socket, token, socket: RefCell::new(None), attempt: Cell::new(0) }
     }
 
-    /// Starts another attempt; what became of the one before does not matter any more.
-    pub(crate) fn connect(&self, shell: &Weak<Shell>) {
-        self.disconnect();
+    /// Gets a token for an attempt, then goes on with it.
+    pub(crate) fn authorize(&self, shell: &Weak<Shell>) {
+        self.give_up();
+        let dial = |shell: &Shell, token| shell.handle_tabs(tabs::Input::Dial { token });
         let Some(token) = self.token.clone() else {
-            return self.open(shell, String::new());
+            if let Some(shell) = shell.upgrade() {
+                dial(&shell, String::new());
+            }
+            return;
         };
         let (shell, attempt) = (shell.clone(), self.attempt.get());
         spawn_local(async move {
             let token = ask(&token).await;
-            let Some(strong) = shell.upgrade() else { return };
-            if strong.connection().attempt.get() != attempt {
+            let Some(shell) = shell.upgrade() else { return };
+            if shell.connection().attempt.get() != attempt {
                 return;
             }
             match token {
-                Ok(token) => strong.connection().open(&shell, token),
-                Err(error) => strong.handle(Input::SocketClosed { error: Some(error) }),
+                Ok(token) => dial(&shell, token),
+                Err(error) => shell.handle(Input::SocketClosed { error: Some(error) }),
             }
         });
     }
 
-    fn open(&self, shell: &Weak<Shell>, token: String) {
+    /// A token that is still to come is not wanted any more.
+    pub(crate) fn give_up(&self) {
+        self.attempt.set(self.attempt.get() + 1);
+    }
+
+    /// Asks for a new token for the present connection, where the app gives any.
+    pub(crate) fn refresh_token(&self, shell: &Weak<Shell>) {
+        let Some(token) = self.token.clone() else { return };
+        let shell = shell.clone();
+        spawn_local(async move {
+            let token = ask(&token).await;
+            if let Some(shell) = shell.upgrade() {
+                shell.handle(Input::TokenRefreshed { token });
+            }
+        });
+    }
+
+    /// Opens a socket; what became of the one before does not matter any more.
+    pub(crate) fn open(&self, shell: &Weak<Shell>) {
         let receiver = shell.clone();
         let on_event = move |event| {
             let Some(shell) = receiver.upgrade() else { return };
-            shell.handle(match event {
-                SocketEvent::Opened => Input::SocketOpened { token: token.clone() },
-                SocketEvent::Frame(frame) => Input::SocketFrame(frame),
+            shell.handle_tabs(match event {
+                SocketEvent::Opened => tabs::Input::SocketOpened,
+                SocketEvent::Frame(frame) => tabs::Input::SocketFrame(frame),
                 SocketEvent::Closed(error) => {
-                    shell.connection().disconnect();
-                    Input::SocketClosed { error }
+                    shell.connection().close();
+                    tabs::Input::SocketClosed { error }
                 }
             });
         };
+        self.close();
         match Socket::open(&self.make_socket, &self.url, on_event) {
             Ok(socket) => drop(self.socket.replace(Some(Rc::new(socket)))),
             Err(error) => {
                 if let Some(shell) = shell.upgrade() {
-                    shell.handle(Input::SocketClosed { error: Some(error) });
+                    shell.handle_tabs(tabs::Input::SocketClosed { error: Some(error) });
                 }
             }
         }
@@ -81,9 +104,8 @@ impl Connection {
         }
     }
 
-    /// Closes the socket, or gives the attempt up.
-    pub(crate) fn disconnect(&self) {
-        self.attempt.set(self.attempt.get() + 1);
+    /// Closes the socket.
+    pub(crate) fn close(&self) {
         drop(self.socket.take());
     }
 }

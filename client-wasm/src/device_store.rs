@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
-use coweave_core::client::{Input, RoomKey, StoredCopy, Write};
+use coweave_core::client::{Input, RoomKey, SetAsideCopy, StoredCopy, Write};
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::RoomName;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::copies::about;
 use crate::device_database::{Database, Failure, Transaction, answer};
 use crate::device_log::{DeviceLog, Fence, Mark, Operation, Rows};
 use crate::device_rows::{
@@ -77,7 +78,7 @@ impl DeviceStore {
     /// Reads what the device has of a room.
     pub(crate) fn load(self: &Rc<Self>, key: RoomKey, name: &RoomName) {
         let (this, room) = (Rc::clone(self), self.room(name));
-        if this.with(key, |_| ()).is_none() {
+        if !this.logs.borrow().iter().any(|kept| kept.key == key) {
             this.logs.borrow_mut().push(Kept { key, room: room.clone(), log: None });
         }
         spawn_local(async move {
@@ -157,6 +158,13 @@ impl DeviceStore {
         let transaction = self.database.begin(&ROOM_STORES, "readonly").await?;
         let requested = request_mark(&transaction.inner, room);
         Ok(read_mark(&transaction.settle(requested).await?.result()?))
+    }
+
+    /// The rows that were known are no more.
+    fn begin_anew(&self, key: RoomKey) {
+        if let Some(kept) = self.logs.borrow_mut().iter_mut().find(|kept| kept.key == key) {
+            kept.log = None;
+        }
     }
 
     /// Forgets which row is which of a closed room.
@@ -244,22 +252,25 @@ async fn run_behind(
     Ok(next.to_owned())
 }
 
-#[expect(dead_code, reason = "the session sets copies aside with the next change")]
 impl DeviceStore {
-    /// Puts a copy in the place of all rows of a room, in one step; the room is to be loaded again
-    /// after that. Rows that are not those of the room as it was loaded stay.
-    pub(crate) async fn set_aside(
-        &self,
-        key: RoomKey,
-        name: &RoomName,
-        copy: &Copy,
-    ) -> Result<(), Error> {
-        let room = self.room(name);
+    /// Puts a copy in the place of all rows of a room, in one step, and reads what there is then.
+    /// Rows that are not those of the room as it was loaded stay.
+    pub(crate) fn set_aside(self: &Rc<Self>, key: RoomKey, name: RoomName, copy: SetAsideCopy) {
+        let (this, room) = (Rc::clone(self), self.room(&name));
         let fence = self.with(key, |log| log.fence()).unwrap_or_default();
-        let result = self.database.twice(|| self.replace(&room, copy, &fence)).await;
-        result.map_err(|it| device_unavailable("a copy cannot be set aside", &it.cause()))?;
-        self.forget(key);
-        Ok(())
+        spawn_local(async move {
+            let copy = Copy { about: about(&copy), id: copy.id, update: copy.update };
+            match this.database.twice(|| this.replace(&room, &copy, &fence)).await {
+                Ok(()) => {
+                    this.begin_anew(key);
+                    this.load(key, &name);
+                }
+                Err(failure) => {
+                    let error = device_unavailable("a copy cannot be set aside", &failure.cause());
+                    this.answer(Input::Loaded { key, copy: Err(error) });
+                }
+            }
+        });
     }
 
     async fn replace(&self, room: &str, copy: &Copy, fence: &Fence) -> Result<(), Failure> {

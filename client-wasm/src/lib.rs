@@ -8,9 +8,12 @@
 //! The classes are an interface of the npm package alone, which checks all arguments before.
 
 mod batch;
+mod browser_tabs;
 mod client;
 mod clock;
 mod connection;
+mod copies;
+mod debug;
 mod device_database;
 mod device_log;
 mod device_rows;
@@ -27,5 +30,6 @@ mod timer;
 mod view;
 
 pub use client::Client;
+pub use copies::texts_of;
 pub use room::Room;
 pub use text::Text;

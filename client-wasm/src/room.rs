@@ -6,6 +6,7 @@ use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -95,6 +96,19 @@ impl Room {
         let update = seed(texts).map_err(|error| to_thrown(&error))?;
         self.shell.handle(Input::Seed { key: self.key, update });
         Ok(())
+    }
+
+    /// What becomes of edits that the relay refuses for good: they stay in this document and the
+    /// room stops, or the document is set aside.
+    #[wasm_bindgen(js_name = keepRefused)]
+    pub fn keep_refused(&self, keeps: bool) {
+        self.shell.keep_refused(self.key, keeps);
+    }
+
+    /// What a developer gets to see of the room.
+    #[must_use]
+    pub fn debug(&self) -> Option<Array> {
+        self.shell.debug_room(self.key)
     }
 
     /// Leaves the room, after what was edited so far.

@@ -5,17 +5,22 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
-use coweave_core::client::{Client, Event, Input, Output, RoomKey, Settings};
+use bytes::Bytes;
+use coweave_core::client::tabs::{self, Tabs};
+use coweave_core::client::{Client, Event, Input, Output, RoomKey, SetAsideCopy, Settings};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
 use coweave_core::ids::RoomName;
 use coweave_core::limits::Limits;
-use js_sys::Function;
+use coweave_core::time::{Time, earliest};
+use js_sys::{Array, Function};
 use wasm_bindgen::JsValue;
 
 use crate::batch::Batches;
+use crate::browser_tabs::{BrowserTabs, session_key};
 use crate::clock::Clock;
 use crate::connection::Connection;
+use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::{disposed, to_json};
 use crate::hints::Hints;
@@ -29,22 +34,32 @@ use crate::view::RoomView;
 /// calls back finds the session usable.
 pub(crate) struct Shell {
     machine: RefCell<Client>,
+    tabs: RefCell<Tabs>,
+    browser_tabs: RefCell<Option<BrowserTabs>>,
     clock: Clock,
     timer: Timer,
     hints: RefCell<Option<Hints>>,
     connection: Connection,
     store: Option<Rc<DeviceStore>>,
     /// Inputs that came while the machine was busy with another one.
-    waiting: RefCell<VecDeque<Input>>,
+    waiting: RefCell<VecDeque<Either>>,
     is_busy: Cell<bool>,
     /// Rooms whose documents were edited since the machine last ran.
     edited: RefCell<Vec<RoomKey>>,
     batches: RefCell<Batches>,
+    /// Copies that were set aside and are in news not taken yet.
+    copies: RefCell<Vec<(RoomKey, SetAsideCopy)>>,
     /// The number of the last request to flush.
     flushes: Cell<u64>,
     /// Tells the npm package that there is news; it asks for them once Rust has returned.
     notify: Function,
     this: Weak<Self>,
+}
+
+/// An input of either machine.
+enum Either {
+    Client(Input),
+    Tabs(tabs::Input),
 }
 
 impl fmt::Debug for Shell {
@@ -54,18 +69,27 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet; `owner` is whose rows of the device's store it uses.
-    pub(crate) fn new(connection: Connection, owner: Option<String>, notify: Function) -> Rc<Self> {
+    /// A session that is not connected yet; `owner` is whose rows of the device's store it uses, and
+    /// `tabs` is the name that it shares with other tabs.
+    pub(crate) fn new(
+        connection: Connection,
+        owner: Option<String>,
+        tabs: String,
+        notify: Function,
+    ) -> Rc<Self> {
         let clock = Clock::new();
+        let tab = random::tab_id();
         let settings = Settings {
-            session: random::session_key(),
+            session: session_key(),
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
             has_device_store: owner.is_some(),
         };
         let machine = Client::new(settings, random::seed(), clock.now());
-        Rc::new_cyclic(|this: &Weak<Self>| Self {
+        let shell = Rc::new_cyclic(|this: &Weak<Self>| Self {
             machine: RefCell::new(machine),
+            tabs: RefCell::new(Tabs::alone(tab)),
+            browser_tabs: RefCell::default(),
             clock,
             timer: Timer::new(with(this, Self::on_timer)),
             hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
@@ -75,10 +99,17 @@ impl Shell {
             is_busy: Cell::new(false),
             edited: RefCell::default(),
             batches: RefCell::default(),
+            copies: RefCell::default(),
             flushes: Cell::new(0),
             notify,
             this: this.clone(),
-        })
+        });
+        let browser_tabs = BrowserTabs::find(tabs, tab, Rc::downgrade(&shell));
+        if browser_tabs.is_some() {
+            shell.tabs.replace(Tabs::new(tab));
+        }
+        shell.browser_tabs.replace(browser_tabs);
+        shell
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -87,12 +118,25 @@ impl Shell {
 
     /// Hands an input to the machine and carries out what it wants.
     pub(crate) fn handle(&self, input: Input) {
+        self.take_in(Either::Client(input));
+    }
+
+    /// The same for the machine between the session and the socket.
+    pub(crate) fn handle_tabs(&self, input: tabs::Input) {
+        self.take_in(Either::Tabs(input));
+    }
+
+    fn take_in(&self, input: Either) {
         self.waiting.borrow_mut().push_back(input);
         if self.is_busy.replace(true) {
             return;
         }
         while let Some(input) = self.next_input() {
-            self.machine.borrow_mut().handle(input, self.clock.now());
+            let now = self.clock.now();
+            match input {
+                Either::Client(input) => self.machine.borrow_mut().handle(input, now),
+                Either::Tabs(input) => self.tabs.borrow_mut().handle(input, now),
+            }
             self.carry_out();
         }
         self.is_busy.set(false);
@@ -102,7 +146,7 @@ impl Shell {
         }
     }
 
-    fn next_input(&self) -> Option<Input> {
+    fn next_input(&self) -> Option<Either> {
         self.waiting.borrow_mut().pop_front()
     }
 
@@ -110,34 +154,89 @@ impl Shell {
         loop {
             let now = self.clock.now();
             let output = self.machine.borrow_mut().poll(now);
+            let session_wake = match output {
+                Output::Idle { wake } => wake,
+                output => {
+                    self.carry_out_for_session(output, now);
+                    continue;
+                }
+            };
+            let output = self.tabs.borrow_mut().poll(now);
             match output {
-                Output::Connect => self.connection.connect(&self.this),
-                Output::Frame(frame) => self.connection.send(&frame),
-                Output::Disconnect => self.connection.disconnect(),
-                Output::Load { key, name } => {
-                    if let Some(store) = &self.store {
-                        store.load(key, &name);
-                    }
+                tabs::Output::Idle { wake } => {
+                    return self.timer.set(earliest(session_wake, wake), now);
                 }
-                Output::Write { key, name, ticket, writes } => {
-                    if let Some(store) = &self.store {
-                        store.write(key, &name, ticket, &writes);
-                    }
-                }
-                Output::Event { key, event } => self.note(key, event),
-                Output::Idle { wake } => return self.timer.set(wake, now),
-                // A newer core may want more; this shell is always built with its own.
-                _ => {}
+                output => self.carry_out_for_tabs(output, now),
             }
         }
     }
 
-    fn note(&self, key: RoomKey, event: Event) {
-        if event == Event::DocumentChanged {
-            self.collect_changes(key);
-        } else {
-            self.batches.borrow_mut().add(key, event);
+    fn carry_out_for_session(&self, output: Output, now: Time) {
+        let tabs = |input| self.tabs.borrow_mut().handle(input, now);
+        match output {
+            Output::Connect => self.connection.authorize(&self.this),
+            Output::Frame(frame) => tabs(tabs::Input::Say(frame)),
+            Output::Disconnect => {
+                self.connection.give_up();
+                tabs(tabs::Input::HangUp);
+            }
+            Output::Talk { to, talk } => tabs(tabs::Input::Talk { to, talk }),
+            Output::Load { key, name } => {
+                if let Some(store) = &self.store {
+                    store.load(key, &name);
+                }
+            }
+            Output::Write { key, name, ticket, writes } => {
+                if let Some(store) = &self.store {
+                    store.write(key, &name, ticket, &writes);
+                }
+            }
+            Output::SetAside { key, name, copy } => {
+                if let Some(store) = &self.store {
+                    store.set_aside(key, name, copy);
+                }
+            }
+            Output::RefreshToken => self.connection.refresh_token(&self.this),
+            Output::Event { key, event } => self.note(key, event),
+            // A newer core may want more; this shell is always built with its own.
+            _ => {}
         }
+    }
+
+    fn carry_out_for_tabs(&self, output: tabs::Output, now: Time) {
+        match output {
+            tabs::Output::OpenSocket => self.connection.open(&self.this),
+            tabs::Output::Send(frame) => self.connection.send(&frame),
+            tabs::Output::CloseSocket => self.connection.close(),
+            tabs::Output::Client(input) => {
+                if let Input::TabGone(tab) = &input
+                    && let Some(browser_tabs) = &*self.browser_tabs.borrow()
+                {
+                    browser_tabs.forget(*tab);
+                }
+                self.machine.borrow_mut().handle(input, now);
+            }
+            tabs::Output::Watch(tab) => {
+                if let Some(browser_tabs) = &*self.browser_tabs.borrow() {
+                    browser_tabs.watch(tab);
+                }
+            }
+            tabs::Output::Post { to, message } => {
+                if let Some(browser_tabs) = &*self.browser_tabs.borrow() {
+                    browser_tabs.post(to, &message);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn note(&self, key: RoomKey, event: Event) {
+        match &event {
+            Event::DocumentChanged => return self.collect_changes(key),
+            Event::SetAside(copy) => self.copies.borrow_mut().push((key, copy.clone())),
+            _ => {}
+        }
+        self.batches.borrow_mut().add(key, event);
     }
 
     fn collect_changes(&self, key: RoomKey) {
@@ -168,6 +267,7 @@ impl Shell {
         if let Some(store) = &self.store {
             store.forget(key);
         }
+        self.copies.borrow_mut().retain(|(of, _)| *of != key);
         self.batches.borrow_mut().remove(key);
     }
 
@@ -179,6 +279,36 @@ impl Shell {
     ) -> Result<T, Error> {
         let mut machine = self.machine.borrow_mut();
         access(machine.room_mut(key).ok_or_else(disposed)?.replica_mut())
+    }
+
+    /// Changes the content of a document, when that is allowed.
+    pub(crate) fn write(
+        &self,
+        key: RoomKey,
+        write: impl FnOnce(&mut Replica) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if let Some(room) = self.machine.borrow().room(key) {
+            room.check_edit()?;
+        }
+        self.edit(key, write)
+    }
+
+    /// What becomes of edits in a room that the relay refuses for good.
+    pub(crate) fn keep_refused(&self, key: RoomKey, keeps: bool) {
+        if let Some(room) = self.machine.borrow_mut().room_mut(key) {
+            room.keep_refused(keeps);
+        }
+    }
+
+    /// The content of a copy in the news; it is given once.
+    pub(crate) fn take_copy(&self, id: &str) -> Option<Bytes> {
+        let mut copies = self.copies.borrow_mut();
+        let at = copies.iter().position(|(_, copy)| copy.id == id)?;
+        Some(copies.swap_remove(at).1.update)
+    }
+
+    pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {
+        self.store.clone()
     }
 
     /// Changes a document. The machine learns of it with the next [`Shell::settle`].
@@ -217,10 +347,20 @@ impl Shell {
         Ok(number)
     }
 
-    /// The state of a room, as JSON.
+    /// The state of a room.
     pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
         let machine = self.machine.borrow();
         machine.room(key).map(RoomView::new)
+    }
+
+    /// What a developer gets to see of the connection.
+    pub(crate) fn debug(&self) -> Array {
+        debug::connection(&self.machine.borrow(), &self.tabs.borrow())
+    }
+
+    /// What a developer gets to see of a room.
+    pub(crate) fn debug_room(&self, key: RoomKey) -> Option<Array> {
+        self.machine.borrow().room(key).map(debug::room)
     }
 
     /// Settles, then takes all news, as JSON.
@@ -233,8 +373,11 @@ impl Shell {
     /// Ends the session: no timer, socket or listener is left.
     pub(crate) fn dispose(&self) {
         self.settle();
+        self.handle_tabs(tabs::Input::Stop);
+        drop(self.browser_tabs.take());
         self.timer.cancel();
-        self.connection.disconnect();
+        self.connection.give_up();
+        self.connection.close();
         drop(self.hints.take());
     }
 }

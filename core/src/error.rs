@@ -93,6 +93,12 @@ codes! {
     ConnectionLost = "connection.lost", Environment, true;
     /// The token callback of the app failed.
     TokenFailed = "token.failed", App, true;
+    /// The token is not valid any more; a new one helps.
+    TokenExpired = "token.expired", App, true;
+    /// The relay does not take the token.
+    TokenDenied = "token.denied", App, false;
+    /// The token was taken back while it was in use.
+    TokenRevoked = "token.revoked", App, false;
     /// The room name is not allowed.
     RoomInvalidName = "room.invalid_name", App, false;
     /// Too many rooms over one connection.
@@ -112,6 +118,8 @@ codes! {
     RoomDamaged = "room.damaged", Relay, true;
     /// The room was deleted; this copy belongs to it, and nothing was merged.
     RoomDeleted = "room.deleted", Incompatible, false;
+    /// This session may read the room, and not write into it.
+    RoomReadOnly = "room.read_only", App, false;
     /// The room takes more space than the relay allows.
     RoomTooLarge = "room.too_large", App, false;
     /// An update could not be read, or breaks a rule of the format.
@@ -180,6 +188,13 @@ impl Error {
         Self { code, message: message.into(), retry_after_ms: None }
     }
 
+    /// Whether trying again may help. An error of a newer version, whose code is not known here,
+    /// says so by naming a waiting time.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.code.is_retryable() || self.code == Code::Unknown && self.retry_after_ms.is_some()
+    }
+
     /// The same error with a waiting time.
     #[must_use]
     pub fn with_retry_after_ms(mut self, ms: u64) -> Self {
@@ -208,5 +223,24 @@ mod tests {
             assert!(!reason.is_empty() && area.chars().all(|c| c.is_ascii_lowercase()));
         }
         assert_eq!(Code::parse("room.on_fire"), Code::Unknown);
+    }
+
+    #[test]
+    fn the_guide_says_of_every_code_who_has_to_act_and_what_to_do() {
+        let guide = include_str!("../../docs/guide/errors.md");
+        let rows: Vec<Vec<&str>> = guide
+            .lines()
+            .filter(|line| line.starts_with("| `") && line.matches(" | ").count() == 4)
+            .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+            .collect();
+        let wanted = Code::ALL.iter().map(|code| {
+            let again = if code.is_retryable() { "yes" } else { "no" };
+            [format!("`{}`", code.as_str()), code.fault().as_str().to_owned(), again.to_owned()]
+        });
+        assert_eq!(
+            rows.iter().map(|row| &row[..3]).collect::<Vec<_>>(),
+            wanted.collect::<Vec<_>>()
+        );
+        assert!(rows.iter().flatten().all(|cell| !cell.is_empty()));
     }
 }

@@ -88,8 +88,9 @@ impl fmt::Debug for Lineage {
     }
 }
 
-/// A secret that one client session (a tab, a process) draws at random and shows at every
-/// connection: it lets a reconnecting session take over what its dead connection still holds.
+/// A secret that a browser (all its tabs; a process is one) draws at random and shows at every
+/// connection: it lets whoever reconnects take over what a dead connection still holds, and one tab
+/// bring the edits of another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey(pub [u8; 16]);
 
@@ -129,6 +130,10 @@ impl Channel {
     /// The connection itself.
     pub const CONNECTION: Self = Self(0);
 }
+
+/// One session among those of its browser, drawn at random; below 2^53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TabId(pub u64);
 
 /// One connection's membership of one room, drawn by the relay; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,9 +1,13 @@
 // A client: the rooms of one relay.
 
 import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
-import { type Disposer, makeDisposable } from './disposer.js'
+import { type DebugSnapshot, takeSnapshot } from './debug.js'
+import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { apiError } from './error.js'
-import { Room } from './room.js'
+import { EventLog } from './event-log.js'
+import { readConnection } from './figures.js'
+import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
+import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
 
@@ -28,6 +32,7 @@ export class Client implements Disposer {
   readonly url: string
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
+  readonly #guards = new Set<Disposer>()
   #isDisposed = false
 
   static {
@@ -43,14 +48,45 @@ export class Client implements Disposer {
   /**
    * A share in a room, to be disposed. `S` is what the app's peers show as presence.
    */
-  room<S extends object = Record<string, unknown>>(name: string): Room<S> {
+  room<S extends object = Record<string, unknown>>(name: string, options: RoomOptions = {}): Room<S> {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
     checkRoomName(name)
-    const shared = this.#rooms.get(name) ?? { session: new RoomSession(this.#session, name), shares: 0 }
+    const refused = checkRefused(options)
+    const shared = this.#rooms.get(name) ?? this.#share(name)
     this.#rooms.set(name, shared)
     shared.shares += 1
+    if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     return new Room(shared.session, () => {
       this.#release(name, shared)
+    })
+  }
+
+  #share(name: string): Shared {
+    const session = new RoomSession(this.#session, name)
+    const log = new EventLog(session.listeners, () => {
+      const { figures } = this.#session.debug()
+      return figures === null ? undefined : readConnection(figures).lastError?.error
+    })
+    return { session, log, shares: 0 }
+  }
+
+  /** Everything a developer needs when somebody says that it does not save, as plain JSON. */
+  debug(): DebugSnapshot {
+    return takeSnapshot(this.url, this.#session, this.#rooms.values())
+  }
+
+  /**
+   * Asks before the page is left, as long as an edit in a room of this client would be lost; or, by
+   * choice, as long as one is not durable. Ends with the client, if it is not disposed before.
+   */
+  guardLeaving(options: LeaveGuardOptions = {}): Disposer {
+    if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
+    const rooms = (): Iterable<RoomSession> => [...this.#rooms.values()].map(it => it.session)
+    const guard = guardLeaving(this.#session, rooms, options)
+    this.#guards.add(guard)
+    return new Cleanup(() => {
+      this.#guards.delete(guard)
+      guard.dispose()
     })
   }
 
@@ -68,6 +104,7 @@ export class Client implements Disposer {
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
+    for (const guard of this.#guards) guard.dispose()
     for (const { session } of this.#rooms.values()) session.close()
     this.#rooms.clear()
     this.#session.dispose()
@@ -76,7 +113,19 @@ export class Client implements Disposer {
 
 interface Shared {
   readonly session: RoomSession
+  readonly log: EventLog
   shares: number
+}
+
+function checkRefused(options: unknown): RoomOptions['refused'] {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('the options', 'an object', options)
+  }
+  const { refused } = options as RoomOptions
+  if (refused !== undefined && !['set-aside', 'keep'].includes(refused)) {
+    throw wrongType('options.refused', "'set-aside' or 'keep'", refused)
+  }
+  return refused
 }
 
 function checkOptions(options: unknown, platform: Platform): {

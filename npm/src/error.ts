@@ -12,6 +12,9 @@ export const errorCodes = [
   'connection.too_slow',
   'connection.lost',
   'token.failed',
+  'token.expired',
+  'token.denied',
+  'token.revoked',
   'room.invalid_name',
   'room.too_many',
   'room.too_often',
@@ -21,6 +24,7 @@ export const errorCodes = [
   'room.unavailable',
   'room.damaged',
   'room.deleted',
+  'room.read_only',
   'room.too_large',
   'update.malformed',
   'update.too_large',
@@ -85,6 +89,12 @@ export class CoweaveError extends Error {
   }
 }
 
+/** What an error says, as plain JSON. */
+export function toDetails(error: CoweaveError): ErrorDetails {
+  const { code, message, fault, retryable, retryAfter } = error
+  return { code, message, fault, retryable, ...retryAfter !== undefined && { retryAfter } }
+}
+
 /** An error for the author of the app. */
 export function apiError(
   code: 'api.wrong_type' | 'api.disposed' | 'api.out_of_range' | 'api.split_surrogate'
@@ -114,7 +124,7 @@ export function guarded<T>(call: () => T): T {
 }
 
 /** The module throws JSON text; anything else is a bug in it. */
-function toError(thrown: unknown): CoweaveError {
+export function toError(thrown: unknown): CoweaveError {
   if (thrown instanceof CoweaveError) return thrown
   if (typeof thrown === 'string') return new CoweaveError(JSON.parse(thrown) as ErrorDetails)
   const reason = thrown instanceof Error ? thrown.message : String(thrown)

@@ -10,6 +10,10 @@ export class Listeners<T> {
     return this.#listeners.size === 0
   }
 
+  get size(): number {
+    return this.#listeners.size
+  }
+
   add(call: (value: T) => void): Disposer {
     const listener = { call }
     this.#listeners.add(listener)

@@ -8,7 +8,11 @@ export interface RoomView {
   readonly status:
     | { readonly state: 'opening' | 'connecting' | 'live' }
     | { readonly state: 'syncing'; readonly received: number; readonly total: number }
-    | { readonly state: 'offline'; readonly retryAt: number | null }
+    | {
+      readonly state: 'offline'
+      readonly retryAt: number | null
+      readonly error: ErrorDetails | null
+    }
     | { readonly state: 'stopped'; readonly error: ErrorDetails }
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
   readonly storage:
@@ -16,7 +20,13 @@ export interface RoomView {
     | { readonly kind: 'damaged' | 'lost'; readonly error: ErrorDetails }
   readonly isLoaded: boolean
   readonly isSynced: boolean
+  readonly role: Role
+  /** Whether all own edits are in this device's store, whatever the tier. */
+  readonly isOnDevice: boolean
 }
+
+/** What a session may do in a room. */
+export type Role = 'editor' | 'viewer'
 
 /** How safe all own edits are. */
 export type SavedTier = 'memory' | 'device' | 'accepted' | 'durable'
@@ -28,9 +38,16 @@ export interface Batch {
   readonly changes: readonly ChangeView[]
   readonly peers: readonly PeerView[]
   readonly refused: readonly { readonly number: number; readonly error: ErrorDetails }[]
+  readonly setAside: readonly { readonly id: string; readonly about: CopyDetails }[]
   /** The numbers of requests to flush that are answered. */
   readonly flushed: readonly number[]
   readonly seeded?: { readonly isFirst: boolean } | { readonly error: ErrorDetails }
+}
+
+/** What is known of a copy that was set aside. */
+export interface CopyDetails {
+  readonly error: ErrorDetails
+  readonly time: number
 }
 
 export interface ChangeView {

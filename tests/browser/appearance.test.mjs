@@ -117,6 +117,21 @@ it('an empty note on a small dark phone, with the keyboard alone', async () => {
   assert.equal(overflow, 0)
 })
 
+it('whoever asks whether it is saved gets the panel, on a phone and with the keyboard alone', async () => {
+  const notes = await open({ ...PHONE, colorScheme: 'light' }, { name: 'Ana', color: '#c2683f' })
+  await notes.type('A line')
+  await notes.untilSaved()
+  await notes.page.locator('#inspect').focus()
+  await notes.page.keyboard.press('Enter')
+  const panel = notes.page.locator('coweave-panel')
+  await until(async () => (await panel.locator('.verdict').innerText()) === 'Everything is saved.', 'the panel says so')
+  await picture(notes, 'phone-panel')
+  await checkLayout(notes)
+  await notes.page.keyboard.press('Escape')
+  assert.equal(await panel.count(), 0)
+  assert.equal(await notes.page.evaluate(() => document.activeElement.id), 'inspect')
+})
+
 it('a name is kept for the next visit, and a link can be copied', async () => {
   const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
   const notes = await openNotes(context, { origin: relay.httpUrl, roomName })

@@ -62,6 +62,7 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("storage losses", total.storage_losses),
         ("drains", total.drains),
         ("folds", total.folds),
+        ("elections", total.elections),
         ("hostile frames", total.hostile_frames),
         ("stalled readers", total.stalls),
         ("members that fell behind", total.fallen_behind),
@@ -85,6 +86,7 @@ fn add(total: &mut Report, report: &Report) {
     total.storage_losses += report.storage_losses;
     total.drains += report.drains;
     total.folds += report.folds;
+    total.elections += report.elections;
     total.hostile_frames += report.hostile_frames;
     total.stalls += report.stalls;
     total.fallen_behind += report.fallen_behind;

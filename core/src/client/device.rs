@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 
+use super::aside::SetAsideCopy;
 use super::backoff::Backoff;
+use super::report::DeviceReport;
 use super::room::Room;
 use super::{Meta, Output, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
@@ -64,6 +66,10 @@ pub(super) struct Device {
     damage: Option<Error>,
     /// Why something that is stored cannot even be read.
     unreadable: Option<Error>,
+    /// True when what there is was read once.
+    was_read: bool,
+    /// What is to be kept in the place of all that is there, one after the other.
+    aside: Vec<SetAsideCopy>,
 }
 
 /// How the device's store stands to a room.
@@ -73,7 +79,9 @@ enum Phase {
     Absent,
     /// What it has is being read.
     Reading,
-    /// What it lacks after it failed is being written.
+    /// A copy is being put aside there; what it has then is read.
+    Replacing,
+    /// What it lacks after that, or after it failed, is being written.
     Restoring,
     /// It gets whatever comes.
     Open,
@@ -101,6 +109,8 @@ impl Device {
             unusable: Vec::new(),
             damage: None,
             unreadable: None,
+            was_read: false,
+            aside: Vec::new(),
         }
     }
 
@@ -109,7 +119,7 @@ impl Device {
     }
 
     pub(super) const fn is_reading(&self) -> bool {
-        matches!(self.phase, Phase::Reading)
+        matches!(self.phase, Phase::Reading | Phase::Replacing)
     }
 
     /// When the store is to be tried again.
@@ -118,11 +128,6 @@ impl Device {
             Phase::Lost { retry_at } => Some(retry_at),
             _ => None,
         }
-    }
-
-    /// What is stored is being read again.
-    pub(super) const fn read_again(&mut self) {
-        self.phase = Phase::Reading;
     }
 
     /// Whether what happens now reaches the store.
@@ -148,6 +153,19 @@ impl Device {
 }
 
 impl Room {
+    /// What to ask of a store that failed: to read what there is, unless that has to go first.
+    pub(super) fn try_store_again(&mut self) -> Output {
+        self.device.phase = Phase::Reading;
+        let (key, name) = (self.key, self.name.clone());
+        self.set_aside_on_device().unwrap_or(Output::Load { key, name })
+    }
+
+    fn set_aside_on_device(&mut self) -> Option<Output> {
+        let copy = self.device.aside.first()?.clone();
+        self.device.phase = Phase::Replacing;
+        Some(Output::SetAside { key: self.key, name: self.name.clone(), copy })
+    }
+
     /// Brings what the device has into the document, and plans to write what it lacks, if it was
     /// lost before. The answer is the edits in it that are new here and have to reach the relay.
     pub(super) fn take_copy(
@@ -155,12 +173,20 @@ impl Room {
         copy: StoredCopy,
         limits: &Limits,
     ) -> Result<Vec<(EditNumber, Bytes)>, Error> {
+        if self.device.phase == Phase::Replacing {
+            self.device.aside.remove(0);
+        }
+        if !self.device.aside.is_empty() {
+            self.device.phase = Phase::Open;
+            return Ok(Vec::new());
+        }
         let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
         let is_back = self.is_loaded;
+        self.device.was_read = true;
         self.device.is_fold_due = is_back && !self.replica.known().is_empty();
         self.device.is_meta_due = self.meta.is_some() && self.meta != copy.meta;
         self.device.waiting.clear();
@@ -297,12 +323,17 @@ impl Room {
 
     /// What waits to be written, even behind a write under way: for a room that is being closed.
     pub(super) fn last_write(&mut self) -> Option<Output> {
-        let device = &mut self.device;
-        if !device.takes_records() {
+        if !self.device.takes_records() {
             return None;
         }
+        if let Some(output) = self.set_aside_on_device() {
+            return Some(output);
+        }
+        let device = &mut self.device;
         let mut writes = std::mem::take(&mut device.waiting);
-        if std::mem::take(&mut device.is_meta_due) {
+        // The place of a document that is not in sight yet is not that of what is stored.
+        let is_leaving = self.leaving.is_some();
+        if !is_leaving && std::mem::take(&mut device.is_meta_due) {
             writes.extend(self.meta.map(Write::SetMeta));
         }
         let is_fold_due = std::mem::take(&mut device.is_fold_due);
@@ -310,7 +341,7 @@ impl Room {
             return None;
         }
         // Only when nothing else waits: the snapshot holds all that the document holds.
-        if is_fold_due || device.wants_fold() {
+        if is_fold_due || !is_leaving && device.wants_fold() {
             let snapshot = Bytes::from(self.replica.state());
             (device.settled_records, device.settled_bytes) = (0, 0);
             device.snapshot_bytes = snapshot.len();
@@ -336,6 +367,34 @@ impl Room {
         } else {
             self.device.backoff.reset();
         }
+    }
+
+    /// Gives the device this copy in the place of all that it has of the room, if that is of the
+    /// same document.
+    pub(super) fn replace_device(&mut self, copy: SetAsideCopy) {
+        if self.device.was_read {
+            self.device.waiting.clear();
+            self.device.aside.push(copy);
+        }
+    }
+
+    pub(super) fn device_report(&self) -> DeviceReport {
+        let (device, (pending, pending_bytes)) = (&self.device, self.outbox.size());
+        DeviceReport {
+            records: (device.settled_records + pending) as u64,
+            record_bytes: (device.settled_bytes + pending_bytes) as u64,
+            snapshot_bytes: device.snapshot_bytes as u64,
+            waiting: device.waiting.len() as u64,
+            is_writing: device.is_writing,
+        }
+    }
+
+    /// What is in sight is to leave the device as well, before anything else is written there.
+    pub(super) fn wait_for_store(&mut self, retry_at: Time) {
+        if self.device.phase == Phase::Replacing {
+            self.device.aside.remove(0);
+        }
+        self.device.phase = Phase::Lost { retry_at };
     }
 
     /// From here on the room is in memory only, until the store can be used again.

@@ -2,20 +2,25 @@
 //! and when to try again. A pure machine: `client-wasm` drives it in the browser, the simulation
 //! in a loop.
 
+mod aside;
 mod backoff;
 mod device;
 mod machine;
 mod outbox;
+pub mod report;
 mod room;
+pub mod tabs;
 
 use bytes::Bytes;
 
+pub use aside::SetAsideCopy;
 pub use device::Storage;
 pub use machine::{Client, Settings};
 pub use room::{Room, RoomState, Saved, Tier};
+use tabs::Talk;
 
 use crate::error::Error;
-use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
+use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 
@@ -104,7 +109,7 @@ pub enum Input {
         /// The room.
         key: RoomKey,
     },
-    /// The device's store has answered [`Output::Load`].
+    /// The device's store has answered [`Output::Load`] or [`Output::SetAside`].
     Loaded {
         /// The room.
         key: RoomKey,
@@ -135,6 +140,11 @@ pub enum Input {
         /// A Yjs v1 update, written under a client id of its own.
         update: Bytes,
     },
+    /// What [`Output::RefreshToken`] asked for.
+    TokenRefreshed {
+        /// The token, or why there is none.
+        token: Result<String, Error>,
+    },
     /// The app wants to know when everything that is in the document now is on the relay's disk,
     /// whoever wrote it; [`Event::Flushed`] follows.
     Flush {
@@ -162,6 +172,15 @@ pub enum Input {
         /// Why, when the shell knows (a failed token callback).
         error: Option<Error>,
     },
+    /// Another tab of this browser has said something about a room.
+    Talk {
+        /// Who.
+        tab: TabId,
+        /// What.
+        talk: Talk,
+    },
+    /// Another tab is no more: what it had not brought to the relay is for this session to bring.
+    TabGone(TabId),
     /// A hint that the network may be back, or that time was lost (the `online` event, the page
     /// became visible, the clock jumped): probe the socket or try to connect now.
     Probe,
@@ -198,6 +217,26 @@ pub enum Output {
         /// What to write, in this order, all or nothing. There is one write at a time for a room.
         writes: Vec<Write>,
     },
+    /// Tell the other tabs of this browser.
+    Talk {
+        /// `None` for all of them.
+        to: Option<TabId>,
+        /// What.
+        talk: Talk,
+    },
+    /// Keep a copy in the device's store in the place of all that it has of a room, in one step.
+    /// Then read what it has of the room, which may come from another session that was quicker;
+    /// [`Input::Loaded`] follows.
+    SetAside {
+        /// The room.
+        key: RoomKey,
+        /// Its name.
+        name: RoomName,
+        /// What is to be kept beside the room.
+        copy: SetAsideCopy,
+    },
+    /// Get a new token, if there is a way to get one; [`Input::TokenRefreshed`] follows.
+    RefreshToken,
     /// Tell the app.
     Event {
         /// The room.
@@ -228,13 +267,19 @@ pub enum Event {
     DocumentChanged,
     /// Others' presence changed; `None` as state means gone.
     PresenceChanged(Vec<AwarenessEntry>),
-    /// An own edit was refused; it stays in this document and on this device.
+    /// An own edit was refused for good (or, under number 0, a presence state). The document is
+    /// set aside next, or stays as it is in a room that stops: see [`Room::keep_refused`].
     Refused {
         /// Its number.
         number: EditNumber,
         /// Why.
         error: Error,
     },
+    /// The relay will not have this copy, or something in it. It is not in the document any more,
+    /// which goes on with what the relay has. Requests to flush are forgotten.
+    SetAside(SetAsideCopy),
+    /// [`Room::role`] changed.
+    RoleChanged,
     /// What became of the content of [`Input::Seed`]: whether it was the first.
     Seeded(Result<bool, Error>),
     /// Everything is on the relay's disk that was in the document when this was asked for.

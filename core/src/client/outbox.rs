@@ -46,6 +46,11 @@ impl Outbox {
         self.last
     }
 
+    /// What is not known to be durable.
+    pub(super) fn pending(&self) -> impl Iterator<Item = (EditNumber, &Bytes)> {
+        self.entries.iter().map(|entry| (entry.number, &entry.update))
+    }
+
     pub(super) const fn last(&self) -> EditNumber {
         self.last
     }
@@ -60,6 +65,14 @@ impl Outbox {
 
     pub(super) const fn durable(&self) -> EditNumber {
         self.durable
+    }
+
+    /// Gives up what is not durable: nobody brings it to the relay any more.
+    pub(super) fn abandon(&mut self) {
+        self.entries.clear();
+        self.device = self.last;
+        self.accepted = self.last;
+        self.durable = self.last;
     }
 
     pub(super) fn set_device(&mut self, through: EditNumber) {
@@ -108,6 +121,11 @@ impl Outbox {
             settled.extend(self.entries.pop_front().map(|it| (it.index, it.update.len())));
         }
         settled
+    }
+
+    /// How many updates wait, and how many bytes they have.
+    pub(super) fn size(&self) -> (usize, usize) {
+        (self.entries.len(), self.entries.iter().map(|entry| entry.update.len()).sum())
     }
 
     /// The pending edits as few updates, and what a relay with this state vector has after them;

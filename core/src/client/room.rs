@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
+use super::aside::Leaving;
 use super::backoff::Backoff;
 use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
+use super::report::Failure;
+use super::tabs::Sharing;
 use super::{Event, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
@@ -18,7 +21,7 @@ use crate::limits::Limits;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
-use crate::wire::v1::{EditKind, Joined};
+use crate::wire::v1::{EditKind, Joined, Role};
 
 /// How a room stands to the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +72,8 @@ pub struct Saved {
     pub tier: Tier,
     /// How many own edits are not known to be durable.
     pub pending: u64,
+    /// Whether every own edit is in the device's store, whatever the tier.
+    pub is_on_device: bool,
 }
 
 /// One room of a session. Edits go through [`Self::replica_mut`], followed by an
@@ -97,8 +102,12 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
+    /// Why the relay last ended the membership.
+    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
+    /// Why the relay was given up last, until all is well again.
+    pub(super) trouble: Option<Error>,
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
@@ -108,6 +117,12 @@ pub struct Room {
     /// Requests to flush that are not answered yet.
     pub(super) flushes: BTreeSet<u64>,
     pub(super) device: Device,
+    /// What there is to share with the other tabs of the browser.
+    pub(super) sharing: Sharing,
+    pub(super) role: Role,
+    pub(super) keeps_refused: bool,
+    /// What the relay will not have, while `replica` still lacks what the relay has.
+    pub(super) leaving: Option<Box<Leaving>>,
     saved: Saved,
 }
 
@@ -124,6 +139,7 @@ pub(super) struct Sync {
 
 impl Room {
     pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
+        let is_on_device = storage == Storage::Device;
         Self {
             key,
             name,
@@ -141,15 +157,21 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
+            failure: None,
             backoff: Backoff::new(),
             degraded: None,
+            trouble: None,
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
             peers: BTreeMap::new(),
             seed: None,
             flushes: BTreeSet::new(),
-            saved: Saved { tier: Tier::Durable, pending: 0 },
+            sharing: Sharing::default(),
+            role: Role::Editor,
+            keeps_refused: false,
+            leaving: None,
+            saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }
 
@@ -161,13 +183,13 @@ impl Room {
 
     /// The document.
     #[must_use]
-    pub const fn replica(&self) -> &Replica {
-        &self.replica
+    pub fn replica(&self) -> &Replica {
+        self.leaving.as_ref().map_or(&self.replica, |leaving| &leaving.replica)
     }
 
     /// The document, for edits and for reads that create a text.
-    pub const fn replica_mut(&mut self) -> &mut Replica {
-        &mut self.replica
+    pub fn replica_mut(&mut self) -> &mut Replica {
+        self.leaving.as_mut().map_or(&mut self.replica, |leaving| &mut leaving.replica)
     }
 
     /// How the room stands to the relay.
@@ -206,6 +228,12 @@ impl Room {
         self.degraded.as_ref()
     }
 
+    /// Why the relay was given up last, until the room is in step with it again.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
+    }
+
     /// The number of the last own edit; it counts edits taken by the last `Tick`.
     #[must_use]
     pub const fn last_number(&self) -> EditNumber {
@@ -238,18 +266,31 @@ impl Room {
 
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
     pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
-        let update = self.replica.take_edits()?;
+        let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.note_waiting(number);
+        if self.leaving.is_none() {
+            self.sharing.edits.push((number, update.clone()));
+        }
         Some((number, update))
+    }
+
+    /// Makes an edit of another tab one of this session's; the answer is to be sent.
+    pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
+        let index = self.record(update.clone(), true);
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.note_waiting(number);
+        self.sharing.edits.push((number, update.clone()));
+        (number, update)
     }
 
     /// Applies an update of others and keeps it on the device.
     pub(super) fn receive(&mut self, update: Bytes, limits: &Limits) -> Result<bool, Error> {
         let summary = self.replica.apply(&update, &limits.for_taken())?;
         let is_news = summary.is_news || summary.has_deletes;
-        if is_news {
+        // What is not in sight yet is not on the device either: it would lie beside another history.
+        if is_news && self.leaving.is_none() {
             self.record(update, false);
         }
         Ok(is_news)
@@ -374,6 +415,13 @@ impl Room {
         }
     }
 
+    /// Forgets that the copy belongs to any history.
+    pub(super) fn forget_place(&mut self) {
+        self.meta = None;
+        self.next_meta = None;
+        self.device.is_meta_due = false;
+    }
+
     /// Forgets where in the relay's log the document stands: the next sync brings everything.
     pub(super) fn forget_position(&mut self) {
         if let Some(meta) = &mut self.meta {
@@ -391,6 +439,9 @@ impl Room {
         limits: &Limits,
     ) -> Vec<Sending> {
         while self.take_edits().is_some() {}
+        if self.leaving.is_some() || self.role == Role::Viewer {
+            return Vec::new();
+        }
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
         let batches = self.outbox.batches(theirs, limits);
         // What is pending is in the difference then, and arrives with its last piece.
@@ -440,16 +491,17 @@ impl Room {
     /// Computes the tiers anew; true when they changed.
     pub(super) fn update_saved(&mut self) -> bool {
         let last = self.outbox.last();
+        let is_on_device = self.device.is_open() && self.outbox.device() == last;
         let tier = if self.outbox.durable() == last {
             Tier::Durable
         } else if self.outbox.accepted() == last {
             Tier::Accepted
-        } else if self.device.is_open() && self.outbox.device() == last {
+        } else if is_on_device {
             Tier::Device
         } else {
             Tier::Memory
         };
-        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0 };
+        let saved = Saved { tier, pending: last.0 - self.outbox.durable().0, is_on_device };
         std::mem::replace(&mut self.saved, saved) != saved
     }
 

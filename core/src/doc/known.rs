@@ -82,6 +82,12 @@ impl Known {
         before.0
     }
 
+    /// How many clients there are, and how many elements they wrote.
+    #[must_use]
+    pub fn size(&self) -> (usize, u64) {
+        (self.0.len(), self.0.values().sum())
+    }
+
     /// The clock of the next struct of a client; 0 when it is not known.
     #[must_use]
     pub fn next(&self, client: ClientId) -> u64 {

@@ -2,14 +2,22 @@
 
 #![expect(
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod aside;
 mod client;
 mod device;
 mod fuzz;
 mod link;
+mod reconnection;
+mod report;
+mod return_of_the_relay;
 mod room;
+mod silence;
+mod token;

@@ -6,6 +6,7 @@ import { Carets, type Cursor } from './carets'
 import { Editor } from './editor'
 import { type Identity, loadIdentity, readIdentity, saveIdentity } from './identity'
 import { Mirror } from './mirror'
+import { offerPanel } from './panel'
 import { People } from './people'
 import { showStatus } from './status'
 
@@ -34,8 +35,10 @@ interface Places {
 type SomebodysPeer = Peer<Record<string, unknown>>
 
 async function open(): Promise<void> {
-  const room = connect(relay).room(roomName)
+  const client = connect(relay)
+  const room = client.room(roomName)
   const text = room.doc.text('body')
+  offerPanel(client, element('inspect', HTMLButtonElement), element('panel', HTMLElement))
   const mirror = new Mirror(element('mirror', HTMLElement))
   const carets = new Carets(element('carets', HTMLElement), mirror, () =>
     room.presence.peers.flatMap(peer => cursorOf(peer, text)))

@@ -1,21 +1,25 @@
 //! A simulated person with our client, and a device that can crash.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{
-    self, Client, Event, Meta, Output, Record, Room, RoomKey, RoomState, Settings, Storage,
-    StoredCopy, Tier, Write,
+    self, Client, Event, Output, Room, RoomKey, RoomState, Settings, Storage, StoredCopy, Tier,
+    Write,
 };
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{ClientId, Lineage, RoomName, SessionKey};
+use coweave_core::ids::{ClientId, Lineage, RoomName, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
-use coweave_core::time::Time;
+use coweave_core::time::{Time, earliest};
 
+use super::browser::Browser;
 use super::network::{Arrival, Network, Socket, Way};
 use super::relay::is_repeatable;
 
@@ -23,45 +27,25 @@ pub const TEXT: &str = "body";
 /// What people want in a room that is empty.
 pub const TEMPLATE: &str = "[template]";
 
-/// What the device keeps of a room.
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    meta: Option<Meta>,
-    snapshot: Option<Bytes>,
-    /// By the order of writing; the session that wrote a record knows it under its own index.
-    records: Vec<KeptRecord>,
-}
-
-#[derive(Clone, Debug)]
-struct KeptRecord {
-    session: u64,
-    record: Record,
-}
-
-/// A person with our client.
+/// A person with our client, in one tab of a browser.
 #[derive(Debug)]
 pub struct Actor {
     pub name: usize,
     limits: Limits,
     rooms: Vec<RoomName>,
-    device: BTreeMap<RoomName, Kept>,
+    /// Shared with others where this is one of several tabs.
+    browser: Rc<RefCell<Browser>>,
     /// Writes under way: when they are done, of which room.
     writes: VecDeque<(Time, RoomKey, RoomName, u64, Vec<Write>)>,
-    session: u64,
     pub process: Option<Process>,
     /// When the page is opened again.
     pub back_at: Time,
     /// What the person was told is safe in a room's history: the clocks of own edits by tier, and of
     /// all edits by flushing.
     pub told_durable: BTreeMap<(RoomName, Lineage), Known>,
-    told_device: BTreeMap<RoomName, Known>,
-    /// Rooms where the device's store failed: what was told is not held against the device.
-    lost_storage: Vec<RoomName>,
     letters: u64,
     /// Its software is newer than the relay's, and says what that does not know.
     is_newer: bool,
-    /// How often the device's log became a snapshot.
-    pub folds: u64,
     /// How often a template became the first content, how often everything was flushed, and how often a
     /// room was gone.
     pub seeded: u64,
@@ -73,8 +57,10 @@ pub struct Actor {
 #[derive(Debug)]
 pub struct Process {
     client: Client,
+    tab: TabId,
+    tabs: Tabs,
     pub keys: BTreeMap<RoomName, RoomKey>,
-    pub socket: Option<Socket>,
+    socket: Option<Socket>,
     wake: Option<Time>,
     /// For every edit number of a room, the own clock it reaches to.
     clocks: BTreeMap<RoomKey, Vec<u64>>,
@@ -84,22 +70,23 @@ pub struct Process {
 }
 
 impl Actor {
-    pub fn new(name: usize, rooms: Vec<RoomName>, limits: Limits) -> Self {
+    pub fn new(
+        name: usize,
+        rooms: Vec<RoomName>,
+        browser: Rc<RefCell<Browser>>,
+        limits: Limits,
+    ) -> Self {
         Self {
             name,
             limits,
             rooms,
-            device: BTreeMap::new(),
+            browser,
             writes: VecDeque::new(),
-            session: 0,
             process: None,
             back_at: Time::ZERO,
             told_durable: BTreeMap::new(),
-            told_device: BTreeMap::new(),
-            lost_storage: Vec::new(),
             letters: 0,
             is_newer: name % 2 == 1,
-            folds: 0,
             seeded: 0,
             flushed: 0,
             deleted: 0,
@@ -108,17 +95,17 @@ impl Actor {
 
     /// Opens the page.
     pub fn start(&mut self, random: &mut Random, now: Time) {
-        self.session += 1;
-        let mut key = [0; 16];
-        key[..8].copy_from_slice(&random.next_u64().to_le_bytes());
+        let tab = self.browser.borrow_mut().open_tab(now);
         let settings = Settings {
-            session: SessionKey(key),
+            session: self.browser.borrow().session,
             agent: "simulation".to_owned(),
             limits: self.limits.clone(),
             has_device_store: true,
         };
         self.process = Some(Process {
             client: Client::new(settings, random.next_u64(), now),
+            tab,
+            tabs: Tabs::new(tab),
             keys: BTreeMap::new(),
             socket: None,
             wake: Some(now),
@@ -151,8 +138,7 @@ impl Actor {
         self.deleted += 1;
         let key = process.keys[name];
         process.client.handle(client::Input::Close { key }, now);
-        self.device.remove(name);
-        self.told_device.remove(name);
+        self.browser.borrow_mut().forget(name);
         self.writes.retain(|(_, _, room, _, _)| room != name);
         self.open(name.clone(), random, now);
     }
@@ -174,58 +160,18 @@ impl Actor {
     /// The page is gone, and with it what the device had not finished writing; of the write under
     /// way all or nothing.
     pub fn crash(&mut self, network: &mut Network, random: &mut Random, now: Time) {
-        if let Some(process) = self.process.take()
-            && let Some(socket) = process.socket
-        {
+        let writes = std::mem::take(&mut self.writes);
+        let Some(process) = self.process.take() else { return };
+        if let Some(socket) = process.socket {
             network.cut(socket, now);
         }
-        let writes = std::mem::take(&mut self.writes);
+        let mut browser = self.browser.borrow_mut();
         if random.chance(50)
             && let Some((_, _, name, _, first)) = writes.into_iter().next()
         {
-            self.write(&name, first);
+            browser.write(process.tab, &name, first);
         }
-    }
-
-    fn write(&mut self, name: &RoomName, writes: Vec<Write>) {
-        let session = self.session;
-        let kept = self.device.entry(name.clone()).or_default();
-        for write in writes {
-            match write {
-                Write::Append(record) => kept.records.push(KeptRecord { session, record }),
-                Write::Settle { indexes } => {
-                    for kept in kept.records.iter_mut().filter(|kept| kept.session == session) {
-                        kept.record.is_pending &= !indexes.contains(&kept.record.index);
-                    }
-                }
-                Write::SetMeta(meta) => kept.meta = Some(meta),
-                Write::Fold { through, snapshot, .. } => {
-                    self.folds += 1;
-                    kept.records.retain(|kept| {
-                        kept.session != session
-                            || kept.record.index > through
-                            || kept.record.is_pending
-                    });
-                    kept.snapshot = Some(snapshot);
-                }
-                other => panic!("unknown write {other:?}"),
-            }
-        }
-    }
-
-    fn load(&mut self, name: &RoomName) -> StoredCopy {
-        let session = self.session;
-        let kept = self.device.entry(name.clone()).or_default();
-        for (index, kept) in kept.records.iter_mut().enumerate() {
-            kept.session = session;
-            kept.record.index = index as u64 + 1;
-        }
-        StoredCopy {
-            meta: kept.meta,
-            snapshot: kept.snapshot.clone(),
-            records: kept.records.iter().map(|kept| kept.record.clone()).collect(),
-            damage: None,
-        }
+        browser.close_tab(process.tab, random, now);
     }
 
     /// Types or deletes something somewhere.
@@ -278,46 +224,58 @@ impl Actor {
         process.client.handle(client::Input::WriteFailed { key, error }, now);
         process.wake = Some(Time::ZERO);
         self.writes.retain(|(_, _, room, _, _)| *room != name);
-        self.lost_storage.push(name);
+        self.browser.borrow_mut().lost.push(name);
     }
 
     pub fn receive(&mut self, arrival: Arrival, now: Time) {
         let Some(process) = &mut self.process else { return };
         let input = match arrival {
-            Arrival::Opened => client::Input::SocketOpened { token: String::new() },
-            Arrival::Frame(frame) => client::Input::SocketFrame(frame),
+            Arrival::Opened => tabs::Input::SocketOpened,
+            Arrival::Frame(frame) => tabs::Input::SocketFrame(frame),
             Arrival::Closed => {
                 process.socket = None;
-                client::Input::SocketClosed { error: None }
+                tabs::Input::SocketClosed { error: None }
             }
         };
-        process.client.handle(input, now);
+        process.tabs.handle(input, now);
         process.wake = Some(Time::ZERO);
     }
 
     pub fn run(&mut self, network: &mut Network, random: &mut Random, repeats: bool, now: Time) {
         while self.writes.front().is_some_and(|(at, ..)| *at <= now) {
             let Some((_, key, name, ticket, writes)) = self.writes.pop_front() else { break };
-            self.write(&name, writes);
             if let Some(process) = &mut self.process {
+                self.browser.borrow_mut().write(process.tab, &name, writes);
                 process.client.handle(client::Input::Written { key, ticket }, now);
                 process.wake = Some(Time::ZERO);
             }
         }
         loop {
             let Some(process) = &mut self.process else { return };
+            while let Some(input) = self.browser.borrow_mut().take(process.tab, now) {
+                process.tabs.handle(input, now);
+                process.wake = Some(Time::ZERO);
+            }
             if process.wake.is_none_or(|at| at > now) {
                 return;
             }
             process.client.handle(client::Input::Tick, now);
+            process.tabs.handle(tabs::Input::Tick, now);
             loop {
                 let Some(process) = &mut self.process else { return };
                 match process.client.poll(now) {
-                    Output::Idle { wake } => {
-                        process.wake = wake;
+                    Output::Idle { wake } => process.wake = wake,
+                    output => {
+                        self.perform(output, random, now);
+                        continue;
+                    }
+                }
+                match process.tabs.poll(now) {
+                    tabs::Output::Idle { wake } => {
+                        process.wake = earliest(process.wake, wake);
                         break;
                     }
-                    output => self.perform(output, network, random, repeats, now),
+                    output => self.perform_outside(output, network, random, repeats, now),
                 }
             }
             self.note_what_was_told();
@@ -336,9 +294,10 @@ impl Actor {
         }
     }
 
-    fn perform(
+    /// What the tab wants of the browser and the network.
+    fn perform_outside(
         &mut self,
-        output: Output,
+        output: tabs::Output,
         network: &mut Network,
         random: &mut Random,
         repeats: bool,
@@ -346,8 +305,8 @@ impl Actor {
     ) {
         let Some(process) = &mut self.process else { return };
         match output {
-            Output::Connect => process.socket = Some(network.open(random, now)),
-            Output::Frame(mut frame) => {
+            tabs::Output::OpenSocket => process.socket = Some(network.open(random, now)),
+            tabs::Output::Send(mut frame) => {
                 if self.is_newer && random.chance(10) {
                     frame = with_unknown_message(&frame);
                 }
@@ -358,16 +317,43 @@ impl Actor {
                 }
                 network.send(socket, Way::ToRelay, Arrival::Frame(frame), random, now);
             }
-            Output::Disconnect => {
+            tabs::Output::CloseSocket => {
                 if let Some(socket) = process.socket.take() {
                     network.send(socket, Way::ToRelay, Arrival::Closed, random, now);
                 }
             }
+            tabs::Output::Watch(other) => {
+                self.browser.borrow_mut().watch(process.tab, other, now);
+            }
+            tabs::Output::Post { to, message } => {
+                let at = now + Duration::from_millis(random.below(20));
+                self.browser.borrow_mut().post(process.tab, to, &message, at);
+            }
+            tabs::Output::Client(input) => process.client.handle(input, now),
+            other => panic!("unknown output {other:?}"),
+        }
+    }
+
+    fn perform(&mut self, output: Output, random: &mut Random, now: Time) {
+        let Some(process) = &mut self.process else { return };
+        match output {
+            Output::Connect => {
+                process.tabs.handle(tabs::Input::Dial { token: String::new() }, now);
+            }
+            Output::Frame(frame) => process.tabs.handle(tabs::Input::Say(frame), now),
+            Output::Disconnect => process.tabs.handle(tabs::Input::HangUp, now),
+            Output::Talk { to, talk } => {
+                process.tabs.handle(tabs::Input::Talk { to, talk }, now);
+            }
             Output::Load { key, name } => {
-                let copy = Ok(self.load(&name));
-                let Some(process) = &mut self.process else { return };
+                let copy = Ok(self.browser.borrow_mut().load(process.tab, &name));
                 process.client.handle(client::Input::Loaded { key, copy }, now);
                 self.check_device(&name, key);
+            }
+            Output::SetAside { key, name, .. } => {
+                self.browser.borrow_mut().forget(&name);
+                let copy = Ok(StoredCopy::default());
+                process.client.handle(client::Input::Loaded { key, copy }, now);
             }
             // The last words of a room that was given up.
             Output::Write { key, name, .. } if process.keys.get(&name) != Some(&key) => {}
@@ -399,12 +385,13 @@ impl Actor {
 
     /// Everything that was shown as saved on this device has to be there again.
     fn check_device(&mut self, name: &RoomName, key: RoomKey) {
-        if self.lost_storage.contains(name) {
+        let mut browser = self.browser.borrow_mut();
+        if browser.lost.contains(name) {
             return;
         }
         let room = self.process.as_ref().and_then(|p| p.client.room(key)).expect("just opened");
         assert_eq!(room.storage(), &Storage::Device, "the device's copy was not taken");
-        let told = self.told_device.entry(name.clone()).or_default();
+        let told = browser.told.entry(name.clone()).or_default();
         let has = room.replica().known();
         assert!(has.covers(told), "person {}: {told:?} was on the device, {has:?} is", self.name);
     }
@@ -426,10 +413,16 @@ impl Actor {
                 told.reach(room.replica().client(), *clock);
             }
             if room.saved().tier == Tier::Device {
-                let told = self.told_device.entry(name.clone()).or_default();
+                let mut browser = self.browser.borrow_mut();
+                let told = browser.told.entry(name.clone()).or_default();
                 told.reach(room.replica().client(), own);
             }
         }
+    }
+
+    /// The socket of this tab, which may be that of all tabs.
+    pub fn socket(&self) -> Option<Socket> {
+        self.process.as_ref()?.socket
     }
 
     /// A client id that the others know.
@@ -463,8 +456,9 @@ impl Actor {
 
     pub fn next_at(&self) -> Option<Time> {
         let write = self.writes.front().map(|(at, ..)| *at);
-        let wake = self.process.as_ref().map_or(Some(self.back_at), |process| process.wake);
-        coweave_core::time::earliest(write, wake)
+        let Some(process) = &self.process else { return earliest(write, Some(self.back_at)) };
+        let mail = self.browser.borrow().next_at(process.tab);
+        earliest(write, earliest(process.wake, mail))
     }
 }
 

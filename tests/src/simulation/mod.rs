@@ -2,6 +2,7 @@
 //! that delays, repeats, swallows and cuts, with crashes of everything between any two steps.
 
 mod actor;
+mod browser;
 mod hostile;
 mod network;
 mod outsider;
@@ -15,6 +16,8 @@ pub use world::{Report, World};
 pub struct Plan {
     pub seed: u64,
     pub clients: usize,
+    /// How many of them are tabs of one browser.
+    pub tabs: usize,
     /// The first ones never edit.
     pub viewers: usize,
     pub outside_clients: usize,
@@ -38,6 +41,7 @@ impl Plan {
         Self {
             seed,
             clients: usize::try_from(between(2, 4)).unwrap(),
+            tabs: usize::try_from(between(1, 3)).unwrap(),
             viewers: usize::try_from(between(0, 1)).unwrap(),
             outside_clients: usize::try_from(between(0, 1)).unwrap(),
             hostile_clients: usize::try_from(between(0, 1)).unwrap(),

@@ -1,6 +1,8 @@
 //! The world: draws what happens from the seed, then lets everything heal and looks at the result.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use coweave_core::doc::digest::digest;
@@ -14,6 +16,7 @@ use coweave_core::time::Time;
 
 use super::Plan;
 use super::actor::{Actor, TEMPLATE, TEXT};
+use super::browser::Browser;
 use super::hostile::Hostile;
 use super::network::{Arrival, Network, Socket, Way};
 use super::outsider::Outsider;
@@ -31,6 +34,7 @@ pub struct Report {
     pub storage_losses: u64,
     pub drains: u64,
     pub folds: u64,
+    pub elections: u64,
     pub hostile_frames: u64,
     pub stalls: u64,
     pub fallen_behind: u64,
@@ -52,6 +56,7 @@ pub struct World {
     disk: Disk,
     relay: Option<Relay>,
     relay_back_at: Time,
+    browsers: Vec<Rc<RefCell<Browser>>>,
     actors: Vec<Actor>,
     outsiders: Vec<Outsider>,
     hostiles: Vec<Hostile>,
@@ -73,8 +78,15 @@ impl World {
         let rooms: Vec<_> = (0..plan.rooms)
             .map(|room| RoomName::parse(&format!("room {room}")).expect("a valid name"))
             .collect();
-        let mut actors: Vec<_> =
-            (0..plan.clients).map(|name| Actor::new(name, rooms.clone(), limits.clone())).collect();
+        let mut browsers: Vec<Rc<RefCell<Browser>>> = Vec::new();
+        let mut actors = Vec::new();
+        for name in 0..plan.clients {
+            if name % plan.tabs == 0 {
+                browsers.push(Rc::new(RefCell::new(Browser::new(&mut random))));
+            }
+            let browser = Rc::clone(&browsers[name / plan.tabs]);
+            actors.push(Actor::new(name, rooms.clone(), browser, limits.clone()));
+        }
         for actor in &mut actors {
             actor.start(&mut random, Time::ZERO);
         }
@@ -94,6 +106,7 @@ impl World {
             plan,
             random,
             network,
+            browsers,
             actors,
             outsiders,
             hostiles,
@@ -117,8 +130,11 @@ impl World {
         self.heal();
         self.check();
         self.count_relay();
+        for browser in &self.browsers {
+            self.report.folds += browser.borrow().folds;
+            self.report.elections += browser.borrow().elections;
+        }
         for actor in &self.actors {
-            self.report.folds += actor.folds;
             self.report.seeded += actor.seeded;
             self.report.flushed += actor.flushed;
             self.report.deleted_copies += actor.deleted;
@@ -205,7 +221,9 @@ impl World {
                 }
             }
             13 => {
-                if self.random.chance(20)
+                // Two tabs that begin anew would take each other's new copy for the old one.
+                if self.plan.tabs == 1
+                    && self.random.chance(20)
                     && let Some(relay) = &mut self.relay
                     && let Some(name) = self.disk.rooms.keys().next()
                     && relay.delete(name, self.now)
@@ -335,11 +353,7 @@ impl World {
     fn arrive_at_client(&mut self, socket: Socket, arrival: Arrival) {
         let now = self.now;
         let is_over = arrival == Arrival::Closed;
-        if let Some(actor) = self
-            .actors
-            .iter_mut()
-            .find(|actor| actor.process.as_ref().is_some_and(|p| p.socket == Some(socket)))
-        {
+        if let Some(actor) = self.actors.iter_mut().find(|actor| actor.socket() == Some(socket)) {
             actor.receive(arrival, now);
         } else if let Some(outsider) =
             self.outsiders.iter_mut().find(|outsider| outsider.socket == Some(socket))
@@ -410,6 +424,10 @@ impl World {
 
     fn check(&mut self) {
         self.check_disk();
+        for tabs in self.actors.chunks(self.plan.tabs) {
+            let sockets = tabs.iter().filter(|actor| actor.socket().is_some()).count();
+            assert_eq!(sockets, 1, "the tabs of one browser share one socket");
+        }
         for (name, stored) in &self.disk.rooms {
             let replica = replay(stored);
             let text = replica.text_string(TEXT);

@@ -1,23 +1,30 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
+mod aside;
 mod receive;
+mod sharing;
 mod storage;
+mod token;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::backoff::Backoff;
+use self::token::Token;
+use super::aside::read_only;
+use super::backoff::{self, Backoff};
 use super::device::Storage;
+use super::report::{Diary, Phase};
 use super::room::{Room, RoomState};
+use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::time::{Time, earliest};
-use crate::wire::v1::{EditKind, Hello, Join, Message, VERSION, Welcome};
+use crate::wire::v1::{EditKind, Hello, Join, Message, Role, VERSION, Welcome};
 
 /// A socket that does not open within this time is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -25,10 +32,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_STALE: Duration = Duration::from_secs(2);
 /// An answer that does not come within this time means that the socket is dead.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// The slowest line that is not taken for a dead one.
-const UPLOAD_BYTES_PER_SECOND: u64 = 16 << 10;
 /// After this silence the socket is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(20);
+/// The same while something is on its way whose arrival is not known.
+const PING_AFTER_IN_USE: Duration = Duration::from_secs(1);
+/// A sync is a success when the connection lives on for this time.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// Presence is sent at most this often.
 const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// Small messages are gathered into frames of about this size.
@@ -57,14 +66,25 @@ pub struct Client {
     channels: BTreeMap<Channel, RoomKey>,
     last_channel: u32,
     socket: Socket,
-    backoff: Backoff,
-    welcome: Option<Welcome>,
-    heard_at: Time,
+    pub(super) backoff: Backoff,
+    token: Token,
+    /// The relay asked not to be disturbed before this.
+    not_before: Time,
+    /// When the present connection first completed a sync.
+    synced_at: Option<Time>,
+    pub(super) welcome: Option<Welcome>,
+    pub(super) heard_at: Time,
+    sent_at: Time,
     /// Something was sent that has to be answered before this.
-    answer_by: Option<Time>,
+    pub(super) answer_by: Option<Time>,
+    /// When an answer was overdue and the socket got another chance.
+    excused_at: Time,
     last_ping: u64,
+    pub(super) diary: Diary,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
+    /// What the other tabs are told once the frames are on their way.
+    talks: Vec<Output>,
 }
 
 #[derive(Debug)]
@@ -96,12 +116,19 @@ impl Client {
             last_channel: 0,
             socket: Socket::Unneeded,
             backoff: Backoff::new(),
+            token: Token::new(now),
+            not_before: now,
+            synced_at: None,
             welcome: None,
             heard_at: now,
+            sent_at: now,
             answer_by: None,
+            excused_at: now,
             last_ping: 0,
+            diary: Diary::new(),
             frame: Vec::new(),
             outputs: VecDeque::new(),
+            talks: Vec::new(),
         }
     }
 
@@ -148,9 +175,11 @@ impl Client {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.flushes.insert(number);
                     self.settle(now);
+                    self.take_over(key, None, now);
                     self.send_flush(key, number);
                 }
             }
+            Input::TokenRefreshed { token } => self.token_refreshed(token, now),
             Input::SetPresence { key, state } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.is_presence_due |= room.presence != state;
@@ -165,6 +194,8 @@ impl Client {
                     self.lose_connection(&error.unwrap_or_else(lost), now);
                 }
             }
+            Input::Talk { tab, talk } => self.hear(tab, &talk, now),
+            Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => {
                 self.probe(now);
                 self.read_lost_stores(None);
@@ -179,7 +210,11 @@ impl Client {
         if self.outputs.is_empty() {
             self.run_timers(now);
             self.settle(now);
+            if !self.frame.is_empty() {
+                self.sent_at = now;
+            }
             self.flush();
+            self.outputs.extend(self.talks.drain(..));
             self.refresh_states();
         }
         self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake(now) })
@@ -201,12 +236,13 @@ impl Client {
             self.loaded(key, Ok(StoredCopy::default()), now);
         }
         if matches!(self.socket, Socket::Unneeded) {
-            self.connect(now);
+            self.connect_when_allowed(now);
         }
     }
 
     fn close(&mut self, key: RoomKey, now: Time) {
         self.settle(now);
+        self.talk(key, None, About::Left);
         let Some(mut room) = self.rooms.remove(&key) else { return };
         self.outputs.extend(room.last_write());
         if let Some(channel) = room.channel {
@@ -218,6 +254,7 @@ impl Client {
             if !matches!(self.socket, Socket::Unneeded | Socket::Waiting { .. }) {
                 self.outputs.push_back(Output::Disconnect);
             }
+            self.note_success(now);
             self.forget_connection();
             self.socket = Socket::Unneeded;
         }
@@ -251,7 +288,7 @@ impl Client {
         room.rejoin_at = None;
         self.channels.insert(channel, key);
         self.send(channel, &Message::Join(join));
-        self.expect_answer(0, now);
+        self.expect_answer(now);
     }
 
     /// Leaves the membership behind; what is pending stays pending.
@@ -270,8 +307,10 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
+            room.failure = Some((error.clone(), now));
+            let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
+            room.trouble = Some(error.clone());
         }
     }
 
@@ -298,6 +337,7 @@ impl Client {
                 self.send_edit(key, number, EditKind::Live, update, now);
             }
             self.send_presence(key, now);
+            self.share(key, now);
             let Some(room) = self.rooms.get_mut(&key) else { continue };
             self.outputs.extend(room.next_write());
             if room.update_saved() {
@@ -322,11 +362,10 @@ impl Client {
             let error = Error::new(Code::UpdateTooLarge, text);
             self.tell(key, Event::Refused { number, error: error.clone() });
             self.send(channel, &Message::Leave);
-            return self.stop_room(key, error);
+            return self.give_way(key, error, now);
         }
-        let bytes = update.len();
         self.send(channel, &Message::Edit { number, kind, update });
-        self.expect_answer(bytes, now);
+        self.expect_answer(now);
     }
 
     /// Offers content for a room without any: only the relay knows whether it still has none.
@@ -336,6 +375,10 @@ impl Client {
             return;
         }
         let Some(update) = room.seed.clone() else { return };
+        if room.role == Role::Viewer {
+            room.seed = None;
+            return self.tell(key, Event::Seeded(Err(read_only())));
+        }
         let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.update_bytes_max);
         if !room.replica.known().is_empty() {
             // The answer to it may have been lost with an earlier connection.
@@ -350,15 +393,15 @@ impl Client {
             return self.tell(key, Event::Seeded(Err(error)));
         }
         if let Some(channel) = room.channel {
-            let bytes = update.len();
             self.send(channel, &Message::Seed(update));
-            self.expect_answer(bytes, now);
+            self.expect_answer(now);
         }
     }
 
     /// Asks behind the edits, so that the answer covers them.
     fn send_flush(&mut self, key: RoomKey, number: u64) {
-        let room = self.rooms.get(&key).filter(|room| room.may_send);
+        let is_asked = |room: &&Room| room.may_send && room.leaving.is_none();
+        let room = self.rooms.get(&key).filter(is_asked);
         if let Some(channel) = room.and_then(|room| room.channel) {
             self.send(channel, &Message::Flush(number));
         }
@@ -380,6 +423,15 @@ impl Client {
 
     // ---- the connection -----------------------------------------------------------------------
 
+    /// Connects, unless the relay asked to be left alone for a while.
+    fn connect_when_allowed(&mut self, now: Time) {
+        if now < self.not_before {
+            self.socket = Socket::Waiting { at: self.not_before };
+        } else {
+            self.connect(now);
+        }
+    }
+
     fn connect(&mut self, now: Time) {
         self.socket = Socket::Connecting { since: now };
         self.outputs.push_back(Output::Connect);
@@ -400,32 +452,43 @@ impl Client {
 
     fn flush(&mut self) {
         if !self.frame.is_empty() {
+            self.diary.sent.add(&self.frame);
             let frame = std::mem::take(&mut self.frame).into();
             self.outputs.push_back(Output::Frame(frame));
         }
     }
 
-    /// Notes that the relay has to be heard from, given the time that the upload may take.
-    fn expect_answer(&mut self, upload_bytes: usize, now: Time) {
-        let upload = Duration::from_millis(upload_bytes as u64 * 1_000 / UPLOAD_BYTES_PER_SECOND);
-        let by = self.answer_by.map_or(now + ANSWER_LIMIT, |by| by) + upload;
-        self.answer_by = Some(by);
+    /// Notes that the relay has to be heard from. However large what was sent is: while it arrives,
+    /// the relay shows signs of life.
+    fn expect_answer(&mut self, now: Time) {
+        self.answer_by.get_or_insert(now + ANSWER_LIMIT);
     }
 
     fn ping(&mut self, now: Time) {
         self.last_ping += 1;
+        self.diary.pinged_at = now;
         self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
-        self.expect_answer(0, now);
+        self.expect_answer(now);
     }
 
     fn probe(&mut self, now: Time) {
         match self.socket {
-            Socket::Waiting { .. } => self.connect(now),
+            Socket::Waiting { .. } => self.connect_when_allowed(now),
             Socket::Connecting { since } if now.since(since) >= CONNECT_STALE => {
                 self.outputs.push_back(Output::Disconnect);
                 self.connect(now);
             }
-            Socket::Open if self.answer_by.is_none() => self.ping(now),
+            Socket::Open => {
+                // A page that was frozen may not have read yet what arrived meanwhile.
+                let is_overdue = self.answer_by.is_some_and(|by| now >= by);
+                if is_overdue && self.excused_at <= self.heard_at {
+                    self.excused_at = now;
+                    self.answer_by = None;
+                }
+                if self.answer_by.is_none() {
+                    self.ping(now);
+                }
+            }
             _ => {}
         }
     }
@@ -434,6 +497,7 @@ impl Client {
         self.frame.clear();
         self.answer_by = None;
         self.welcome = None;
+        self.token.forget();
         self.channels.clear();
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         for key in keys {
@@ -444,15 +508,30 @@ impl Client {
         }
     }
 
+    /// Starts counting attempts anew after a connection that was of use. A relay that ends every
+    /// connection right after the sync is not to be asked without a pause.
+    fn note_success(&mut self, now: Time) {
+        if self.synced_at.take().is_some_and(|at| now.since(at) >= STEADY_AFTER) {
+            self.backoff.reset();
+        }
+    }
+
     /// Gives the socket up and plans the next attempt.
     fn lose_connection(&mut self, error: &Error, now: Time) {
+        self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
+        self.note_success(now);
         self.forget_connection();
-        let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
+        for room in self.rooms.values_mut() {
+            room.trouble = Some(error.clone());
+        }
+        self.not_before = now + Duration::from_millis(backoff::asked_ms(error));
+        let wait = self.backoff.next(error, &mut self.random);
         self.socket = Socket::Waiting { at: now + wait };
     }
 
-    fn stop(&mut self, error: Error) {
+    fn stop(&mut self, error: Error, now: Time) {
+        self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
         self.forget_connection();
         self.socket = Socket::Stopped { error };
@@ -474,6 +553,19 @@ impl Client {
         self.send(Channel::CONNECTION, &Message::Hello(hello));
     }
 
+    /// How the connection stands, since when, and when the next attempt is made.
+    pub(super) fn phase(&self) -> (Phase, Option<Time>, Option<Time>) {
+        let failed_at = self.diary.failure.as_ref().map(|(_, at)| *at);
+        match &self.socket {
+            Socket::Unneeded => (Phase::Unneeded, None, None),
+            Socket::Waiting { at } => (Phase::Waiting, failed_at, Some(*at)),
+            Socket::Connecting { since } => (Phase::Connecting, Some(*since), None),
+            Socket::Greeting { since } => (Phase::Greeting, Some(*since), None),
+            Socket::Open => (Phase::Open, Some(self.diary.greeted_at), None),
+            Socket::Stopped { .. } => (Phase::Stopped, failed_at, None),
+        }
+    }
+
     // ---- time ---------------------------------------------------------------------------------
 
     fn run_timers(&mut self, now: Time) {
@@ -492,6 +584,7 @@ impl Client {
             _ => {}
         }
         self.read_lost_stores(Some(now));
+        self.refresh_token(now);
         if matches!(self.socket, Socket::Open) {
             let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
             let due: Vec<_> =
@@ -501,8 +594,17 @@ impl Client {
     }
 
     fn ping_at(&self) -> Time {
+        if self.is_in_use() {
+            return self.heard_at + PING_AFTER_IN_USE;
+        }
         let idle = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.idle_timeout_ms / 3);
         self.heard_at + PING_AFTER.min(Duration::from_millis(idle.max(1_000)))
+    }
+
+    /// Whether something was sent of which nobody has said yet that it arrived.
+    fn is_in_use(&self) -> bool {
+        let is_unanswered = |room: &Room| room.may_send && room.accepted() < room.last_number();
+        self.sent_at >= self.heard_at || self.rooms.values().any(is_unanswered)
     }
 
     fn wake(&self, now: Time) -> Option<Time> {
@@ -511,12 +613,16 @@ impl Client {
             Socket::Waiting { at } => Some(*at),
             Socket::Connecting { since } => Some(*since + CONNECT_LIMIT),
             Socket::Greeting { since } => Some(*since + ANSWER_LIMIT),
-            Socket::Open => Some(self.answer_by.unwrap_or_else(|| self.ping_at())),
+            Socket::Open => {
+                let alive = self.answer_by.unwrap_or_else(|| self.ping_at());
+                earliest(Some(alive), self.token.refresh_at())
+            }
         };
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-            earliest(earliest(wake, presence), earliest(room.rejoin_at, room.device.retry_at()))
+            let due = earliest(room.asks_at(), room.device.retry_at());
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, due))
         })
     }
 

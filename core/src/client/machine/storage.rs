@@ -1,14 +1,19 @@
 //! The device's store: its answers, its failures, and the way back.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::Client;
 use crate::client::room::Room;
-use crate::client::{Event, Output, RoomKey, Storage, StoredCopy};
+use crate::client::{Event, RoomKey, Storage, StoredCopy};
 use crate::error::Error;
 use crate::ids::EditNumber;
 use crate::time::Time;
 use crate::wire::v1::EditKind;
+
+/// A document that is to be set aside waits for the one that takes its place.
+const WAIT_FOR_DOCUMENT: Duration = Duration::from_secs(1);
 
 impl Client {
     /// The store has read a room: for the first time, or again after it failed.
@@ -18,6 +23,9 @@ impl Client {
         let is_first = !room.is_loaded;
         if !is_first && !room.device.is_reading() {
             return;
+        }
+        if room.leaving.is_some() && copy.is_ok() {
+            return room.wait_for_store(now + WAIT_FOR_DOCUMENT);
         }
         let before = room.storage.clone();
         let found = copy.and_then(|copy| room.take_copy(copy, &limits));
@@ -32,6 +40,9 @@ impl Client {
                 self.send_found(key, edits, now);
             }
             Err(error) => self.lose_storage(key, error, now),
+        }
+        if is_first {
+            self.ask_tabs(key, now);
         }
         self.join(key, now);
     }
@@ -48,7 +59,7 @@ impl Client {
         else {
             return;
         };
-        let wait = room.device.backoff.next(None, &mut self.random);
+        let wait = room.device.backoff.next(&error, &mut self.random);
         let before = room.storage.clone();
         room.lose_storage(error, now + wait);
         self.tell_storage(key, &before);
@@ -61,9 +72,7 @@ impl Client {
             at.is_some_and(|at| now.is_none_or(|now| now >= at))
         };
         for room in self.rooms.values_mut().filter(is_due) {
-            room.device.read_again();
-            let (key, name) = (room.key, room.name.clone());
-            self.outputs.push_back(Output::Load { key, name });
+            self.outputs.push_back(room.try_store_again());
         }
     }
 

@@ -138,12 +138,14 @@ impl Room {
         Err(Error::new(Code::UpdateContradiction, text))
     }
 
-    /// Whether somebody else writes under a client id, or has done so under another session.
+    /// Whether another session writes under a client id, or has done so. The tabs of a browser are
+    /// one session, and bring each other's edits.
     fn is_foreign(&self, client: ClientId, member: MemberId) -> bool {
-        let is_held_by_others =
-            self.holders.get(&client).is_some_and(|held| !held.contains(&member));
         let session = self.members.get(&member).map(|member| member.session);
-        is_held_by_others || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
+        let mut holders = self.holders.get(&client).into_iter().flatten();
+        let is_other = |id| self.members.get(id).map(|member| member.session) != session;
+        holders.any(is_other)
+            || self.owners.get(&client).is_some_and(|owner| Some(*owner) != session)
     }
 
     /// Notes whose client id it is that a session writes under. To be there under an id is not

@@ -1,0 +1,105 @@
+//! What a developer gets to see of a session: figures in the order that the npm package names them
+//! in (`npm/src/figures.ts`). Their names would weigh more here than all the rest.
+
+use coweave_core::client::report::{Failure, Phase};
+use coweave_core::client::tabs::Tabs;
+use coweave_core::client::{Client, Room};
+use coweave_core::error::Error;
+use coweave_core::time::Time;
+use js_sys::Array;
+use wasm_bindgen::JsValue;
+
+use crate::error::to_thrown;
+
+/// What is not there.
+const NONE: u64 = u64::MAX;
+
+/// The connection of a session; times are those of the steady clock. The figures stand behind the
+/// last failure and the software of the relay.
+pub(crate) fn connection(client: &Client, tabs: &Tabs) -> Array {
+    let report = client.report();
+    let phase = match report.phase {
+        Phase::Unneeded => 0,
+        Phase::Waiting => 1,
+        Phase::Connecting => 2,
+        Phase::Greeting => 3,
+        Phase::Open => 4,
+        Phase::Stopped => 5,
+    };
+    let (protocol, software) = match report.relay {
+        Some((version, agent)) => (version, JsValue::from_str(agent)),
+        None => (NONE, JsValue::NULL),
+    };
+    let figures = [
+        phase,
+        time(report.since),
+        time(report.retry_at),
+        u64::from(report.attempts),
+        time(Some(report.heard_at)),
+        time(report.answer_by),
+        report.round_trip_ms.unwrap_or(NONE),
+        report.sent.frames,
+        report.sent.bytes,
+        report.received.frames,
+        report.received.bytes,
+        protocol,
+        tabs.others().len() as u64,
+        u64::from(tabs.is_leader()),
+    ];
+    array(report.failure, &software, &figures)
+}
+
+/// A room of a session. The figures stand behind the last failure and what holds up durability;
+/// the bytes of the lineage follow them, when there is one.
+pub(crate) fn room(room: &Room) -> Array {
+    let report = room.report();
+    let (epoch, sequence) = room.position();
+    let figures = [
+        u64::from(report.attempts),
+        room.last_number().0,
+        report.device_number,
+        room.accepted().0,
+        room.durable().0,
+        report.outbox_updates,
+        report.outbox_bytes,
+        report.flushes,
+        epoch.0,
+        sequence.0,
+        room.replica().client().get(),
+        report.clients,
+        report.elements,
+        report.device.records,
+        report.device.record_bytes,
+        report.device.snapshot_bytes,
+        report.device.waiting,
+        u64::from(report.device.is_writing),
+    ];
+    let array = array(report.failure, &error(room.degraded()), &figures);
+    if let Some(lineage) = room.lineage() {
+        for byte in lineage.0 {
+            push(&array, byte.into());
+        }
+    }
+    array
+}
+
+fn array(failure: Option<&Failure>, second: &JsValue, figures: &[u64]) -> Array {
+    let array = Array::of2(&error(failure.map(|(error, _)| error)), second);
+    push(&array, time(failure.map(|(_, at)| *at)));
+    for figure in figures {
+        push(&array, *figure);
+    }
+    array
+}
+
+fn push(array: &Array, figure: u64) {
+    array.push(&if figure == NONE { JsValue::NULL } else { (figure as f64).into() });
+}
+
+fn error(error: Option<&Error>) -> JsValue {
+    error.map_or(JsValue::NULL, to_thrown)
+}
+
+fn time(at: Option<Time>) -> u64 {
+    at.map_or(NONE, Time::as_ms)
+}

@@ -1,0 +1,171 @@
+//! A session and the other tabs of its browser: they show the same, with a relay or without, and
+//! what one of them cannot bring to the relay any more another one brings.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Client;
+use crate::client::tabs::{About, Talk};
+use crate::client::{Event, Output, Room, RoomKey};
+use crate::doc::known::Known;
+use crate::error::Code;
+use crate::ids::{RoomName, TabId};
+use crate::time::Time;
+use crate::wire::v1::EditKind;
+
+/// The other tabs are asked at most this often.
+const ASK_INTERVAL: Duration = Duration::from_millis(500);
+
+impl Client {
+    /// Another tab has said something about a room.
+    pub(super) fn hear(&mut self, tab: TabId, talk: &Talk, now: Time) {
+        for key in self.shared(&talk.room) {
+            let Some(room) = self.rooms.get(&key) else { continue };
+            let lineages = (room.lineage(), talk.lineage);
+            if matches!(lineages, (Some(ours), Some(theirs)) if ours != theirs) {
+                continue;
+            }
+            match &talk.about {
+                About::Ask { state_vector } => self.answer_tab(key, tab, state_vector, now),
+                About::Known { number, update } => {
+                    if self.take_from_tab(key, update)
+                        && let Some(room) = self.rooms.get_mut(&key)
+                    {
+                        room.sharing.entrusted.keep_all(tab, *number, update.clone());
+                    }
+                }
+                About::Edit { number, update } => {
+                    if self.take_from_tab(key, update)
+                        && let Some(room) = self.rooms.get_mut(&key)
+                    {
+                        room.sharing.entrusted.keep(tab, *number, update.clone());
+                    }
+                }
+                About::Durable { through } => {
+                    if let Some(room) = self.rooms.get_mut(&key) {
+                        room.sharing.entrusted.settle(tab, *through);
+                    }
+                }
+                About::SetAside { error } => self.follow_aside(key, error, now),
+                About::Left => self.take_over(key, Some(tab), now),
+            }
+        }
+    }
+
+    /// Another tab is no more.
+    pub(super) fn tab_gone(&mut self, tab: TabId, now: Time) {
+        let keys: Vec<_> = self.rooms.keys().copied().collect();
+        keys.into_iter().for_each(|key| self.take_over(key, Some(tab), now));
+    }
+
+    /// The rooms of this name whose documents are there.
+    fn shared(&self, name: &RoomName) -> Vec<RoomKey> {
+        let rooms = self.rooms.values();
+        let is_open =
+            |room: &&Room| room.is_loaded && room.stopped.is_none() && room.leaving.is_none();
+        let named = rooms.filter(is_open).filter(|room| room.name == *name);
+        named.map(|room| room.key).collect()
+    }
+
+    /// Takes an update of another tab; false when something that it needs is not here.
+    fn take_from_tab(&mut self, key: RoomKey, update: &Bytes) -> bool {
+        let Some(room) = self.rooms.get_mut(&key) else { return false };
+        match room.receive(update.clone(), &self.settings.limits) {
+            Ok(is_news) => {
+                if is_news {
+                    self.tell(key, Event::DocumentChanged);
+                }
+                true
+            }
+            Err(error) => {
+                room.sharing.is_lacking |= error.code == Code::UpdateMissingDependencies;
+                false
+            }
+        }
+    }
+
+    /// Gives another tab what it lacks. Whoever does so answers for all of it.
+    fn answer_tab(&mut self, key: RoomKey, tab: TabId, state_vector: &[u8], now: Time) {
+        let most = self.settings.limits.state_vector_clients_max;
+        let Ok(theirs) = Known::decode(state_vector, most) else { return };
+        self.take_over(key, None, now);
+        let Some(room) = self.rooms.get(&key) else { return };
+        let mut answers = Vec::new();
+        if theirs.covers(room.replica.known()) {
+            let edits = room.outbox.pending();
+            answers.extend(
+                edits.map(|(number, update)| About::Edit { number, update: update.clone() }),
+            );
+        } else {
+            let (number, update) = (room.outbox.last(), room.replica.difference(&theirs).into());
+            answers.push(About::Known { number, update });
+            answers.push(About::Durable { through: room.outbox.durable() });
+        }
+        for about in answers {
+            self.talk(key, Some(tab), about);
+        }
+    }
+
+    /// Brings to the relay what another tab can bring no more; of all tabs, what is in the document,
+    /// whichever of them wrote it.
+    pub(super) fn take_over(&mut self, key: RoomKey, tab: Option<TabId>, now: Time) {
+        if let Some(room) = self.rooms.get_mut(&key) {
+            let updates = room.sharing.entrusted.take(tab);
+            self.adopt(key, updates, now);
+        }
+    }
+
+    fn adopt(&mut self, key: RoomKey, updates: Vec<Bytes>, now: Time) {
+        for update in updates {
+            let Some(room) = self.rooms.get_mut(&key) else { return };
+            // Two tabs that answer for each other would pass it to and fro.
+            if room.outbox.pending().any(|(_, pending)| *pending == update) {
+                continue;
+            }
+            let (number, update) = room.adopt(update);
+            self.send_edit(key, number, EditKind::Difference, update, now);
+        }
+    }
+
+    /// Tells the other tabs what there is to tell.
+    pub(super) fn share(&mut self, key: RoomKey, now: Time) {
+        let Some(room) = self.rooms.get_mut(&key).filter(|room| room.is_loaded) else { return };
+        let edits = std::mem::take(&mut room.sharing.edits);
+        let durable = room.outbox.durable();
+        let is_more_durable = std::mem::replace(&mut room.sharing.durable, durable) != durable;
+        let asks = room.asks_at().is_some_and(|at| now >= at);
+        for (number, update) in edits {
+            self.talk(key, None, About::Edit { number, update });
+        }
+        if is_more_durable {
+            self.talk(key, None, About::Durable { through: durable });
+        }
+        if asks {
+            self.ask_tabs(key, now);
+        }
+    }
+
+    /// Asks the other tabs for what is not here.
+    pub(super) fn ask_tabs(&mut self, key: RoomKey, now: Time) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        room.sharing.is_lacking = false;
+        room.sharing.asked_at = Some(now);
+        let state_vector = room.replica.known().encode().into();
+        self.talk(key, None, About::Ask { state_vector });
+    }
+
+    pub(super) fn talk(&mut self, key: RoomKey, to: Option<TabId>, about: About) {
+        let Some(room) = self.rooms.get(&key) else { return };
+        let talk = Talk { room: room.name.clone(), lineage: room.lineage(), about };
+        self.talks.push(Output::Talk { to, talk });
+    }
+}
+
+impl Room {
+    /// When to ask the other tabs: a first sync that is under way brings most of what is missing.
+    pub(super) fn asks_at(&self) -> Option<Time> {
+        let may_ask = self.sharing.is_lacking && self.sync.is_none();
+        may_ask.then(|| self.sharing.asked_at.map_or(Time::ZERO, |at| at + ASK_INTERVAL))
+    }
+}

@@ -6,6 +6,7 @@ use coweave_core::client::{Event, RoomKey};
 use coweave_core::doc::replica::TextChange;
 use serde::Serialize;
 
+use crate::copies::CopyView;
 use crate::error::ErrorView;
 use crate::view::{ChangeView, PeerView, RefusedView, RoomView, SeededView};
 
@@ -20,6 +21,7 @@ pub(crate) struct Batch {
     changes: Vec<ChangeView>,
     peers: Vec<PeerView>,
     refused: Vec<RefusedView>,
+    set_aside: Vec<CopyView>,
     /// The numbers of requests to flush that are answered.
     flushed: Vec<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,6 +48,7 @@ impl Batches {
                 Event::Refused { number, error } => {
                     batch.refused.push(RefusedView::new(number, &error));
                 }
+                Event::SetAside(copy) => batch.set_aside.push(CopyView::new(&copy)),
                 Event::Flushed { number } => batch.flushed.push(number),
                 Event::Seeded(result) => batch.seeded = Some(result.into()),
                 Event::StorageLost(error) => batch.storage_lost = Some((&error).into()),

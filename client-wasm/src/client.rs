@@ -3,11 +3,12 @@
 use std::rc::Rc;
 
 use coweave_core::ids::RoomName;
-use js_sys::{Array, Function};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::connection::Connection;
+use crate::copies;
 use crate::device_store::DeviceStore;
 use crate::error::to_thrown;
 use crate::room::Room;
@@ -52,6 +53,33 @@ impl Client {
     pub fn open_room(&self, name: &str) -> Result<Room, JsValue> {
         let name = RoomName::parse(name).map_err(|error| to_thrown(&error))?;
         Ok(Room::new(Rc::clone(&self.shell), self.shell.open(name)))
+    }
+
+    /// The content of a copy that was set aside, as the news say; it is given once.
+    #[wasm_bindgen(js_name = takeCopy)]
+    #[must_use]
+    pub fn take_copy(&self, id: &str) -> Option<Vec<u8>> {
+        self.shell.take_copy(id).map(Into::into)
+    }
+
+    /// A promise of what the device keeps that was set aside of a room: three entries for each, its
+    /// id, what is known of it as JSON, and its content.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    pub fn copies(&self, room: &str) -> Result<Promise, JsValue> {
+        let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        Ok(copies::list(self.shell.store(), name))
+    }
+
+    /// A promise that a copy is not on the device any more.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    #[wasm_bindgen(js_name = dropCopy)]
+    pub fn drop_copy(&self, room: &str, id: String) -> Result<Promise, JsValue> {
+        let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        Ok(copies::drop_one(self.shell.store(), name, id))
     }
 
     /// Sends what was edited since the last call, and takes the news of all rooms as JSON.

@@ -59,6 +59,18 @@ impl Connection {
         self.attempt.set(self.attempt.get() + 1);
     }
 
+    /// Asks for a new token for the present connection, where the app gives any.
+    pub(crate) fn refresh_token(&self, shell: &Weak<Shell>) {
+        let Some(token) = self.token.clone() else { return };
+        let shell = shell.clone();
+        spawn_local(async move {
+            let token = ask(&token).await;
+            if let Some(shell) = shell.upgrade() {
+                shell.handle(Input::TokenRefreshed { token });
+            }
+        });
+    }
+
     /// Opens a socket; what became of the one before does not matter any more.
     pub(crate) fn open(&self, shell: &Weak<Shell>) {
         let receiver = shell.clone();

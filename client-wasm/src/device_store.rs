@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
-use coweave_core::client::{Input, RoomKey, StoredCopy, Write};
+use coweave_core::client::{Input, RoomKey, SetAsideCopy, StoredCopy, Write};
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::RoomName;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
+use crate::copies::about;
 use crate::device_database::{Database, Transaction, answer};
 use crate::device_log::{DeviceLog, Fence, Operation, Rows};
 use crate::device_rows::{
@@ -173,23 +174,26 @@ async fn run_behind(
     Ok(next.to_owned())
 }
 
-#[expect(dead_code, reason = "the session sets copies aside with the next change")]
 impl DeviceStore {
-    /// Puts a copy in the place of all rows of a room, in one step; the room is to be loaded again
-    /// after that. Rows that are not those of the room as it was loaded stay.
-    pub(crate) async fn set_aside(
-        &self,
-        key: RoomKey,
-        name: &RoomName,
-        copy: &Copy,
-    ) -> Result<(), Error> {
-        let room = self.room(name);
+    /// Puts a copy in the place of all rows of a room, in one step, and reads what there is then.
+    /// Rows that are not those of the room as it was loaded stay.
+    pub(crate) fn set_aside(self: &Rc<Self>, key: RoomKey, name: RoomName, copy: SetAsideCopy) {
+        let (this, room) = (Rc::clone(self), self.room(&name));
         let mut fence = Fence::default();
         self.with_log(key, |log| fence = log.fence());
-        let result = self.database.twice(|| self.replace(&room, copy, &fence)).await;
-        result.map_err(|cause| device_unavailable("a copy cannot be set aside", &cause))?;
-        self.forget(key);
-        Ok(())
+        spawn_local(async move {
+            let copy = Copy { about: about(&copy), id: copy.id, update: copy.update };
+            match this.database.twice(|| this.replace(&room, &copy, &fence)).await {
+                Ok(()) => {
+                    this.forget(key);
+                    this.load(key, &name);
+                }
+                Err(cause) => {
+                    let error = device_unavailable("a copy cannot be set aside", &cause);
+                    this.answer(Input::Loaded { key, copy: Err(error) });
+                }
+            }
+        });
     }
 
     async fn replace(&self, room: &str, copy: &Copy, fence: &Fence) -> Result<(), JsValue> {

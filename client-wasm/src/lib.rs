@@ -12,6 +12,7 @@ mod browser_tabs;
 mod client;
 mod clock;
 mod connection;
+mod copies;
 mod debug;
 mod device_database;
 mod device_log;
@@ -29,5 +30,6 @@ mod timer;
 mod view;
 
 pub use client::Client;
+pub use copies::texts_of;
 pub use room::Room;
 pub use text::Text;

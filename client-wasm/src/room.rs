@@ -104,6 +104,13 @@ impl Room {
         self.shell.debug_room(self.key)
     }
 
+    /// What becomes of edits that the relay refuses for good: they stay in this document and the
+    /// room stops, or the document is set aside.
+    #[wasm_bindgen(js_name = keepRefused)]
+    pub fn keep_refused(&self, keeps: bool) {
+        self.shell.keep_refused(self.key, keeps);
+    }
+
     /// Leaves the room, after what was edited so far.
     pub fn close(&self) {
         self.shell.close(self.key);

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
 
+use bytes::Bytes;
 use coweave_core::client::tabs::{self, Tabs};
-use coweave_core::client::{Client, Event, Input, Output, RoomKey, Settings};
+use coweave_core::client::{Client, Event, Input, Output, RoomKey, SetAsideCopy, Settings};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
 use coweave_core::ids::RoomName;
@@ -46,6 +47,8 @@ pub(crate) struct Shell {
     /// Rooms whose documents were edited since the machine last ran.
     edited: RefCell<Vec<RoomKey>>,
     batches: RefCell<Batches>,
+    /// Copies that were set aside and are in news not taken yet.
+    copies: RefCell<Vec<(RoomKey, SetAsideCopy)>>,
     /// The number of the last request to flush.
     flushes: Cell<u64>,
     /// Tells the npm package that there is news; it asks for them once Rust has returned.
@@ -95,6 +98,7 @@ impl Shell {
             is_busy: Cell::new(false),
             edited: RefCell::default(),
             batches: RefCell::default(),
+            copies: RefCell::default(),
             flushes: Cell::new(0),
             notify,
             this: this.clone(),
@@ -186,6 +190,12 @@ impl Shell {
                     store.write(key, &name, ticket, &writes);
                 }
             }
+            Output::SetAside { key, name, copy } => {
+                if let Some(store) = &self.store {
+                    store.set_aside(key, name, copy);
+                }
+            }
+            Output::RefreshToken => self.connection.refresh_token(&self.this),
             Output::Event { key, event } => self.note(key, event),
             // A newer core may want more; this shell is always built with its own.
             _ => {}
@@ -220,11 +230,12 @@ impl Shell {
     }
 
     fn note(&self, key: RoomKey, event: Event) {
-        if event == Event::DocumentChanged {
-            self.collect_changes(key);
-        } else {
-            self.batches.borrow_mut().add(key, event);
+        match &event {
+            Event::DocumentChanged => return self.collect_changes(key),
+            Event::SetAside(copy) => self.copies.borrow_mut().push((key, copy.clone())),
+            _ => {}
         }
+        self.batches.borrow_mut().add(key, event);
     }
 
     fn collect_changes(&self, key: RoomKey) {
@@ -255,6 +266,7 @@ impl Shell {
         if let Some(store) = &self.store {
             store.forget(key);
         }
+        self.copies.borrow_mut().retain(|(of, _)| *of != key);
         self.batches.borrow_mut().remove(key);
     }
 
@@ -266,6 +278,36 @@ impl Shell {
     ) -> Result<T, Error> {
         let mut machine = self.machine.borrow_mut();
         access(machine.room_mut(key).ok_or_else(disposed)?.replica_mut())
+    }
+
+    /// Changes the content of a document, when that is allowed.
+    pub(crate) fn write(
+        &self,
+        key: RoomKey,
+        write: impl FnOnce(&mut Replica) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if let Some(room) = self.machine.borrow().room(key) {
+            room.check_edit()?;
+        }
+        self.edit(key, write)
+    }
+
+    /// What becomes of edits in a room that the relay refuses for good.
+    pub(crate) fn keep_refused(&self, key: RoomKey, keeps: bool) {
+        if let Some(room) = self.machine.borrow_mut().room_mut(key) {
+            room.keep_refused(keeps);
+        }
+    }
+
+    /// The content of a copy in the news; it is given once.
+    pub(crate) fn take_copy(&self, id: &str) -> Option<Bytes> {
+        let mut copies = self.copies.borrow_mut();
+        let at = copies.iter().position(|(_, copy)| copy.id == id)?;
+        Some(copies.swap_remove(at).1.update)
+    }
+
+    pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {
+        self.store.clone()
     }
 
     /// Changes a document. The machine learns of it with the next [`Shell::settle`].

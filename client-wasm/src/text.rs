@@ -32,8 +32,8 @@ impl Text {
         self.shell.access(self.key, access).map_err(|error| to_thrown(&error))
     }
 
-    fn edit<T>(&self, edit: impl FnOnce(&mut Replica) -> Result<T, Error>) -> Result<T, JsValue> {
-        self.shell.edit(self.key, edit).map_err(|error| to_thrown(&error))
+    fn write(&self, write: impl FnOnce(&mut Replica) -> Result<(), Error>) -> Result<(), JsValue> {
+        self.shell.write(self.key, write).map_err(|error| to_thrown(&error))
     }
 }
 
@@ -42,17 +42,17 @@ impl Text {
     /// Inserts content.
     ///
     /// # Errors
-    /// `api.out_of_range`, `api.split_surrogate`, `api.disposed`.
+    /// `api.out_of_range`, `api.split_surrogate`, `api.disposed`, `room.read_only`, `room.deleted`.
     pub fn insert(&self, index: u32, content: &str) -> Result<(), JsValue> {
-        self.edit(|replica| replica.text_insert(&self.name, index, content))
+        self.write(|replica| replica.text_insert(&self.name, index, content))
     }
 
     /// Deletes content.
     ///
     /// # Errors
-    /// `api.out_of_range`, `api.split_surrogate`, `api.disposed`.
+    /// `api.out_of_range`, `api.split_surrogate`, `api.disposed`, `room.read_only`, `room.deleted`.
     pub fn delete(&self, index: u32, length: u32) -> Result<(), JsValue> {
-        self.edit(|replica| replica.text_delete(&self.name, index, length))
+        self.write(|replica| replica.text_delete(&self.name, index, length))
     }
 
     /// The whole text.
@@ -76,7 +76,7 @@ impl Text {
     /// # Errors
     /// `api.disposed`.
     pub fn observe(&self) -> Result<(), JsValue> {
-        self.edit(|replica| {
+        self.access(|replica| {
             replica.observe_text(&self.name);
             Ok(())
         })
@@ -87,7 +87,7 @@ impl Text {
     /// # Errors
     /// `api.disposed`.
     pub fn unobserve(&self) -> Result<(), JsValue> {
-        self.edit(|replica| {
+        self.access(|replica| {
             replica.unobserve_text(&self.name);
             Ok(())
         })

@@ -6,6 +6,7 @@ use coweave_core::error::Error;
 use coweave_core::ids::EditNumber;
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::AwarenessEntry;
+use coweave_core::wire::v1::Role;
 use serde::Serialize;
 
 use crate::error::ErrorView;
@@ -20,17 +21,22 @@ pub(crate) struct RoomView {
     is_loaded: bool,
     is_synced: bool,
     is_on_device: bool,
+    role: &'static str,
 }
 
 impl RoomView {
     pub(crate) fn new(room: &Room) -> Self {
         Self {
-            status: StatusView::new(room.state()),
+            status: StatusView::new(room.state(), room.trouble()),
             saved: SavedView::new(&room.saved()),
             storage: StorageView::new(room.storage()),
             is_loaded: room.is_loaded(),
             is_synced: room.is_synced(),
             is_on_device: room.saved().is_on_device,
+            role: match room.role() {
+                Role::Editor => "editor",
+                Role::Viewer => "viewer",
+            },
         }
     }
 }
@@ -42,12 +48,12 @@ enum StatusView {
     Connecting,
     Syncing { received: u64, total: u64 },
     Live,
-    Offline { retry_at: Option<u64> },
+    Offline { retry_at: Option<u64>, error: Option<ErrorView> },
     Stopped { error: ErrorView },
 }
 
 impl StatusView {
-    fn new(state: &RoomState) -> Self {
+    fn new(state: &RoomState, trouble: Option<&Error>) -> Self {
         match state {
             RoomState::Opening => Self::Opening,
             RoomState::Connecting => Self::Connecting,
@@ -56,7 +62,8 @@ impl StatusView {
             }
             RoomState::Live => Self::Live,
             RoomState::Offline { retry_at } => {
-                Self::Offline { retry_at: retry_at.map(Time::as_ms) }
+                let error = trouble.map(ErrorView::from);
+                Self::Offline { retry_at: retry_at.map(Time::as_ms), error }
             }
             RoomState::Stopped { error } => Self::Stopped { error: error.into() },
             _ => Self::Connecting,

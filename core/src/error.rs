@@ -93,6 +93,12 @@ codes! {
     ConnectionLost = "connection.lost", Environment, true;
     /// The token callback of the app failed.
     TokenFailed = "token.failed", App, true;
+    /// The token is not valid any more; a new one helps.
+    TokenExpired = "token.expired", App, true;
+    /// The relay does not take the token.
+    TokenDenied = "token.denied", App, false;
+    /// The token was taken back while it was in use.
+    TokenRevoked = "token.revoked", App, false;
     /// The room name is not allowed.
     RoomInvalidName = "room.invalid_name", App, false;
     /// Too many rooms over one connection.
@@ -112,6 +118,8 @@ codes! {
     RoomDamaged = "room.damaged", Relay, true;
     /// The room was deleted; this copy belongs to it, and nothing was merged.
     RoomDeleted = "room.deleted", Incompatible, false;
+    /// This session may read the room, and not write into it.
+    RoomReadOnly = "room.read_only", App, false;
     /// The room takes more space than the relay allows.
     RoomTooLarge = "room.too_large", App, false;
     /// An update could not be read, or breaks a rule of the format.

@@ -25,7 +25,7 @@ use coweave_core::link::{self, Link, Shared};
 use coweave_core::room::{self, JoinRequest, Output, Protocol, Room, RoomMessage, StoredRoom};
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
-use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, read_frame};
+use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Role, read_frame};
 
 /// What is tried with small limits: 0 above a limit, or 1.
 type Try = fn(above: usize) -> Option<Code>;
@@ -99,6 +99,7 @@ fn a_first_sync_comes_in_pieces_of_the_size_of_the_limit() {
         sequence: Sequence(1),
         sync_bytes: 0,
         state_vector: Bytes::from_static(&[0]),
+        role: Role::Editor,
     };
     let updates = vec![Bytes::from(vec![0; 24])];
     let message = Shared::new(RoomMessage::Joined { joined, updates });

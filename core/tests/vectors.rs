@@ -18,7 +18,7 @@ use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, Sequence, SessionKey};
 use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::primitive::ReadError;
-use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Welcome, read_frame};
+use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Role, Welcome, read_frame};
 use coweave_core::wire::y_websocket;
 use serde_json::{Value, json};
 
@@ -100,13 +100,20 @@ fn v1_connection() -> Vec<(&'static str, Message, Value)> {
                 update_bytes_max: (8 << 20) - 1024,
                 idle_timeout_ms: 60_000,
                 agent: "coweave-relay/0.1.0".to_owned(),
+                token_life_ms: 300_000,
             }),
             json!({ "version": 1, "capabilities": 0, "frameBytesMax": 8 << 20,
                     "updateBytesMax": (8 << 20) - 1024, "idleTimeoutMs": 60_000,
-                    "agent": "coweave-relay/0.1.0" }),
+                    "agent": "coweave-relay/0.1.0", "tokenLifeMs": 300_000 }),
         ),
         ("ping", Message::Ping(300), json!({ "number": 300 })),
         ("pong", Message::Pong(300), json!({ "number": 300 })),
+        ("token", Message::Token("newer".to_owned()), json!({ "token": "newer" })),
+        (
+            "token-accepted",
+            Message::TokenAccepted { life_ms: 300_000 },
+            json!({ "lifeMs": 300_000 }),
+        ),
     ]
 }
 
@@ -146,11 +153,27 @@ fn v1_joining() -> Vec<(&'static str, Message, Value)> {
                 epoch: Epoch(2),
                 sequence: Sequence(130),
                 sync_bytes: 1_000,
-                state_vector,
+                state_vector: state_vector.clone(),
+                role: Role::Editor,
             }),
             json!({ "lineage": hex(&[0xab; 16]), "epoch": 2, "sequence": 130, "syncBytes": 1_000,
-                    "stateVector": hex(STATE_VECTOR) }),
+                    "stateVector": hex(STATE_VECTOR), "role": "editor" }),
         ),
+        (
+            "joined",
+            Message::Joined(Joined {
+                lineage: Lineage([0xab; 16]),
+                epoch: Epoch(2),
+                sequence: Sequence(130),
+                sync_bytes: 0,
+                state_vector,
+                role: Role::Viewer,
+            }),
+            json!({ "lineage": hex(&[0xab; 16]), "epoch": 2, "sequence": 130, "syncBytes": 0,
+                    "stateVector": hex(STATE_VECTOR), "role": "viewer" }),
+        ),
+        ("role", Message::Role(Role::Viewer), json!({ "role": "viewer" })),
+        ("role", Message::Role(Role::Editor), json!({ "role": "editor" })),
         ("sync", Message::Sync(Bytes::from_static(UPDATE)), json!({ "piece": hex(UPDATE) })),
         ("leave", Message::Leave, json!({})),
     ]
@@ -215,6 +238,11 @@ fn v1_editing() -> Vec<(&'static str, Message, Value)> {
     ]
 }
 
+/// As relays wrote them before these messages grew.
+const WELCOME_BEFORE_TOKENS: &str =
+    "02002101008080800480f8ff03e0d40313636f77656176652d72656c61792f302e312e30";
+const JOINED_BEFORE_ROLES: &str = "040319abababababababababababababababab028201e80703010502";
+
 #[test]
 fn v1_frames_are_the_golden_ones() {
     let mut vectors = Vec::new();
@@ -239,6 +267,40 @@ fn v1_frames_are_the_golden_ones() {
         let read = read_frame(&Bytes::from(frame.clone())).unwrap();
         assert_eq!(Some(read.len()), messages.as_array().map(Vec::len), "{name}");
         vectors.push(named(name, &frame, json!({ "messages": messages })));
+    }
+    let state_vector = Bytes::from_static(STATE_VECTOR);
+    for (name, frame, message) in [
+        (
+            "a welcome of a relay whose tokens never expire",
+            WELCOME_BEFORE_TOKENS,
+            Message::Welcome(Welcome {
+                version: 1,
+                capabilities: 0,
+                frame_bytes_max: 8 << 20,
+                update_bytes_max: (8 << 20) - 1024,
+                idle_timeout_ms: 60_000,
+                agent: "coweave-relay/0.1.0".to_owned(),
+                token_life_ms: 0,
+            }),
+        ),
+        (
+            "a joined of a relay without roles",
+            JOINED_BEFORE_ROLES,
+            Message::Joined(Joined {
+                lineage: Lineage([0xab; 16]),
+                epoch: Epoch(2),
+                sequence: Sequence(130),
+                sync_bytes: 1_000,
+                state_vector,
+                role: Role::Editor,
+            }),
+        ),
+        ("a role of a newer version", "17030107", Message::Role(Role::Viewer)),
+    ] {
+        let frame = Bytes::from(bytes_of(frame));
+        let read = read_frame(&frame).unwrap();
+        assert!(matches!(&read[..], [(_, it)] if *it == message), "{name}: {read:?}");
+        vectors.push(named(name, &frame, json!({ "readAs": hex(&message.to_frame(read[0].0)) })));
     }
     for (name, frame) in [
         ("an empty frame", ""),

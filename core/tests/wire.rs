@@ -17,7 +17,7 @@ use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::primitive::ReadError;
-use coweave_core::wire::v1::{self, EditKind};
+use coweave_core::wire::v1::{self, EditKind, Role};
 use coweave_core::wire::y_websocket;
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -104,6 +104,9 @@ fn v1_is_read_without_harm_and_written_as_it_was() {
         Message::Ping(1),
         Message::Sync(update()),
         Message::Leave,
+        Message::Token("secret".to_owned()),
+        Message::TokenAccepted { life_ms: 300_000 },
+        Message::Role(Role::Viewer),
     ]
     .iter()
     .map(|message| message.to_frame(Channel(3)))

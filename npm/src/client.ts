@@ -5,9 +5,8 @@ import { type DebugSnapshot, takeSnapshot } from './debug.js'
 import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { apiError } from './error.js'
 import { EventLog } from './event-log.js'
-import { readConnection } from './figures.js'
 import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
-import { Room } from './room.js'
+import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
 
@@ -48,12 +47,14 @@ export class Client implements Disposer {
   /**
    * A share in a room, to be disposed. `S` is what the app's peers show as presence.
    */
-  room<S extends object = Record<string, unknown>>(name: string): Room<S> {
+  room<S extends object = Record<string, unknown>>(name: string, options: RoomOptions = {}): Room<S> {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
     checkRoomName(name)
+    const refused = checkRefused(options)
     const shared = this.#rooms.get(name) ?? this.#share(name)
     this.#rooms.set(name, shared)
     shared.shares += 1
+    if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     return new Room(shared.session, () => {
       this.#release(name, shared)
     })
@@ -61,11 +62,7 @@ export class Client implements Disposer {
 
   #share(name: string): Shared {
     const session = new RoomSession(this.#session, name)
-    const log = new EventLog(session.listeners, () => {
-      const { figures } = this.#session.debug()
-      return figures === null ? undefined : readConnection(figures).lastError?.error
-    })
-    return { session, log, shares: 0 }
+    return { session, log: new EventLog(session.listeners), shares: 0 }
   }
 
   /** Everything a developer needs when somebody says that it does not save, as plain JSON. */
@@ -113,6 +110,17 @@ interface Shared {
   readonly session: RoomSession
   readonly log: EventLog
   shares: number
+}
+
+function checkRefused(options: unknown): RoomOptions['refused'] {
+  if (typeof options !== 'object' || options === null) {
+    throw wrongType('the options', 'an object', options)
+  }
+  const { refused } = options as RoomOptions
+  if (refused !== undefined && !['set-aside', 'keep'].includes(refused)) {
+    throw wrongType('options.refused', "'set-aside' or 'keep'", refused)
+  }
+  return refused
 }
 
 function checkOptions(options: unknown, platform: Platform): {

@@ -12,6 +12,9 @@ export const errorCodes = [
   'connection.too_slow',
   'connection.lost',
   'token.failed',
+  'token.expired',
+  'token.denied',
+  'token.revoked',
   'room.invalid_name',
   'room.too_many',
   'room.too_often',
@@ -21,6 +24,7 @@ export const errorCodes = [
   'room.unavailable',
   'room.damaged',
   'room.deleted',
+  'room.read_only',
   'room.too_large',
   'update.malformed',
   'update.too_large',
@@ -120,7 +124,7 @@ export function guarded<T>(call: () => T): T {
 }
 
 /** The module throws JSON text; anything else is a bug in it. */
-function toError(thrown: unknown): CoweaveError {
+export function toError(thrown: unknown): CoweaveError {
   if (thrown instanceof CoweaveError) return thrown
   if (typeof thrown === 'string') return new CoweaveError(JSON.parse(thrown) as ErrorDetails)
   const reason = thrown instanceof Error ? thrown.message : String(thrown)

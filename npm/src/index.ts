@@ -1,6 +1,7 @@
 // What all entries of the package have in common.
 
 export { type Client, type ConnectOptions } from './client.js'
+export { type SetAsideCopy } from './copies.js'
 export { type DebugRoom, type DebugSnapshot } from './debug.js'
 export { type Disposer } from './disposer.js'
 export { type Doc } from './doc.js'
@@ -16,7 +17,7 @@ export {
 export { type LeaveGuardOptions } from './leave-guard.js'
 export { type Ready, type WasmSource } from './loader.js'
 export { type Peer, type Presence } from './presence.js'
-export { type Room } from './room.js'
+export { type Room, type RoomOptions } from './room.js'
 export {
   type RefusedEdit,
   type RoomEvents,
@@ -26,4 +27,4 @@ export {
 } from './room-session.js'
 export { type WebSocketConstructor } from './session.js'
 export { type Delta, type Text, type TextChange, type TextPosition } from './text.js'
-export { type SavedTier } from './view.js'
+export { type Role, type SavedTier } from './view.js'

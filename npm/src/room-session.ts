@@ -1,5 +1,6 @@
 // One room as all its handles share it.
 
+import type { SetAsideCopy } from './copies.js'
 import { Deferred } from './deferred.js'
 import { Cleanup, type Disposer } from './disposer.js'
 import { CoweaveError, apiError, guarded } from './error.js'
@@ -8,7 +9,7 @@ import { Listeners } from './listeners.js'
 import type { Figures } from './figures.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
-import type { Batch, ChangeView, PeerView, RoomView, SavedTier } from './view.js'
+import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
 import type { WasmRoom, WasmText } from './wasm.js'
 
 /** How a room stands to the relay. */
@@ -22,7 +23,12 @@ export type RoomStatus =
   /** In step with the relay. */
   | { readonly state: 'live' }
   /** The relay cannot be reached; work goes on. `retryAt` is a time as of `Date.now()`. */
-  | { readonly state: 'offline'; readonly retryAt: number | null }
+  | {
+    readonly state: 'offline'
+    readonly retryAt: number | null
+    /** Why, when it is known. */
+    readonly error: CoweaveError | null
+  }
   /** Trying again would not help. */
   | { readonly state: 'stopped'; readonly error: CoweaveError }
   /** This handle was disposed. */
@@ -43,7 +49,10 @@ export type RoomStorage =
   /** In memory only: IndexedDB failed. */
   | { readonly kind: 'lost'; readonly error: CoweaveError }
 
-/** An own edit that the relay refused. It stays in this document and on this device. */
+/**
+ * An own edit that the relay will never take. What becomes of it is the app's choice: see
+ * `RoomOptions`.
+ */
 export interface RefusedEdit {
   readonly error: CoweaveError
 }
@@ -55,6 +64,8 @@ export interface RoomEvents {
   readonly loaded: undefined
   readonly synced: undefined
   readonly refused: RefusedEdit
+  readonly 'set-aside': SetAsideCopy
+  readonly role: Role
   readonly 'storage-lost': CoweaveError
 }
 
@@ -68,6 +79,7 @@ const unopened: RoomView = {
   isLoaded: false,
   isSynced: false,
   isOnDevice: true,
+  role: 'editor',
 }
 
 /** A text of the room, once for all that use it. */
@@ -84,6 +96,8 @@ export class RoomSession implements Receiver {
     loaded: new Listeners(),
     synced: new Listeners(),
     refused: new Listeners(),
+    'set-aside': new Listeners(),
+    role: new Listeners(),
     'storage-lost': new Listeners(),
   }
   readonly loaded: Deferred<undefined> = new Deferred()
@@ -101,6 +115,7 @@ export class RoomSession implements Receiver {
   readonly #flushes = new Map<number, Deferred<undefined>>()
   #seed: Deferred<boolean> | undefined
   #presence: string | null = null
+  #keepsRefused = false
   readonly #peerFrame: FrameSchedule
   #depth = 0
   #isEdited = false
@@ -131,6 +146,23 @@ export class RoomSession implements Receiver {
       return
     }
     if (this.#presence !== null) this.#wasm.setPresence(this.#presence)
+    this.#wasm.keepRefused(this.#keepsRefused)
+  }
+
+  /** What becomes of edits that the relay refuses for good. */
+  keepRefused(keeps: boolean): void {
+    this.#keepsRefused = keeps
+    this.#wasm?.keepRefused(keeps)
+  }
+
+  get role(): Role {
+    return this.#view.role
+  }
+
+  /** What was set aside of this room, and not dropped. */
+  async copies(): Promise<readonly SetAsideCopy[]> {
+    await this.#session.started
+    return this.#session.copies.list(this.name)
   }
 
   /** Where all own edits are; looks first at those that the module has not seen yet. */
@@ -275,6 +307,14 @@ export class RoomSession implements Receiver {
         this.listeners.refused.notify(refused)
       })
     }
+    for (const { id, about } of batch.setAside) {
+      const copy = this.#session.copies.add(this.name, id, about)
+      // What was asked for was in the document that is set aside.
+      this.#rejectFlushes(copy.error)
+      news.push(() => {
+        this.listeners['set-aside'].notify(copy)
+      })
+    }
     for (const number of batch.flushed) {
       this.#flushes.get(number)?.resolve(undefined)
       this.#flushes.delete(number)
@@ -307,6 +347,11 @@ export class RoomSession implements Receiver {
       this.status = toStatus(view.status)
       news.push(() => {
         this.listeners.status.notify(this.status)
+      })
+    }
+    if (before.role !== view.role) {
+      news.push(() => {
+        this.listeners.role.notify(this.role)
       })
     }
     if (isOther(before.saved, view.saved)) {
@@ -362,10 +407,14 @@ export class RoomSession implements Receiver {
 
   #reject(error: CoweaveError): void {
     this.synced.reject(error)
-    for (const done of this.#flushes.values()) done.reject(error)
-    this.#flushes.clear()
+    this.#rejectFlushes(error)
     this.#seed?.reject(error)
     this.#seed = undefined
+  }
+
+  #rejectFlushes(error: CoweaveError): void {
+    for (const done of this.#flushes.values()) done.reject(error)
+    this.#flushes.clear()
   }
 
   /** Leaves the room; what was edited so far goes out before. */
@@ -391,8 +440,12 @@ export function disposedError(): CoweaveError {
 function toStatus(status: RoomView['status']): RoomStatus {
   switch (status.state) {
     case 'offline': {
-      const { retryAt } = status
-      return { state: 'offline', retryAt: retryAt && Math.round(performance.timeOrigin + retryAt) }
+      const { retryAt, error } = status
+      return {
+        state: 'offline',
+        retryAt: retryAt && Math.round(performance.timeOrigin + retryAt),
+        error: error && new CoweaveError(error),
+      }
     }
     case 'stopped':
       return { state: 'stopped', error: new CoweaveError(status.error) }

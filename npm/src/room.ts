@@ -1,6 +1,7 @@
 // A room as an app holds it.
 
 import { checkFunction, checkTexts, wrongType } from './argument.js'
+import type { SetAsideCopy } from './copies.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { Doc } from './doc.js'
 import { Handle } from './handle.js'
@@ -13,6 +14,18 @@ import type {
   RoomStorage,
   Saved,
 } from './room-session.js'
+import type { Role } from './view.js'
+
+/** What a room can be told. */
+export interface RoomOptions {
+  /**
+   * What becomes of a document with an edit that the relay refuses for good, or that belongs to
+   * another room by now. `set-aside` (by default): the document is put aside whole, told as
+   * `set-aside`, and the room goes on with what the relay has. `keep`: the document stays as it is,
+   * as a private draft, and the room stops. The last one who says so decides for all handles.
+   */
+  readonly refused?: 'set-aside' | 'keep'
+}
 
 const disposed: RoomStatus = { state: 'disposed' }
 
@@ -57,6 +70,22 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   /** How safe the own edits are; the same object as long as nothing changes. */
   get saved(): Saved {
     return this.#handle.session.saved
+  }
+
+  /**
+   * What this session may do: a viewer reads and shows presence, and its edits throw
+   * `room.read_only`. An editor until the relay says otherwise.
+   */
+  get role(): Role {
+    return this.#handle.session.role
+  }
+
+  /**
+   * Documents of this room that the relay would not have, and that nobody has dropped yet: those on
+   * this device, from earlier visits too, and without a device those of this client.
+   */
+  async copies(): Promise<readonly SetAsideCopy[]> {
+    return this.#handle.use().copies()
   }
 
   /** Where this device keeps the room; settled when `loaded`. */

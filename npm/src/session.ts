@@ -1,10 +1,15 @@
 // One session of the wasm module: when it is started, when it runs, and where its news go.
 
+import { Copies } from './copies.js'
 import { CoweaveError, apiError, guarded, loadError } from './error.js'
 import type { Figures } from './figures.js'
+import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { Batch } from './view.js'
 import { WasmClient, type WasmRoom } from './wasm.js'
+
+/** An app that does not know its token by now is asked again. */
+const TOKEN_MS_MAX = 8_000
 
 /** What differs between the entries of the package. */
 export interface Platform {
@@ -45,6 +50,7 @@ export class Session {
   #socket: { close(): void } | undefined
   #error: CoweaveError | undefined
   #isDisposed = false
+  readonly copies: Copies = new Copies(this)
   readonly #receivers = new Map<number, Receiver>()
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
@@ -67,7 +73,7 @@ export class Session {
     // The app's function runs in a microtask of its own, when Rust has returned.
     const ask = token && (async (): Promise<string> => {
       await Promise.resolve()
-      return token()
+      return within(TOKEN_MS_MAX, token())
     })
     const makeSocket = (address: string, protocol: string): object => {
       const socket = new webSocket(address, protocol)
@@ -84,13 +90,18 @@ export class Session {
 
   /** Opens a room in the module; only after `started`. */
   open(name: string, receiver: Receiver): WasmRoom {
-    if (this.#error !== undefined) throw this.#error
-    const wasm = this.#wasm
-    if (wasm === undefined) throw apiError('api.disposed', 'the client was disposed')
+    const wasm = this.use()
     const room = guarded(() => wasm.openRoom(name))
     this.#receivers.set(room.key, receiver)
     this.schedule()
     return room
+  }
+
+  /** The module's session, for what needs no room. */
+  use(): WasmClient {
+    if (this.#error !== undefined) throw this.#error
+    if (this.#wasm === undefined) throw apiError('api.disposed', 'the client was disposed')
+    return this.#wasm
   }
 
   close(room: WasmRoom): void {

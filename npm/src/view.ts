@@ -8,7 +8,11 @@ export interface RoomView {
   readonly status:
     | { readonly state: 'opening' | 'connecting' | 'live' }
     | { readonly state: 'syncing'; readonly received: number; readonly total: number }
-    | { readonly state: 'offline'; readonly retryAt: number | null }
+    | {
+      readonly state: 'offline'
+      readonly retryAt: number | null
+      readonly error: ErrorDetails | null
+    }
     | { readonly state: 'stopped'; readonly error: ErrorDetails }
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
   readonly storage:
@@ -18,7 +22,11 @@ export interface RoomView {
   readonly isSynced: boolean
   /** Whether all own edits are in this device's store, whatever the tier. */
   readonly isOnDevice: boolean
+  readonly role: Role
 }
+
+/** What a session may do in a room. */
+export type Role = 'editor' | 'viewer'
 
 /** How safe all own edits are. */
 export type SavedTier = 'memory' | 'device' | 'accepted' | 'durable'
@@ -30,10 +38,17 @@ export interface Batch {
   readonly changes: readonly ChangeView[]
   readonly peers: readonly PeerView[]
   readonly refused: readonly { readonly number: number; readonly error: ErrorDetails }[]
+  readonly setAside: readonly { readonly id: string; readonly about: CopyDetails }[]
   /** The numbers of requests to flush that are answered. */
   readonly flushed: readonly number[]
   readonly seeded?: { readonly isFirst: boolean } | { readonly error: ErrorDetails }
   readonly storageLost?: ErrorDetails
+}
+
+/** What is known of a copy that was set aside. */
+export interface CopyDetails {
+  readonly error: ErrorDetails
+  readonly time: number
 }
 
 export interface ChangeView {

@@ -2,6 +2,7 @@
 //! and when to try again. A pure machine: `client-wasm` drives it in the browser, the simulation
 //! in a loop.
 
+mod aside;
 mod backoff;
 mod machine;
 mod outbox;
@@ -11,6 +12,7 @@ pub mod tabs;
 
 use bytes::Bytes;
 
+pub use aside::SetAsideCopy;
 pub use machine::{Client, Settings};
 pub use room::{Room, RoomState, Saved, Storage, Tier};
 use tabs::Talk;
@@ -101,7 +103,7 @@ pub enum Input {
         /// The room.
         key: RoomKey,
     },
-    /// The device's store has answered [`Output::Load`].
+    /// The device's store has answered [`Output::Load`] or [`Output::SetAside`].
     Loaded {
         /// The room.
         key: RoomKey,
@@ -130,6 +132,11 @@ pub enum Input {
         key: RoomKey,
         /// A Yjs v1 update, written under a client id of its own.
         update: Bytes,
+    },
+    /// What [`Output::RefreshToken`] asked for.
+    TokenRefreshed {
+        /// The token, or why there is none.
+        token: Result<String, Error>,
     },
     /// The app wants to know when everything that is in the document now is on the relay's disk,
     /// whoever wrote it; [`Event::Flushed`] follows.
@@ -209,6 +216,19 @@ pub enum Output {
         /// What.
         talk: Talk,
     },
+    /// Keep a copy in the device's store in the place of all that it has of a room, in one step.
+    /// Then read what it has of the room, which may come from another session that was quicker;
+    /// [`Input::Loaded`] follows.
+    SetAside {
+        /// The room.
+        key: RoomKey,
+        /// Its name.
+        name: RoomName,
+        /// What is to be kept beside the room.
+        copy: SetAsideCopy,
+    },
+    /// Get a new token, if there is a way to get one; [`Input::TokenRefreshed`] follows.
+    RefreshToken,
     /// Tell the app.
     Event {
         /// The room.
@@ -239,13 +259,19 @@ pub enum Event {
     DocumentChanged,
     /// Others' presence changed; `None` as state means gone.
     PresenceChanged(Vec<AwarenessEntry>),
-    /// An own edit was refused; it stays in this document and on this device.
+    /// An own edit was refused for good (or, under number 0, a presence state). The document is
+    /// set aside next, or stays as it is in a room that stops: see [`Room::keep_refused`].
     Refused {
         /// Its number.
         number: EditNumber,
         /// Why.
         error: Error,
     },
+    /// The relay will not have this copy, or something in it. It is not in the document any more,
+    /// which goes on with what the relay has. Requests to flush are forgotten.
+    SetAside(SetAsideCopy),
+    /// [`Room::role`] changed.
+    RoleChanged,
     /// What became of the content of [`Input::Seed`]: whether it was the first.
     Seeded(Result<bool, Error>),
     /// Everything is on the relay's disk that was in the document when this was asked for.

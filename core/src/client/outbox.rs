@@ -67,6 +67,21 @@ impl Outbox {
         self.durable
     }
 
+    /// Gives up what is not durable: nobody brings it to the relay any more.
+    pub(super) fn abandon(&mut self) {
+        self.entries.clear();
+        self.device = self.last;
+        self.accepted = self.last;
+        self.durable = self.last;
+    }
+
+    /// Writes what is pending to the device anew; `record` gives the new index.
+    pub(super) fn record_again(&mut self, mut record: impl FnMut(Bytes) -> u64) {
+        for entry in &mut self.entries {
+            entry.index = record(entry.update.clone());
+        }
+    }
+
     pub(super) fn set_device(&mut self, through: EditNumber) {
         self.device = self.device.max(through);
     }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 
+use super::aside::{Leaving, SetAsideCopy};
 use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
-use super::report::{DeviceReport, Failure};
+use super::report::DeviceReport;
 use super::tabs::Sharing;
 use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
@@ -19,7 +20,7 @@ use crate::limits::Limits;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
-use crate::wire::v1::{EditKind, Joined};
+use crate::wire::v1::{EditKind, Joined, Role};
 
 /// The device's log of a room is folded into a snapshot beyond these.
 const FOLD_RECORDS_MIN: usize = 500;
@@ -119,10 +120,10 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
-    /// Why the relay last ended the membership.
-    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
+    /// Why the relay was given up last, until all is well again.
+    pub(super) trouble: Option<Error>,
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
@@ -133,6 +134,10 @@ pub struct Room {
     pub(super) flushes: BTreeSet<u64>,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
+    pub(super) role: Role,
+    pub(super) keeps_refused: bool,
+    /// What the relay will not have, while `replica` still lacks what the relay has.
+    pub(super) leaving: Option<Box<Leaving>>,
     device: Device,
     saved: Saved,
 }
@@ -162,6 +167,10 @@ struct Device {
     records: usize,
     record_bytes: usize,
     snapshot_bytes: usize,
+    /// What is to be kept in the place of all that is there.
+    aside: Option<SetAsideCopy>,
+    /// That was asked for; what is there then follows.
+    is_replacing: bool,
 }
 
 impl Room {
@@ -183,9 +192,9 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
-            failure: None,
             backoff: Backoff::new(),
             degraded: None,
+            trouble: None,
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
@@ -193,6 +202,9 @@ impl Room {
             seed: None,
             flushes: BTreeSet::new(),
             sharing: Sharing::default(),
+            role: Role::Editor,
+            keeps_refused: false,
+            leaving: None,
             device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
@@ -206,13 +218,13 @@ impl Room {
 
     /// The document.
     #[must_use]
-    pub const fn replica(&self) -> &Replica {
-        &self.replica
+    pub fn replica(&self) -> &Replica {
+        self.leaving.as_ref().map_or(&self.replica, |leaving| &leaving.replica)
     }
 
     /// The document, for edits and for reads that create a text.
-    pub const fn replica_mut(&mut self) -> &mut Replica {
-        &mut self.replica
+    pub fn replica_mut(&mut self) -> &mut Replica {
+        self.leaving.as_mut().map_or(&mut self.replica, |leaving| &mut leaving.replica)
     }
 
     /// How the room stands to the relay.
@@ -249,6 +261,12 @@ impl Room {
     #[must_use]
     pub const fn degraded(&self) -> Option<&Error> {
         self.degraded.as_ref()
+    }
+
+    /// Why the relay was given up last, until the room is in step with it again.
+    #[must_use]
+    pub const fn trouble(&self) -> Option<&Error> {
+        self.trouble.as_ref()
     }
 
     /// The number of the last own edit; it counts edits taken by the last `Tick`.
@@ -325,11 +343,13 @@ impl Room {
 
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
     pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
-        let update = self.replica.take_edits()?;
+        let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.device.waiting_number = number;
-        self.sharing.edits.push((number, update.clone()));
+        if self.leaving.is_none() {
+            self.sharing.edits.push((number, update.clone()));
+        }
         Some((number, update))
     }
 
@@ -346,7 +366,8 @@ impl Room {
     pub(super) fn receive(&mut self, update: Bytes, limits: &Limits) -> Result<bool, Error> {
         let summary = self.replica.apply(&update, &limits.for_taken())?;
         let is_news = summary.is_news || summary.has_deletes;
-        if is_news {
+        // What is not in sight yet is not on the device either: it would lie beside another history.
+        if is_news && self.leaving.is_none() {
             self.record(update, false);
         }
         Ok(is_news)
@@ -484,6 +505,13 @@ impl Room {
         }
     }
 
+    /// Forgets that the copy belongs to any history.
+    pub(super) fn forget_place(&mut self) {
+        self.meta = None;
+        self.next_meta = None;
+        self.device.is_meta_due = false;
+    }
+
     /// Forgets where in the relay's log the document stands: the next sync brings everything.
     pub(super) fn forget_position(&mut self) {
         if let Some(meta) = &mut self.meta {
@@ -501,6 +529,9 @@ impl Room {
         limits: &Limits,
     ) -> Vec<Sending> {
         while self.take_edits().is_some() {}
+        if self.leaving.is_some() || self.role == Role::Viewer {
+            return Vec::new();
+        }
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
         let batches = self.outbox.batches(theirs, limits);
         // What is pending is in the difference then, and arrives with its last piece.
@@ -547,6 +578,49 @@ impl Room {
         self.forget_presence()
     }
 
+    /// Gives the device this copy in the place of all that it has of the room.
+    pub(super) fn replace_device(&mut self, copy: SetAsideCopy) {
+        self.device.waiting.clear();
+        self.device.aside = Some(copy);
+    }
+
+    /// Whether the device was asked to put a copy aside, and has not answered.
+    pub(super) const fn is_replacing(&self) -> bool {
+        self.device.is_replacing
+    }
+
+    /// Takes what the device has after a copy was set aside there: nothing, or what another session
+    /// has written since. What it lacks is written.
+    pub(super) fn reload(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
+        self.device.is_replacing = false;
+        if self.leaving.is_some() {
+            // The next copy is on its way aside: its turn comes when it is there.
+            return Ok(());
+        }
+        if let (Some(theirs), Some(ours)) = (copy.meta, self.meta)
+            && theirs.lineage != ours.lineage
+        {
+            let text = "the device's copy of the room has another history than this one";
+            return Err(Error::new(Code::DeviceUnavailable, text));
+        }
+        let ticket = self.device.ticket;
+        self.device = Device { next_index: 1, ticket, ..Device::default() };
+        // What others wrote and is pending, they bring to the relay themselves.
+        let (meta, own) = (self.meta, std::mem::take(&mut self.outbox));
+        let loaded = self.load(copy, limits);
+        (self.meta, self.outbox) = (meta, own);
+        loaded?;
+        self.device.is_meta_due = meta.is_some();
+        if !self.replica.known().is_empty() {
+            self.record(self.replica.state().into(), false);
+        }
+        let mut outbox = std::mem::take(&mut self.outbox);
+        outbox.record_again(|update| self.record(update, true));
+        self.device.waiting_number = outbox.last();
+        self.outbox = outbox;
+        Ok(())
+    }
+
     /// The next write for the device, when none is under way.
     pub(super) fn next_write(&mut self) -> Option<Output> {
         if self.device.is_writing { None } else { self.last_write() }
@@ -554,11 +628,15 @@ impl Room {
 
     /// What waits to be written, even behind a write under way: for a room that is being closed.
     pub(super) fn last_write(&mut self) -> Option<Output> {
-        if self.storage != Storage::Device || !self.is_loaded {
+        if self.storage != Storage::Device || !self.is_loaded || self.device.is_replacing {
             return None;
         }
+        if let Some(copy) = self.device.aside.take() {
+            self.device.is_replacing = true;
+            return Some(Output::SetAside { key: self.key, name: self.name.clone(), copy });
+        }
         let mut writes = std::mem::take(&mut self.device.waiting);
-        if std::mem::take(&mut self.device.is_meta_due) {
+        if self.leaving.is_none() && std::mem::take(&mut self.device.is_meta_due) {
             writes.extend(self.meta.map(Write::SetMeta));
         }
         if writes.is_empty() {
@@ -582,7 +660,9 @@ impl Room {
     fn wants_fold(&self) -> bool {
         let is_long =
             self.device.records >= FOLD_RECORDS_MIN || self.device.record_bytes >= FOLD_BYTES_MIN;
-        is_long && self.device.record_bytes * 2 >= self.device.snapshot_bytes
+        self.leaving.is_none()
+            && is_long
+            && self.device.record_bytes * 2 >= self.device.snapshot_bytes
     }
 
     pub(super) fn written(&mut self, ticket: u64) {

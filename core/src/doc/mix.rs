@@ -44,6 +44,11 @@ impl Mix {
     }
 }
 
+/// Bytes in 128 bits: the same ones always in the same.
+pub(crate) fn mixed(bytes: &[u8]) -> u128 {
+    Mix::new(0).with_bytes(bytes).finish()
+}
+
 #[expect(clippy::as_conversions, reason = "From is not const, and nothing is lost")]
 const fn widened(number: u64) -> u128 {
     number as u128

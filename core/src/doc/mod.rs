@@ -10,7 +10,7 @@ pub mod equivocation;
 pub mod guard;
 mod json;
 pub mod known;
-mod mix;
+pub(crate) mod mix;
 mod orphan;
 mod pair;
 mod piece;

@@ -19,7 +19,7 @@ use super::known::Known;
 use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
 use super::splice;
-use super::text::{Content, Observer, replaced};
+use super::text::{Content, OBJECT, Observer, difference, replaced};
 pub use super::text::{Delta, TextChange};
 use super::walk::{CLOCK_MAX, Id};
 use crate::error::{Code, Error};
@@ -184,6 +184,24 @@ impl Replica {
         Ok(())
     }
 
+    /// Takes the place of another replica: who observes its texts is told what is different here.
+    pub fn take_over(&mut self, before: Self) {
+        let contents: Vec<_> =
+            before.observed.keys().map(|name| (name.clone(), before.text_string(name))).collect();
+        self.depth = before.depth;
+        self.observed = before.observed;
+        self.changes = before.changes;
+        self.changed = before.changed;
+        for (name, before) in contents {
+            self.watch(&name);
+            let delta = difference(&before, &self.text_string(&name));
+            if !delta.is_empty() {
+                // The receiver is this replica's own.
+                self.changed.send(TextChange { text: name, delta, is_local: false }).ok();
+            }
+        }
+    }
+
     /// Own edits since the last call as one update, or the first of several when they are large;
     /// `None` when there are none left, or while a group is open.
     pub fn take_edits(&mut self) -> Option<Bytes> {
@@ -288,6 +306,20 @@ impl Replica {
     #[must_use]
     pub fn text_string(&self, text: &str) -> String {
         self.read_text(text, |target, txn| Content::of(target, txn).text).unwrap_or_default()
+    }
+
+    /// All texts that have a name and content.
+    #[must_use]
+    pub fn texts(&self) -> Vec<(String, String)> {
+        let Ok(txn) = self.doc.try_transact() else { return Vec::new() };
+        let names: Vec<String> = txn.root_refs().map(|(name, _)| name.to_owned()).collect();
+        drop(txn);
+        let texts = names.into_iter().map(|name| (self.text_string(&name), name));
+        // What is no text at all shows as a row of objects.
+        let texts = texts.filter(|(text, _)| text.contains(|char| char != OBJECT));
+        let mut texts: Vec<_> = texts.map(|(text, name)| (name, text)).collect();
+        texts.sort_unstable();
+        texts
     }
 
     fn read_text<T>(

@@ -7,7 +7,7 @@ use yrs::types::text::{TextEvent, YChange};
 use yrs::{Any, GetString, Out, ReadTxn, Text, TextRef, TransactionMut};
 
 /// Stands for an embedded object.
-const OBJECT: char = '\u{fffc}';
+pub(super) const OBJECT: char = '\u{fffc}';
 
 /// How a text changed in one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +119,31 @@ impl Observer {
             self.changed.send(change).ok();
         }
     }
+}
+
+/// The change from a text to any other one: what both begin and end with stays.
+pub(super) fn difference(before: &str, after: &str) -> Vec<Delta> {
+    let same = |pair: &(char, char)| pair.0 == pair.1;
+    let chars = before.chars().zip(after.chars()).take_while(same);
+    let start = chars.map(|(char, _)| char.len_utf8()).sum();
+    let (kept, before) = before.split_at(start);
+    let after = after.get(start..).unwrap_or_default();
+    let chars = before.chars().rev().zip(after.chars().rev()).take_while(same);
+    let end: usize = chars.map(|(char, _)| char.len_utf8()).sum();
+    let new = after.get(..after.len().saturating_sub(end)).unwrap_or_default();
+    let old = before.get(..before.len().saturating_sub(end)).unwrap_or_default();
+    let parts = [
+        Delta::Retain(utf16_len(kept)),
+        Delta::Delete(utf16_len(old)),
+        Delta::Insert(new.to_owned()),
+    ];
+    let is_part = |part: &Delta| match part {
+        Delta::Insert(text) => !text.is_empty(),
+        Delta::Delete(len) | Delta::Retain(len) => *len > 0,
+    };
+    let mut delta: Vec<_> = parts.into_iter().filter(is_part).collect();
+    trim(&mut delta);
+    delta
 }
 
 /// The change from a text to another one of the same length.

@@ -203,7 +203,8 @@ impl V1Link {
                 self.send(Channel::CONNECTION, &Message::Pong(number));
                 Ok(())
             }
-            Message::Pong(_) => Ok(()),
+            // Tokens do not expire here yet.
+            Message::Pong(_) | Message::Token(_) => Ok(()),
             _ => Err(unexpected("this message does not belong to the connection")),
         }
     }
@@ -222,6 +223,7 @@ impl V1Link {
             update_bytes_max: self.limits.update_bytes_max as u64,
             idle_timeout_ms: ms,
             agent: AGENT.to_owned(),
+            token_life_ms: 0,
         };
         self.send(Channel::CONNECTION, &Message::Welcome(welcome));
         Ok(())

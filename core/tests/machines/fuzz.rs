@@ -16,7 +16,7 @@ use coweave_core::random::Random;
 use coweave_core::room::{self, Room, StoredRoom};
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
-use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Welcome};
+use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Role, Welcome};
 use coweave_core::wire::y_websocket;
 
 use crate::client::Session;
@@ -38,6 +38,10 @@ fn number(random: &mut Random) -> u64 {
         2 => 1 << random.below(53),
         _ => random.below(20),
     }
+}
+
+fn role(random: &mut Random) -> Role {
+    if random.chance(50) { Role::Viewer } else { Role::Editor }
 }
 
 fn error(random: &mut Random) -> Error {
@@ -67,7 +71,7 @@ fn message(random: &mut Random) -> Message {
     let session = SessionKey([random.below(2) as u8; 16]);
     let lineage = Lineage([random.below(2) as u8; 16]);
     let (epoch, sequence) = (Epoch(number(random)), Sequence(number(random)));
-    match random.below(17) {
+    match random.below(20) {
         0 => Message::Hello(Hello {
             version: number(random),
             capabilities: number(random),
@@ -82,6 +86,7 @@ fn message(random: &mut Random) -> Message {
             update_bytes_max: number(random),
             idle_timeout_ms: number(random),
             agent: String::new(),
+            token_life_ms: number(random),
         }),
         2 | 3 => Message::Join(Join {
             room: if random.chance(80) { "room".to_owned() } else { String::new() },
@@ -97,6 +102,7 @@ fn message(random: &mut Random) -> Message {
             sequence,
             sync_bytes: number(random),
             state_vector: vector(random),
+            role: role(random),
         }),
         6 => Message::Leave,
         7 => {
@@ -125,6 +131,9 @@ fn message(random: &mut Random) -> Message {
         }
         14 => Message::Error(error(random)),
         15 => Message::Ping(number(random)),
+        16 => Message::Role(role(random)),
+        17 => Message::TokenAccepted { life_ms: number(random) },
+        18 => Message::Token(String::new()),
         _ => Message::Durability { degraded: random.chance(50).then(|| error(random)) },
     }
 }

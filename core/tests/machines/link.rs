@@ -6,7 +6,7 @@ use coweave_core::limits::Limits;
 use coweave_core::link::{Input, Link, Output, RoomRequest, Shared};
 use coweave_core::room::RoomMessage;
 use coweave_core::time::Time;
-use coweave_core::wire::v1::Joined;
+use coweave_core::wire::v1::{Joined, Role};
 use coweave_core::wire::y_websocket::Message;
 
 /// What the link wants of its room.
@@ -50,6 +50,7 @@ fn an_outside_client_that_asks_and_does_not_read_gets_one_document_at_a_time() {
         sequence: Sequence(0),
         sync_bytes: 0,
         state_vector: Bytes::from_static(&[0]),
+        role: Role::Editor,
     };
     let updates = vec![Bytes::from_static(&[0, 0]); 2];
     hear(&mut link, RoomMessage::Joined { joined, updates: updates.clone() });

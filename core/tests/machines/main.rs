@@ -8,8 +8,10 @@
     reason = "a test may panic, and its numbers are small"
 )]
 
+mod aside;
 mod client;
 mod fuzz;
 mod link;
 mod report;
 mod room;
+mod token;

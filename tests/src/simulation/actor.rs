@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{
-    self, Client, Event, Output, Room, RoomKey, RoomState, Settings, Storage, Tier, Write,
+    self, Client, Event, Output, Room, RoomKey, RoomState, Settings, Storage, StoredCopy, Tier,
+    Write,
 };
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
@@ -348,6 +349,11 @@ impl Actor {
                 let copy = Ok(self.browser.borrow_mut().load(process.tab, &name));
                 process.client.handle(client::Input::Loaded { key, copy }, now);
                 self.check_device(&name, key);
+            }
+            Output::SetAside { key, name, .. } => {
+                self.browser.borrow_mut().forget(&name);
+                let copy = Ok(StoredCopy::default());
+                process.client.handle(client::Input::Loaded { key, copy }, now);
             }
             // The last words of a room that was given up.
             Output::Write { key, name, .. } if process.keys.get(&name) != Some(&key) => {}

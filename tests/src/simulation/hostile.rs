@@ -12,7 +12,7 @@ use coweave_core::ids::{
 use coweave_core::random::Random;
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
-use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Welcome};
+use coweave_core::wire::v1::{EditKind, Hello, Join, Joined, Message, Role, Welcome};
 use coweave_core::wire::y_websocket;
 
 use super::actor::{TEXT, client_id};
@@ -173,6 +173,7 @@ impl Hostile {
                 sequence: Sequence(number(random)),
                 sync_bytes: number(random),
                 state_vector: Bytes::from_static(&[0]),
+                role: Role::Viewer,
             }),
             13 => {
                 Message::Update { sequence: Sequence(number(random)), update: self.update(random) }
@@ -184,7 +185,9 @@ impl Hostile {
                 update_bytes_max: 0,
                 idle_timeout_ms: 0,
                 agent: String::new(),
+                token_life_ms: 0,
             }),
+            15 => Message::Token("evil".to_owned()),
             _ => Message::Ping(number(random)),
         };
         message.to_frame(channel)

@@ -1,13 +1,17 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
+mod aside;
 mod receive;
 mod sharing;
+mod token;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::token::Token;
+use super::aside::read_only;
 use super::backoff::Backoff;
 use super::report::{Diary, Phase};
 use super::room::{Room, RoomState, Storage};
@@ -18,7 +22,7 @@ use crate::ids::{Channel, EditNumber, SessionKey};
 use crate::limits::Limits;
 use crate::random::Random;
 use crate::time::{Time, earliest};
-use crate::wire::v1::{EditKind, Hello, Join, Message, VERSION, Welcome};
+use crate::wire::v1::{EditKind, Hello, Join, Message, Role, VERSION, Welcome};
 
 /// A socket that does not open within this time is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -59,6 +63,7 @@ pub struct Client {
     last_channel: u32,
     socket: Socket,
     pub(super) backoff: Backoff,
+    token: Token,
     pub(super) welcome: Option<Welcome>,
     pub(super) heard_at: Time,
     /// Something was sent that has to be answered before this.
@@ -100,6 +105,7 @@ impl Client {
             last_channel: 0,
             socket: Socket::Unneeded,
             backoff: Backoff::new(),
+            token: Token::new(now),
             welcome: None,
             heard_at: now,
             answer_by: None,
@@ -162,6 +168,7 @@ impl Client {
                     self.send_flush(key, number);
                 }
             }
+            Input::TokenRefreshed { token } => self.token_refreshed(token, now),
             Input::SetPresence { key, state } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.is_presence_due |= room.presence != state;
@@ -218,7 +225,14 @@ impl Client {
 
     fn loaded(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>, now: Time) {
         let limits = self.settings.limits.clone();
-        let Some(room) = self.rooms.get_mut(&key).filter(|room| !room.is_loaded) else { return };
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        if room.is_replacing() {
+            let reloaded = copy.and_then(|copy| room.reload(copy, &limits));
+            return reloaded.unwrap_or_else(|error| self.lose_storage(key, error));
+        }
+        if room.is_loaded {
+            return;
+        }
         let result = copy.and_then(|copy| room.load(copy, &limits));
         room.is_loaded = true;
         self.tell(key, Event::Loaded);
@@ -305,9 +319,9 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
             room.rejoin_at = Some(now + wait);
+            room.trouble = Some(error.clone());
         }
     }
 
@@ -359,7 +373,7 @@ impl Client {
             let error = Error::new(Code::UpdateTooLarge, text);
             self.tell(key, Event::Refused { number, error: error.clone() });
             self.send(channel, &Message::Leave);
-            return self.stop_room(key, error);
+            return self.give_way(key, error, now);
         }
         let bytes = update.len();
         self.send(channel, &Message::Edit { number, kind, update });
@@ -373,6 +387,10 @@ impl Client {
             return;
         }
         let Some(update) = room.seed.clone() else { return };
+        if room.role == Role::Viewer {
+            room.seed = None;
+            return self.tell(key, Event::Seeded(Err(read_only())));
+        }
         let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.update_bytes_max);
         if !room.replica.known().is_empty() {
             // The answer to it may have been lost with an earlier connection.
@@ -395,7 +413,8 @@ impl Client {
 
     /// Asks behind the edits, so that the answer covers them.
     fn send_flush(&mut self, key: RoomKey, number: u64) {
-        let room = self.rooms.get(&key).filter(|room| room.may_send);
+        let is_asked = |room: &&Room| room.may_send && room.leaving.is_none();
+        let room = self.rooms.get(&key).filter(is_asked);
         if let Some(channel) = room.and_then(|room| room.channel) {
             self.send(channel, &Message::Flush(number));
         }
@@ -473,6 +492,7 @@ impl Client {
         self.frame.clear();
         self.answer_by = None;
         self.welcome = None;
+        self.token.forget();
         self.channels.clear();
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         for key in keys {
@@ -488,6 +508,9 @@ impl Client {
         self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
         self.forget_connection();
+        for room in self.rooms.values_mut() {
+            room.trouble = Some(error.clone());
+        }
         let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
         self.socket = Socket::Waiting { at: now + wait };
     }
@@ -545,6 +568,7 @@ impl Client {
             Socket::Open if self.answer_by.is_none() && now >= self.ping_at() => self.ping(now),
             _ => {}
         }
+        self.refresh_token(now);
         if matches!(self.socket, Socket::Open) {
             let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
             let due: Vec<_> =
@@ -564,7 +588,10 @@ impl Client {
             Socket::Waiting { at } => Some(*at),
             Socket::Connecting { since } => Some(*since + CONNECT_LIMIT),
             Socket::Greeting { since } => Some(*since + ANSWER_LIMIT),
-            Socket::Open => Some(self.answer_by.unwrap_or_else(|| self.ping_at())),
+            Socket::Open => {
+                let alive = self.answer_by.unwrap_or_else(|| self.ping_at());
+                earliest(Some(alive), self.token.refresh_at())
+            }
         };
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::{Client, Socket};
+use crate::client::aside::is_about_copy;
+use crate::client::room::Room;
 use crate::client::{Event, RoomKey};
 use crate::doc::known::Known;
 use crate::error::{Code, Error};
@@ -13,6 +15,8 @@ use crate::wire::v1::{Joined, Message, read_frame};
 
 /// The flush behind what a copy brings to a relay that crashed; those of the app have higher numbers.
 const EPOCH_FLUSH: u64 = 0;
+/// A refusal with this number is one of a presence state.
+const PRESENCE: EditNumber = EditNumber(0);
 
 impl Client {
     pub(super) fn socket_frame(&mut self, frame: &Bytes, now: Time) {
@@ -53,19 +57,20 @@ impl Client {
                 Ok(())
             }
             Message::Error(error) if channel == Channel::CONNECTION => {
-                if error.code.is_retryable() {
-                    self.lose_connection(&error, now);
-                } else {
-                    self.stop(error, now);
-                }
+                self.connection_error(error, now);
                 Ok(())
             }
             Message::Welcome(welcome) if matches!(self.socket, Socket::Greeting { .. }) => {
                 self.socket = Socket::Open;
+                self.token.begin(welcome.token_life_ms, now);
                 self.welcome = Some(welcome);
                 self.diary.greeted_at = now;
                 let keys: Vec<_> = self.rooms.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.join(key, now));
+                Ok(())
+            }
+            Message::TokenAccepted { life_ms } => {
+                self.token.begin(life_ms, now);
                 Ok(())
             }
             message => match self.channels.get(&channel) {
@@ -107,19 +112,18 @@ impl Client {
                 }
                 room.reset_backoff();
             }
-            Message::Refused { number, error } => {
-                self.tell(key, Event::Refused { number, error: error.clone() });
-                if number != EditNumber(0) {
-                    self.send(channel, &Message::Leave);
-                    self.end_or_stop(key, error, now);
-                }
+            Message::Refused { number: PRESENCE, error } => {
+                self.tell(key, Event::Refused { number: PRESENCE, error });
             }
+            Message::Refused { number, error } => self.refused(key, channel, number, error, now),
+            Message::Role(role) => self.assign(key, channel, role, now),
             Message::Presence(bytes) => {
                 let entries = awareness::read(&bytes, &limits.for_taken())?;
                 if let Some(event) = room.receive_presence(entries) {
                     self.tell(key, event);
                 }
             }
+            Message::Error(error) if is_about_copy(error.code) => self.give_way(key, error, now),
             Message::Error(error) => self.end_or_stop(key, error, now),
             Message::Durability { degraded } => {
                 room.degraded = degraded;
@@ -139,6 +143,37 @@ impl Client {
             _ => return Err(Error::new(Code::FrameUnexpected, "a client's message came back")),
         }
         Ok(())
+    }
+
+    /// The relay ends the connection. A token that has expired is no trouble of the network.
+    fn connection_error(&mut self, mut error: Error, now: Time) {
+        if error.code == Code::TokenExpired {
+            let wait = self.token.expired(&mut self.random, now);
+            error.retry_after_ms = error.retry_after_ms.max(Some(wait));
+        }
+        if error.code.is_retryable() {
+            self.lose_connection(&error, now);
+        } else {
+            self.stop(error, now);
+        }
+    }
+
+    /// The relay did not take an edit. What it may take later is sent again, as far as it lacks it.
+    fn refused(
+        &mut self,
+        key: RoomKey,
+        channel: Channel,
+        number: EditNumber,
+        error: Error,
+        now: Time,
+    ) {
+        self.send(channel, &Message::Leave);
+        if error.code.is_retryable() {
+            self.rejoin_later(key, &error, now);
+        } else {
+            self.tell(key, Event::Refused { number, error: error.clone() });
+            self.give_way(key, error, now);
+        }
     }
 
     fn end_or_stop(&mut self, key: RoomKey, error: Error, now: Time) {
@@ -176,7 +211,7 @@ impl Client {
             let text = "the stored room has another history than this copy; nothing was merged";
             let error = Error::new(Code::RoomLineageMismatch, text);
             self.send(channel, &Message::Leave);
-            self.stop_room(key, error);
+            self.give_way(key, error, now);
             return Ok(());
         }
         let theirs = Known::decode(&joined.state_vector, limits.state_vector_clients_max).map_err(
@@ -185,6 +220,9 @@ impl Client {
                 Error::new(Code::FrameMalformed, text)
             },
         )?;
+        self.assign(key, channel, joined.role, now);
+        let is_here = |room: &&mut Room| room.channel == Some(channel);
+        let Some(room) = self.rooms.get_mut(&key).filter(is_here) else { return Ok(()) };
         room.may_send = true;
         room.is_presence_due = room.presence.is_some();
         let edits = room.edits_for(&theirs, joined.epoch, &limits);
@@ -197,6 +235,10 @@ impl Client {
         }
         for (number, kind, update) in edits {
             self.send_edit(key, number, kind, update, now);
+        }
+        if self.rooms.get(&key).is_none_or(|room| room.channel != Some(channel)) {
+            // An edit was larger than the relay takes.
+            return Ok(());
         }
         if is_other_epoch {
             self.send_flush(key, EPOCH_FLUSH);
@@ -212,8 +254,10 @@ impl Client {
 
     fn synced(&mut self, key: RoomKey, now: Time) {
         self.backoff.reset();
+        self.finish_aside(key);
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;
+            room.trouble = None;
             room.reset_backoff();
         }
         self.tell(key, Event::DocumentChanged);

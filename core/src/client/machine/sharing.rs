@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Client;
 use crate::client::tabs::{About, Talk};
-use crate::client::{Event, Output, RoomKey};
+use crate::client::{Event, Output, Room, RoomKey};
 use crate::doc::known::Known;
 use crate::error::Code;
 use crate::ids::{RoomName, TabId};
@@ -47,6 +47,7 @@ impl Client {
                         room.sharing.entrusted.settle(tab, *through);
                     }
                 }
+                About::SetAside { error } => self.follow_aside(key, error, now),
                 About::Left => self.take_over(key, Some(tab), now),
             }
         }
@@ -61,8 +62,9 @@ impl Client {
     /// The rooms of this name whose documents are there.
     fn shared(&self, name: &RoomName) -> Vec<RoomKey> {
         let rooms = self.rooms.values();
-        let named =
-            rooms.filter(|room| room.is_loaded && room.stopped.is_none() && room.name == *name);
+        let is_open =
+            |room: &&Room| room.is_loaded && room.stopped.is_none() && room.leaving.is_none();
+        let named = rooms.filter(is_open).filter(|room| room.name == *name);
         named.map(|room| room.key).collect()
     }
 
@@ -160,7 +162,7 @@ impl Client {
     }
 }
 
-impl crate::client::Room {
+impl Room {
     /// When to ask the other tabs: a first sync that is under way brings most of what is missing.
     pub(super) fn asks_at(&self) -> Option<Time> {
         let may_ask = self.sharing.is_lacking && self.sync.is_none();

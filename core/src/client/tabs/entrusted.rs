@@ -17,6 +17,11 @@ struct Kept {
 }
 
 impl Entrusted {
+    /// Whether everything of the others is on the relay.
+    pub(in crate::client) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Keeps an edit of a tab, which may tell it twice.
     pub(in crate::client) fn keep(&mut self, tab: TabId, number: EditNumber, update: Bytes) {
         if !self.0.iter().any(|kept| kept.tab == tab && kept.number >= number) {

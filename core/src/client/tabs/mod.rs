@@ -305,7 +305,7 @@ impl Tabs {
                 self.outputs.push_back(Output::Client(ClientInput::SocketFrame(frame)));
             }
             TabMessage::Closed { call, error } if is_current(call) => {
-                self.lose_call(wire::closed(error));
+                self.lose_call(error);
             }
             TabMessage::Ringing { .. }
             | TabMessage::Opened { .. }
@@ -437,9 +437,7 @@ impl PortEvent {
         match self {
             Self::Opened => TabMessage::Opened { call },
             Self::Frame(frame) => TabMessage::Frame { call, frame },
-            Self::Closed(error) => {
-                TabMessage::Closed { call, error: error.map(|error| error.message) }
-            }
+            Self::Closed(error) => TabMessage::Closed { call, error },
         }
     }
 }

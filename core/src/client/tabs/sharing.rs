@@ -20,3 +20,12 @@ pub(in crate::client) struct Sharing {
     /// Edits of the others.
     pub(in crate::client) entrusted: Entrusted,
 }
+
+impl Sharing {
+    /// Forgets what was about a document that is set aside.
+    pub(in crate::client) fn begin_anew(&mut self) {
+        self.edits.clear();
+        self.is_lacking = false;
+        self.entrusted = Entrusted::default();
+    }
+}

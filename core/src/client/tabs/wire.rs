@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::ids::{EditNumber, Lineage, RoomName, TabId};
 use crate::wire::primitive::{ReadError, Reader, write_bytes, write_string, write_var};
+use crate::wire::v1::{read_error, write_error};
 
 /// A message from one tab to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub(super) enum TabMessage {
     /// From the leader: a frame of the relay.
     Frame { call: u32, frame: Bytes },
     /// From the leader: the line is closed.
-    Closed { call: u32, error: Option<String> },
+    Closed { call: u32, error: Option<Error> },
     /// About a room.
     Talk(Talk),
 }
@@ -72,6 +73,12 @@ pub enum About {
         /// The number.
         through: EditNumber,
     },
+    /// The relay will not have what the sender's copy has: it begins anew. A copy that is not all on
+    /// the relay has the same in it, and would give it back.
+    SetAside {
+        /// Why.
+        error: Error,
+    },
     /// The sender has left the room: what is not durable is for the others to bring.
     Left,
 }
@@ -91,6 +98,7 @@ const KNOWN: u64 = 12;
 const EDIT: u64 = 13;
 const DURABLE: u64 = 14;
 const LEFT: u64 = 15;
+const SET_ASIDE: u64 = 16;
 
 impl TabMessage {
     /// The message as bytes, with the name of the sender.
@@ -122,7 +130,7 @@ impl TabMessage {
             }
             Self::Closed { call: number, error } => {
                 call(&mut out, CLOSED, *number);
-                write_string(&mut out, error.as_deref().unwrap_or_default());
+                error.iter().for_each(|error| write_error(error, &mut out));
             }
             Self::Talk(talk) => write_talk(talk, &mut out),
         }
@@ -146,8 +154,8 @@ impl TabMessage {
             FRAME => Self::Frame { call: r.var_u32()?, frame: bytes.slice_ref(r.bytes()?) },
             CLOSED => {
                 let call = r.var_u32()?;
-                let text = r.string()?;
-                Self::Closed { call, error: (!text.is_empty()).then(|| text.to_owned()) }
+                let error = if r.is_empty() { None } else { Some(read_error(&mut r)?) };
+                Self::Closed { call, error }
             }
             _ => return Ok((from, read_talk(kind, &mut r, bytes)?.map(Self::Talk))),
         };
@@ -162,6 +170,7 @@ fn write_talk(talk: &Talk, out: &mut Vec<u8>) {
         About::Edit { .. } => EDIT,
         About::Durable { .. } => DURABLE,
         About::Left => LEFT,
+        About::SetAside { .. } => SET_ASIDE,
     };
     write_var(out, kind);
     write_string(out, talk.room.as_str());
@@ -174,11 +183,12 @@ fn write_talk(talk: &Talk, out: &mut Vec<u8>) {
         }
         About::Durable { through } => write_var(out, through.0),
         About::Left => {}
+        About::SetAside { error } => write_error(error, out),
     }
 }
 
 fn read_talk(kind: u64, r: &mut Reader<'_>, bytes: &Bytes) -> Result<Option<Talk>, ReadError> {
-    if !(ASK..=LEFT).contains(&kind) {
+    if !(ASK..=SET_ASIDE).contains(&kind) {
         return Ok(None);
     }
     let room = RoomName::parse(r.string()?).map_err(|_invalid| ReadError::Range)?;
@@ -192,19 +202,16 @@ fn read_talk(kind: u64, r: &mut Reader<'_>, bytes: &Bytes) -> Result<Option<Talk
         KNOWN => About::Known { number: EditNumber(r.var()?), update: bytes.slice_ref(r.bytes()?) },
         EDIT => About::Edit { number: EditNumber(r.var()?), update: bytes.slice_ref(r.bytes()?) },
         DURABLE => About::Durable { through: EditNumber(r.var()?) },
+        SET_ASIDE => About::SetAside { error: read_error(r)? },
         _ => About::Left,
     };
     Ok(Some(Talk { room, lineage, about }))
 }
 
-/// Why the leader's socket ended, as another tab sees it.
-pub(super) fn closed(text: Option<String>) -> Option<Error> {
-    text.map(|text| Error::new(Code::ConnectionLost, text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[test]
     fn every_message_reads_as_it_was_written() {
@@ -225,7 +232,7 @@ mod tests {
             TabMessage::Opened { call },
             TabMessage::Frame { call, frame },
             TabMessage::Closed { call, error: None },
-            TabMessage::Closed { call, error: Some("why".to_owned()) },
+            TabMessage::Closed { call, error: Some(Error::new(Code::ConnectionLost, "why")) },
             talk(None, About::Ask { state_vector: Bytes::from_static(&[0]) }),
             talk(
                 Some(Lineage([3; 16])),
@@ -234,6 +241,7 @@ mod tests {
             talk(None, About::Edit { number: EditNumber(9), update }),
             talk(None, About::Durable { through: EditNumber(9) }),
             talk(None, About::Left),
+            talk(None, About::SetAside { error: Error::new(Code::RoomReadOnly, "no") }),
         ] {
             let bytes = message.write(TabId(5));
             assert_eq!(TabMessage::read(&bytes), Ok((TabId(5), Some(message))));

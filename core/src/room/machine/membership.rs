@@ -9,7 +9,7 @@ use crate::ids::{ClientId, EditNumber, MemberId, Sequence};
 use crate::room::answers;
 use crate::room::{JoinRequest, Protocol, RoomMessage};
 use crate::time::Time;
-use crate::wire::v1::Joined;
+use crate::wire::v1::{Joined, Role};
 
 impl Room {
     pub(super) fn join(&mut self, to: MemberId, request: &JoinRequest, now: Time) {
@@ -46,6 +46,7 @@ impl Room {
             sequence: self.log.head(),
             sync_bytes: 0,
             state_vector: self.known.encode().into(),
+            role: Role::Editor,
         };
         self.send(to, RoomMessage::Joined { joined, updates });
         self.show_soon(to, now);

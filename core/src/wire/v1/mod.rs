@@ -41,6 +41,9 @@ const SEED: u64 = 17;
 const SEEDED: u64 = 18;
 const FLUSH: u64 = 19;
 const FLUSHED: u64 = 20;
+const TOKEN: u64 = 21;
+const TOKEN_ACCEPTED: u64 = 22;
+const ROLE: u64 = 23;
 
 /// One message, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +117,42 @@ pub enum Message {
     Flush(u64),
     /// The answer to `Flush`, with the same number.
     Flushed(u64),
+    /// Client to relay, on channel 0: a new token in place of the one that is about to expire.
+    Token(String),
+    /// Relay to client: the new token counts.
+    TokenAccepted {
+        /// How long, in milliseconds; 0 for ever.
+        life_ms: u64,
+    },
+    /// Relay to client: what the client may do in the room from here on.
+    Role(Role),
+}
+
+/// What a member may do in a room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// Everything.
+    #[default]
+    Editor,
+    /// Read, and show presence.
+    Viewer,
+}
+
+impl Role {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Editor => 0,
+            Self::Viewer => 1,
+        }
+    }
+
+    /// A role of a newer version may do what is sure: read.
+    const fn of(byte: u8) -> Self {
+        match byte {
+            0 => Self::Editor,
+            _ => Self::Viewer,
+        }
+    }
 }
 
 /// How the relay has to look at an edit.
@@ -155,6 +194,8 @@ pub struct Welcome {
     pub idle_timeout_ms: u64,
     /// Name and version of the software, for logs.
     pub agent: String,
+    /// How long the token of the hello counts, in milliseconds; 0 for ever.
+    pub token_life_ms: u64,
 }
 
 /// A request to enter a room.
@@ -187,6 +228,8 @@ pub struct Joined {
     pub sync_bytes: u64,
     /// State vector of the room, encoded as in Yjs: what it lacks, the client has to send.
     pub state_vector: Bytes,
+    /// What the client may do.
+    pub role: Role,
 }
 
 impl Message {
@@ -267,14 +310,8 @@ impl Message {
                 write_error(error, out);
                 ERROR
             }
-            Self::Ping(number) => {
-                write_var(out, *number);
-                PING
-            }
-            Self::Pong(number) => {
-                write_var(out, *number);
-                PONG
-            }
+            Self::Ping(number) => write_number(PING, *number, out),
+            Self::Pong(number) => write_number(PONG, *number, out),
             Self::Durability { degraded } => {
                 out.push(u8::from(degraded.is_some()));
                 degraded.iter().for_each(|error| write_error(error, out));
@@ -289,13 +326,16 @@ impl Message {
                 result.as_ref().err().into_iter().for_each(|error| write_error(error, out));
                 SEEDED
             }
-            Self::Flush(number) => {
-                write_var(out, *number);
-                FLUSH
+            Self::Flush(number) => write_number(FLUSH, *number, out),
+            Self::Flushed(number) => write_number(FLUSHED, *number, out),
+            Self::Token(token) => {
+                write_string(out, token);
+                TOKEN
             }
-            Self::Flushed(number) => {
-                write_var(out, *number);
-                FLUSHED
+            Self::TokenAccepted { life_ms } => write_number(TOKEN_ACCEPTED, *life_ms, out),
+            Self::Role(role) => {
+                out.push(role.byte());
+                ROLE
             }
         }
     }
@@ -318,6 +358,8 @@ impl Message {
                 update_bytes_max: r.var()?,
                 idle_timeout_ms: r.var()?,
                 agent: r.string()?.to_owned(),
+                // Older relays say no more.
+                token_life_ms: if r.is_empty() { 0 } else { r.var()? },
             }),
             JOIN => Self::Join(read_join(&mut r, body)?),
             JOINED => Self::Joined(Joined {
@@ -326,6 +368,7 @@ impl Message {
                 sequence: Sequence(r.var()?),
                 sync_bytes: r.var()?,
                 state_vector: slice(r.bytes()?),
+                role: if r.is_empty() { Role::Editor } else { Role::of(r.u8()?) },
             }),
             LEAVE => Self::Leave,
             SYNC => Self::Sync(body.clone()),
@@ -369,6 +412,9 @@ impl Message {
             }),
             FLUSH => Self::Flush(r.var()?),
             FLUSHED => Self::Flushed(r.var()?),
+            TOKEN => Self::Token(r.string()?.to_owned()),
+            TOKEN_ACCEPTED => Self::TokenAccepted { life_ms: r.var()? },
+            ROLE => Self::Role(Role::of(r.u8()?)),
             _ => return Ok(None),
         }))
     }
@@ -402,6 +448,12 @@ pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
     }
 }
 
+/// The body of a message that is one number.
+fn write_number(kind: u64, number: u64, out: &mut Vec<u8>) -> u64 {
+    write_var(out, number);
+    kind
+}
+
 fn write_hello(hello: &Hello, out: &mut Vec<u8>) {
     write_var(out, hello.version);
     write_var(out, hello.capabilities);
@@ -417,6 +469,7 @@ fn write_welcome(welcome: &Welcome, out: &mut Vec<u8>) {
     write_var(out, welcome.update_bytes_max);
     write_var(out, welcome.idle_timeout_ms);
     write_string(out, &welcome.agent);
+    write_var(out, welcome.token_life_ms);
 }
 
 fn write_join(join: &Join, out: &mut Vec<u8>) {
@@ -440,6 +493,7 @@ fn write_joined(joined: &Joined, out: &mut Vec<u8>) {
     write_var(out, joined.sequence.0);
     write_var(out, joined.sync_bytes);
     write_bytes(out, &joined.state_vector);
+    out.push(joined.role.byte());
 }
 
 fn read_join(r: &mut Reader<'_>, body: &Bytes) -> Result<Join, ReadError> {
@@ -457,7 +511,7 @@ fn read_join(r: &mut Reader<'_>, body: &Bytes) -> Result<Join, ReadError> {
     })
 }
 
-fn write_error(error: &Error, out: &mut Vec<u8>) {
+pub(crate) fn write_error(error: &Error, out: &mut Vec<u8>) {
     write_string(out, error.code.as_str());
     write_string(out, &error.message);
     match error.retry_after_ms {
@@ -469,7 +523,7 @@ fn write_error(error: &Error, out: &mut Vec<u8>) {
     }
 }
 
-fn read_error(r: &mut Reader<'_>) -> Result<Error, ReadError> {
+pub(crate) fn read_error(r: &mut Reader<'_>) -> Result<Error, ReadError> {
     let code = Code::parse(r.string()?);
     let message = r.string()?.to_owned();
     let retry_after_ms = match r.u8()? {

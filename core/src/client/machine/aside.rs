@@ -1,0 +1,80 @@
+//! What the relay refuses for good: set aside, or kept as a private draft in a room that stops.
+
+use super::Client;
+use crate::client::aside::read_only;
+use crate::client::room::{Room, Storage};
+use crate::client::tabs::About;
+use crate::client::{Event, RoomKey};
+use crate::error::{Code, Error};
+use crate::ids::{Channel, ClientId};
+use crate::time::Time;
+use crate::wire::v1::{Message, Role};
+
+impl Client {
+    /// The relay will not have what is in a room. The membership is over.
+    pub(super) fn give_way(&mut self, key: RoomKey, error: Error, now: Time) {
+        if self.rooms.get(&key).is_some_and(|room| !room.keeps_refused) {
+            self.talk(key, None, About::SetAside { error: error.clone() });
+        }
+        self.step_aside(key, error, now);
+    }
+
+    /// Another tab had to begin anew. What is not all on the relay has the same in it.
+    pub(super) fn follow_aside(&mut self, key: RoomKey, error: &Error, now: Time) {
+        let Some(room) = self.rooms.get(&key) else { return };
+        let is_settled = room.outbox.durable() == room.outbox.last();
+        if is_settled && room.sharing.entrusted.is_empty() {
+            return;
+        }
+        if let Some(channel) = room.channel {
+            self.send(channel, &Message::Leave);
+        }
+        self.step_aside(key, error.clone(), now);
+    }
+
+    fn step_aside(&mut self, key: RoomKey, error: Error, now: Time) {
+        self.end_membership(key);
+        // 32 bits of chance, as the ids that come from outside.
+        let client = u32::try_from(self.random.next_u64() >> 32).unwrap_or_default();
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        if room.keeps_refused {
+            room.stopped = Some(error);
+            return;
+        }
+        room.begin_aside(error.clone(), ClientId::from_u32(client));
+        if error.code == Code::RoomDeleted {
+            room.stopped = Some(error);
+            self.finish_aside(key);
+        } else {
+            self.join(key, now);
+        }
+    }
+
+    /// The document that takes the place of one that leaves is complete, or there is none.
+    pub(super) fn finish_aside(&mut self, key: RoomKey) {
+        let Some(copy) = self.rooms.get_mut(&key).and_then(Room::finish_aside) else {
+            return;
+        };
+        if let Some(room) = self.rooms.get_mut(&key)
+            && room.storage == Storage::Device
+        {
+            room.replace_device(copy.clone());
+        }
+        self.tell(key, Event::SetAside(copy));
+        self.tell(key, Event::DocumentChanged);
+    }
+
+    /// The relay says what this session may do. What a viewer has written before is not sent.
+    pub(super) fn assign(&mut self, key: RoomKey, channel: Channel, role: Role, now: Time) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let is_news = room.set_role(role);
+        let is_overdrawn = room.leaving.is_none() && room.is_overdrawn();
+        if is_news {
+            self.tell(key, Event::RoleChanged);
+        }
+        if is_overdrawn {
+            self.send(channel, &Message::Leave);
+            self.give_way(key, read_only(), now);
+        }
+    }
+}

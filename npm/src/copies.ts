@@ -1,0 +1,105 @@
+// Documents that were set aside: what the relay would not have, kept for the app.
+
+import { CoweaveError, guarded, toError } from './error.js'
+import type { Session } from './session.js'
+import type { CopyDetails } from './view.js'
+import { textsOf } from './wasm.js'
+
+/** A document that was set aside: it is in no room any more, and stays until the app drops it. */
+export class SetAsideCopy {
+  /** Its name; the same document has the same name wherever it is set aside. */
+  readonly id: string
+  /** Why. */
+  readonly error: CoweaveError
+  /** When, as of `Date.now()`. */
+  readonly time: number
+  /** All of it, as a Yjs update (v1). */
+  readonly update: Uint8Array
+  readonly #drop: () => Promise<void>
+  #texts: Readonly<Record<string, string>> | undefined
+
+  /** @internal */
+  constructor(id: string, { error, time }: CopyDetails, update: Uint8Array, drop: () => Promise<void>) {
+    this.id = id
+    this.error = new CoweaveError(error)
+    this.time = time
+    this.update = update
+    this.#drop = drop
+  }
+
+  /** The texts in it, by name. */
+  get texts(): Readonly<Record<string, string>> {
+    this.#texts ??= guarded(() => {
+      const pairs = JSON.parse(textsOf(this.update)) as readonly (readonly [string, string])[]
+      return Object.fromEntries(pairs)
+    })
+    return this.#texts
+  }
+
+  /** A text in it; empty when there is none of this name. */
+  text(name: string): string {
+    return Object.hasOwn(this.texts, name) ? this.texts[name] ?? '' : ''
+  }
+
+  /** Forgets it for good, on this device too. */
+  async drop(): Promise<void> {
+    await this.#drop()
+  }
+}
+
+/** What was set aside through one client, and what the device has from before. */
+export class Copies {
+  readonly #session: Session
+  /** Of this client, by room and id: where nothing is kept on a device, there is no other place. */
+  readonly #own = new Map<string, Map<string, { readonly copy: SetAsideCopy; isOnDevice: boolean }>>()
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /** Takes a copy in that is in the news. */
+  add(room: string, id: string, about: CopyDetails): SetAsideCopy {
+    const update = guarded(() => this.#session.use().takeCopy(id)) ?? new Uint8Array()
+    const copy = this.#copy(room, id, about, update)
+    const own = this.#own.get(room) ?? new Map<string, { readonly copy: SetAsideCopy; isOnDevice: boolean }>()
+    own.set(id, { copy, isOnDevice: false })
+    this.#own.set(room, own)
+    return copy
+  }
+
+  /** All copies of a room, the oldest first. */
+  async list(room: string): Promise<readonly SetAsideCopy[]> {
+    const wasm = this.#session.use()
+    const stored = await settled(wasm.copies(room)) as readonly (string | Uint8Array)[]
+    const copies = new Map<string, SetAsideCopy>()
+    const own = this.#own.get(room)
+    for (let at = 0; at < stored.length; at += 3) {
+      const [id, about, update] = stored.slice(at, at + 3) as [string, string, Uint8Array]
+      const known = own?.get(id)
+      if (known !== undefined) known.isOnDevice = true
+      copies.set(id, known?.copy ?? this.#copy(room, id, JSON.parse(about) as CopyDetails, update))
+    }
+    for (const [id, { copy, isOnDevice }] of own ?? []) {
+      // One that was on the device and is not any more was dropped in another tab.
+      if (isOnDevice && !copies.has(id)) own?.delete(id)
+      else copies.set(id, copy)
+    }
+    return [...copies.values()].sort((one, other) => one.time - other.time)
+  }
+
+  #copy(room: string, id: string, about: CopyDetails, update: Uint8Array): SetAsideCopy {
+    return new SetAsideCopy(id, about, update, async () => {
+      await settled(this.#session.use().dropCopy(room, id))
+      this.#own.get(room)?.delete(id)
+    })
+  }
+}
+
+/** What a promise of the module gives; it rejects with JSON text. */
+async function settled(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise
+  } catch (thrown) {
+    throw toError(thrown)
+  }
+}

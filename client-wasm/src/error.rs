@@ -22,7 +22,7 @@ impl From<&Error> for ErrorView {
             code: error.code.as_str(),
             message: error.message.clone(),
             fault: error.code.fault().as_str(),
-            retryable: error.code.is_retryable(),
+            retryable: error.is_retryable(),
             retry_after: error.retry_after_ms,
         }
     }

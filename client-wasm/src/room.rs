@@ -98,17 +98,17 @@ impl Room {
         Ok(())
     }
 
-    /// What a developer gets to see of the room.
-    #[must_use]
-    pub fn debug(&self) -> Option<Array> {
-        self.shell.debug_room(self.key)
-    }
-
     /// What becomes of edits that the relay refuses for good: they stay in this document and the
     /// room stops, or the document is set aside.
     #[wasm_bindgen(js_name = keepRefused)]
     pub fn keep_refused(&self, keeps: bool) {
         self.shell.keep_refused(self.key, keeps);
+    }
+
+    /// What a developer gets to see of the room.
+    #[must_use]
+    pub fn debug(&self) -> Option<Array> {
+        self.shell.debug_room(self.key)
     }
 
     /// Leaves the room, after what was edited so far.

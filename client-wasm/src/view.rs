@@ -20,8 +20,8 @@ pub(crate) struct RoomView {
     storage: StorageView,
     is_loaded: bool,
     is_synced: bool,
-    is_on_device: bool,
     role: &'static str,
+    is_on_device: bool,
 }
 
 impl RoomView {
@@ -32,11 +32,11 @@ impl RoomView {
             storage: StorageView::new(room.storage()),
             is_loaded: room.is_loaded(),
             is_synced: room.is_synced(),
-            is_on_device: room.saved().is_on_device,
             role: match room.role() {
                 Role::Editor => "editor",
                 Role::Viewer => "viewer",
             },
+            is_on_device: room.saved().is_on_device,
         }
     }
 }

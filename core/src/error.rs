@@ -188,6 +188,13 @@ impl Error {
         Self { code, message: message.into(), retry_after_ms: None }
     }
 
+    /// Whether trying again may help. An error of a newer version, whose code is not known here,
+    /// says so by naming a waiting time.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.code.is_retryable() || self.code == Code::Unknown && self.retry_after_ms.is_some()
+    }
+
     /// The same error with a waiting time.
     #[must_use]
     pub fn with_retry_after_ms(mut self, ms: u64) -> Self {

@@ -78,8 +78,8 @@ const unopened: RoomView = {
   storage: { kind: 'memory' },
   isLoaded: false,
   isSynced: false,
-  isOnDevice: true,
   role: 'editor',
+  isOnDevice: true,
 }
 
 /** A text of the room, once for all that use it. */

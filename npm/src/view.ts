@@ -20,9 +20,9 @@ export interface RoomView {
     | { readonly kind: 'lost'; readonly error: ErrorDetails }
   readonly isLoaded: boolean
   readonly isSynced: boolean
+  readonly role: Role
   /** Whether all own edits are in this device's store, whatever the tier. */
   readonly isOnDevice: boolean
-  readonly role: Role
 }
 
 /** What a session may do in a room. */

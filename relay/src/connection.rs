@@ -131,7 +131,8 @@ impl Connection {
                         Input::Alive
                     }
                     Event::Oversized => Input::OversizedFrame,
-                    Event::Flushed | Event::Partial => continue,
+                    Event::Partial => Input::Partial,
+                    Event::Flushed => continue,
                     Event::Closing => break,
                     Event::Ended => return,
                 },

@@ -6,7 +6,7 @@ use crate::project::{Build, Verbosity};
 use crate::test::Part;
 
 /// Every command with its arguments and a sentence for the help.
-const COMMANDS: [(&str, &str, &str); 9] = [
+const COMMANDS: [(&str, &str, &str); 10] = [
     ("demo", "[--dev] [--port N]", "Builds everything, starts a relay and serves the example app."),
     (
         "test",
@@ -18,6 +18,7 @@ const COMMANDS: [(&str, &str, &str); 9] = [
     ("tidy", "", "Checks the rules of this repository that no other tool knows."),
     ("wasm", "[--dev]", "Builds the browser crate into npm/wasm."),
     ("npm", "[--dev]", "Builds the npm package into npm/dist."),
+    ("api", "", "Rewrites npm/api.md, the report of the package's public interface."),
     (
         "bench",
         "relay [flags]",
@@ -43,6 +44,7 @@ pub(crate) enum Command {
     Setup,
     Wasm { build: Build },
     Npm { build: Build },
+    Api,
     Demo { build: Build, port: u16 },
     Test { parts: Vec<Part> },
     Lint,
@@ -72,6 +74,7 @@ pub(crate) fn parse(arguments: &[String]) -> Outcome<Invocation> {
         Some("setup") => Command::Setup,
         Some("wasm") => Command::Wasm { build: words.take_build() },
         Some("npm") => Command::Npm { build: words.take_build() },
+        Some("api") => Command::Api,
         Some("demo") => Command::Demo { build: words.take_build(), port: words.take_port() },
         Some("test") => Command::Test { parts: words.take_parts()? },
         Some("lint") => Command::Lint,

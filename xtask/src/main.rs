@@ -41,6 +41,7 @@ fn run(invocation: &Invocation) -> Outcome {
         Command::Setup => setup::everything(&project)?,
         Command::Wasm { build } => wasm::build(&project, *build)?,
         Command::Npm { build } => package::build(&project, *build)?,
+        Command::Api => package::write_api_report(&project)?,
         Command::Demo { build, port } => demo::run(&project, *build, *port)?,
         Command::Test { parts } => test::run(&project, parts)?,
         Command::Lint => lint::run(&project)?,

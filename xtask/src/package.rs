@@ -21,6 +21,13 @@ pub(crate) fn build_example(project: &Project) -> Outcome {
     run_build(project, "examples/notes", &sources, &["examples/notes/dist"])
 }
 
+/// Rewrites npm/api.md; `npm run check` compares it with what is built.
+pub(crate) fn write_api_report(project: &Project) -> Outcome {
+    build(project, Build::Release)?;
+    project.npm_run("npm", "api").run("writing npm/api.md", project.verbosity)?;
+    Ok(())
+}
+
 fn run_build(project: &Project, folder: &str, sources: &[&str], outputs: &[&str]) -> Outcome {
     if !project.path(folder).join("package.json").exists() {
         return Err(Failure::new(format!(

@@ -13,10 +13,21 @@ const NODE_MIN: u32 = 20;
 pub(crate) const NPM_FOLDERS: [&str; 5] =
     ["npm", "examples/notes", "tests/interop", "tests/browser", "bench/peers"];
 
+/// The tiny projects that use the package, where they have a bundler of their own. They are large,
+/// and only one part of the tests needs them.
+pub(crate) const CONSUMERS: [&str; 5] = [
+    "tests/packages/esbuild",
+    "tests/packages/next",
+    "tests/packages/rollup",
+    "tests/packages/vite",
+    "tests/packages/webpack",
+];
+
 /// Installs everything.
 pub(crate) fn everything(project: &Project) -> Outcome {
     toolchain(project)?;
     npm_packages(project, &NPM_FOLDERS)?;
+    npm_packages(project, &CONSUMERS)?;
     let browser = browser::find_or_install(project)?;
     say(&format!("  ready; browser: {}", browser.display()));
     Ok(())

@@ -31,6 +31,8 @@ pub enum Input {
     OversizedFrame,
     /// The transport saw a sign of life (a WebSocket ping or pong).
     Alive,
+    /// Some more of a frame arrived.
+    Partial,
     /// A room speaks to this connection.
     Room {
         /// The channel that the room was entered under.

@@ -1,6 +1,7 @@
 //! The relay's side of one `coweave.v1` connection.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -19,6 +20,8 @@ use crate::wire::v1::{Hello, Join, Joined, Message, VERSION, Welcome, read_frame
 
 /// Small messages are gathered into frames of about this size.
 const GATHER_BYTES: usize = 32 << 10;
+/// How often a peer hears that a large frame of it is arriving.
+const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(2);
 /// What the relay calls itself.
 const AGENT: &str = concat!("coweave-relay/", env!("CARGO_PKG_VERSION"));
 
@@ -31,6 +34,8 @@ pub(super) struct V1Link {
     hello_bytes: usize,
     joins: Bucket,
     heartbeat: Heartbeat,
+    /// When the peer last saw, or is about to see, that its bytes arrive.
+    shown_at: Time,
     /// The rooms of this connection, by channel.
     rooms: BTreeMap<Channel, RoomName>,
     /// Messages that wait to become one frame: the first one as it is, as long as it is alone,
@@ -51,6 +56,7 @@ impl V1Link {
             hello_bytes: 0,
             joins: Bucket::per_minute(limits.joins_per_minute_max, now),
             heartbeat: Heartbeat::new(limits.idle_timeout, now),
+            shown_at: now,
             limits,
             rooms: BTreeMap::new(),
             alone: Bytes::new(),
@@ -77,9 +83,11 @@ impl V1Link {
         match input {
             Input::Frame(frame) => {
                 self.heartbeat.heard(now);
+                self.shown_at = now;
                 self.frame(&frame, now);
             }
             Input::Alive => self.heartbeat.heard(now),
+            Input::Partial => self.partial(now),
             Input::TextFrame => self.fail(text_frame()),
             Input::OversizedFrame if !self.is_greeted() => self.fail_hello(),
             Input::OversizedFrame => self.fail(oversized_frame(&self.limits)),
@@ -156,6 +164,16 @@ impl V1Link {
         self.flush();
         self.outputs.push_back(Output::Close { code: close_code(code), reason: code.as_str() });
         self.is_closed = true;
+    }
+
+    /// A peer that uploads for long behind a slow line cannot know otherwise that the line is alive:
+    /// it may have handed over everything to its system at once.
+    fn partial(&mut self, now: Time) {
+        self.heartbeat.heard(now);
+        if self.is_greeted() && now.since(self.shown_at) >= SIGN_OF_LIFE_EVERY {
+            self.shown_at = now;
+            self.send(Channel::CONNECTION, &Message::Pong(0));
+        }
     }
 
     fn fail_hello(&mut self) {

@@ -82,7 +82,7 @@ impl YWebsocketLink {
                     self.fail(&error);
                 }
             }
-            Input::Alive => self.heartbeat.heard(now),
+            Input::Alive | Input::Partial => self.heartbeat.heard(now),
             Input::TextFrame => self.fail(&text_frame()),
             Input::OversizedFrame => self.fail(&oversized_frame(&self.limits)),
             Input::Room { message, .. } => self.room(&message),

@@ -24,6 +24,7 @@ pub(crate) struct Session {
     pub(crate) now: Time,
     pub(crate) frames: Vec<Bytes>,
     pub(crate) connects: usize,
+    pub(crate) disconnects: usize,
     pub(crate) wake: Option<Time>,
     pub(crate) events: Vec<Event>,
     /// What else the session wanted.
@@ -32,17 +33,22 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(rooms: usize, has_device_store: bool) -> Self {
+        Self::with_seed(rooms, has_device_store, 1)
+    }
+
+    pub(crate) fn with_seed(rooms: usize, has_device_store: bool, seed: u64) -> Self {
         let settings = Settings {
             session: SessionKey([1; 16]),
             agent: "test".to_owned(),
             limits: Limits::default(),
             has_device_store,
         };
-        let client = Client::new(settings, 1, Time::ZERO);
+        let client = Client::new(settings, seed, Time::ZERO);
         let (keys, frames) = (Vec::new(), Vec::new());
         let (now, events) = (Time::ZERO, Vec::new());
-        let (connects, wake, outputs) = (0, None, Vec::new());
-        let mut this = Self { client, keys, now, frames, connects, wake, events, outputs };
+        let (connects, disconnects, wake, outputs) = (0, 0, None, Vec::new());
+        let mut this =
+            Self { client, keys, now, frames, connects, disconnects, wake, events, outputs };
         for room in 0..rooms {
             let key = this.client.next_key();
             let name = RoomName::parse(&format!("room {room}")).unwrap();
@@ -59,6 +65,7 @@ impl Session {
                 Output::Idle { wake } => return self.wake = wake,
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Connect => self.connects += 1,
+                Output::Disconnect => self.disconnects += 1,
                 Output::Event { event, .. } => self.events.push(event),
                 output => self.outputs.push(output),
             }
@@ -74,6 +81,14 @@ impl Session {
     /// And says how long it takes the token.
     pub(crate) fn welcome_for(&mut self, limits: &Limits, token_life_ms: u64) {
         self.input(Input::SocketOpened { token: String::new() });
+        self.greet_for(limits, token_life_ms);
+    }
+
+    pub(crate) fn greet(&mut self, limits: &Limits) {
+        self.greet_for(limits, 0);
+    }
+
+    fn greet_for(&mut self, limits: &Limits, token_life_ms: u64) {
         let welcome = Welcome {
             version: 1,
             capabilities: 0,

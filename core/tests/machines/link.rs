@@ -1,12 +1,14 @@
 //! A connection whose peer asks for too much.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use coweave_core::ids::{Channel, Epoch, Lineage, RoomName, Sequence, SessionKey};
 use coweave_core::limits::Limits;
 use coweave_core::link::{Input, Link, Output, RoomRequest, Shared};
 use coweave_core::room::RoomMessage;
 use coweave_core::time::Time;
-use coweave_core::wire::v1::{Joined, Role};
+use coweave_core::wire::v1::{self, Hello, Joined, Role, VERSION, read_frame};
 use coweave_core::wire::y_websocket::Message;
 
 /// What the link wants of its room.
@@ -74,4 +76,32 @@ fn an_outside_client_that_asks_and_does_not_read_gets_one_document_at_a_time() {
     assert_eq!(requests(&mut link), []);
     let again = ask(&mut link, 1);
     assert_eq!(requests(&mut link), [RoomRequest::Query { state_vector: again }]);
+}
+
+#[test]
+fn a_peer_behind_a_slow_line_is_shown_that_its_upload_arrives() {
+    let mut link = Link::v1(Limits::default(), Time::ZERO);
+    let hello = Hello {
+        version: VERSION,
+        capabilities: 0,
+        session: SessionKey([1; 16]),
+        token: String::new(),
+        agent: "test".to_owned(),
+    };
+    let frame = v1::Message::Hello(hello).to_frame(Channel::CONNECTION);
+    link.handle(Input::Frame(frame.into()), Time::ZERO);
+    let mut now = Time::ZERO;
+    let (mut signs, mut last, mut longest) = (0, Time::ZERO, Duration::ZERO);
+    while now < Time::from_ms(60_000) {
+        now = now + Duration::from_millis(300);
+        link.handle(Input::Partial, now);
+        while let Output::Frame(frame) = link.poll(now) {
+            let messages = read_frame(&frame).unwrap();
+            signs += messages.iter().filter(|(_, said)| *said == v1::Message::Pong(0)).count();
+            longest = longest.max(now.since(last));
+            last = now;
+        }
+    }
+    assert!(longest < Duration::from_millis(2_500), "silent for {longest:?}");
+    assert!(signs <= 30, "{signs} signs of life in a minute");
 }

@@ -2,8 +2,10 @@
 
 #![expect(
     clippy::cast_possible_truncation,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test may panic, and its numbers are small"
 )]
@@ -12,6 +14,9 @@ mod aside;
 mod client;
 mod fuzz;
 mod link;
+mod reconnection;
 mod report;
+mod return_of_the_relay;
 mod room;
+mod silence;
 mod token;

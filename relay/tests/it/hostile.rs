@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use coweave_core::error::Code;
-use coweave_core::ids::{Channel, EditNumber};
+use coweave_core::ids::{Channel, EditNumber, SessionKey};
 use coweave_core::limits::Limits;
-use coweave_core::wire::v1::{EditKind, Message};
+use coweave_core::wire::v1::{EditKind, Hello, Message, VERSION};
 use coweave_core::wire::y_websocket;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
@@ -258,6 +258,40 @@ async fn a_slow_upload_is_not_taken_for_a_dead_connection() {
         let count = read.unwrap();
         assert_ne!(count, 0, "hung up after {heard:?}");
         heard.extend_from_slice(&piece[..count]);
+    }
+}
+
+#[tokio::test]
+async fn whoever_uploads_slowly_is_shown_that_it_arrives() {
+    let relay = TestRelay::start().await;
+    let mut slow = TcpStream::connect(relay.address()).await.unwrap();
+    let upgrade = "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\
+                   sec-websocket-protocol: coweave.v1\r\n\r\n";
+    slow.write_all(upgrade.as_bytes()).await.unwrap();
+    let hello = Hello {
+        version: VERSION,
+        capabilities: 0,
+        session: SessionKey([1; 16]),
+        token: String::new(),
+        agent: String::new(),
+    };
+    let hello = Message::Hello(hello).to_frame(Channel::CONNECTION);
+    let length = u8::try_from(hello.len()).unwrap();
+    slow.write_all(&[&[0x82, 0x80 | length, 0, 0, 0, 0], &hello[..]].concat()).await.unwrap();
+    // A message of 64 kB of which a little comes now and then.
+    slow.write_all(&[0x82, 0xff, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    let sign = [0x82, 4, 15, 0, 1, 0];
+    let mut heard = Vec::new();
+    let end = tokio::time::Instant::now() + PATIENCE;
+    while !heard.windows(sign.len()).any(|part| part == sign) {
+        assert!(tokio::time::Instant::now() < end, "no sign of life, only {heard:?}");
+        slow.write_all(&[0; 16]).await.unwrap();
+        let mut piece = [0; 1024];
+        let read = tokio::time::timeout(Duration::from_millis(100), slow.read(&mut piece)).await;
+        if let Ok(count) = read {
+            heard.extend_from_slice(&piece[..count.unwrap()]);
+        }
     }
 }
 

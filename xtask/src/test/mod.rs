@@ -103,7 +103,11 @@ fn prepare_node(project: &Project, parts: &[Part]) -> Outcome<Option<std::path::
     setup::npm_packages(project, &setup::NPM_FOLDERS)?;
     package::build(project, Build::Release)?;
     package::build_example(project)?;
-    let needs_browser = parts.iter().any(|part| matches!(part, Part::Npm | Part::Browser));
+    if parts.contains(&Part::Packages) {
+        setup::npm_packages(project, &setup::CONSUMERS)?;
+    }
+    let needs_browser =
+        parts.iter().any(|part| matches!(part, Part::Npm | Part::Browser | Part::Packages));
     if needs_browser { browser::find_or_install(project).map(Some) } else { Ok(None) }
 }
 

@@ -15,16 +15,25 @@ pub(crate) enum Part {
     Interop,
     /// The example app in a real browser, against a relay.
     Browser,
+    /// The packed package in tiny projects, one for each way to import it.
+    Packages,
 }
 
 impl Part {
     /// Every part that can be named.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Rust, Self::Simulation, Self::Wasm, Self::Npm, Self::Interop, Self::Browser];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Rust,
+        Self::Simulation,
+        Self::Wasm,
+        Self::Npm,
+        Self::Interop,
+        Self::Browser,
+        Self::Packages,
+    ];
 
     /// What a run without names consists of; the simulation is in `rust`.
-    pub(crate) const EVERY_RUN: [Self; 5] =
-        [Self::Rust, Self::Wasm, Self::Npm, Self::Interop, Self::Browser];
+    pub(crate) const EVERY_RUN: [Self; 6] =
+        [Self::Rust, Self::Wasm, Self::Npm, Self::Interop, Self::Browser, Self::Packages];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -34,6 +43,7 @@ impl Part {
             Self::Npm => "npm",
             Self::Interop => "interop",
             Self::Browser => "browser",
+            Self::Packages => "packages",
         }
     }
 
@@ -51,6 +61,7 @@ impl Part {
             Self::Npm => Some("npm"),
             Self::Interop => Some("tests/interop"),
             Self::Browser => Some("tests/browser"),
+            Self::Packages => Some("tests/packages"),
             Self::Rust | Self::Simulation | Self::Wasm => None,
         }
     }

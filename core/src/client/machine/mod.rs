@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use self::token::Token;
 use super::aside::read_only;
-use super::backoff::Backoff;
+use super::backoff::{self, Backoff};
 use super::report::{Diary, Phase};
 use super::room::{Room, RoomState, Storage};
 use super::tabs::About;
@@ -30,10 +30,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_STALE: Duration = Duration::from_secs(2);
 /// An answer that does not come within this time means that the socket is dead.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// The slowest line that is not taken for a dead one.
-const UPLOAD_BYTES_PER_SECOND: u64 = 16 << 10;
 /// After this silence the socket is asked for a sign of life.
 const PING_AFTER: Duration = Duration::from_secs(20);
+/// The same while something is on its way whose arrival is not known.
+const PING_AFTER_IN_USE: Duration = Duration::from_secs(1);
+/// A sync is a success when the connection lives on for this time.
+const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// Presence is sent at most this often.
 const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
 /// Small messages are gathered into frames of about this size.
@@ -64,10 +66,17 @@ pub struct Client {
     socket: Socket,
     pub(super) backoff: Backoff,
     token: Token,
+    /// The relay asked not to be disturbed before this.
+    not_before: Time,
+    /// When the present connection first completed a sync.
+    synced_at: Option<Time>,
     pub(super) welcome: Option<Welcome>,
     pub(super) heard_at: Time,
+    sent_at: Time,
     /// Something was sent that has to be answered before this.
     pub(super) answer_by: Option<Time>,
+    /// When an answer was overdue and the socket got another chance.
+    excused_at: Time,
     last_ping: u64,
     pub(super) diary: Diary,
     frame: Vec<u8>,
@@ -106,9 +115,13 @@ impl Client {
             socket: Socket::Unneeded,
             backoff: Backoff::new(),
             token: Token::new(now),
+            not_before: now,
+            synced_at: None,
             welcome: None,
             heard_at: now,
+            sent_at: now,
             answer_by: None,
+            excused_at: now,
             last_ping: 0,
             diary: Diary::new(),
             frame: Vec::new(),
@@ -196,6 +209,9 @@ impl Client {
         if self.outputs.is_empty() {
             self.run_timers(now);
             self.settle(now);
+            if !self.frame.is_empty() {
+                self.sent_at = now;
+            }
             self.flush();
             self.outputs.extend(self.talks.drain(..));
             self.refresh_states();
@@ -219,7 +235,7 @@ impl Client {
             self.loaded(key, Ok(StoredCopy::default()), now);
         }
         if matches!(self.socket, Socket::Unneeded) {
-            self.connect(now);
+            self.connect_when_allowed(now);
         }
     }
 
@@ -267,6 +283,7 @@ impl Client {
             if !matches!(self.socket, Socket::Unneeded | Socket::Waiting { .. }) {
                 self.outputs.push_back(Output::Disconnect);
             }
+            self.note_success(now);
             self.forget_connection();
             self.socket = Socket::Unneeded;
         }
@@ -300,7 +317,7 @@ impl Client {
         room.rejoin_at = None;
         self.channels.insert(channel, key);
         self.send(channel, &Message::Join(join));
-        self.expect_answer(0, now);
+        self.expect_answer(now);
     }
 
     /// Leaves the membership behind; what is pending stays pending.
@@ -319,7 +336,7 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            let wait = room.backoff.next(error.retry_after_ms, &mut self.random);
+            let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
             room.trouble = Some(error.clone());
         }
@@ -375,9 +392,8 @@ impl Client {
             self.send(channel, &Message::Leave);
             return self.give_way(key, error, now);
         }
-        let bytes = update.len();
         self.send(channel, &Message::Edit { number, kind, update });
-        self.expect_answer(bytes, now);
+        self.expect_answer(now);
     }
 
     /// Offers content for a room without any: only the relay knows whether it still has none.
@@ -405,9 +421,8 @@ impl Client {
             return self.tell(key, Event::Seeded(Err(error)));
         }
         if let Some(channel) = room.channel {
-            let bytes = update.len();
             self.send(channel, &Message::Seed(update));
-            self.expect_answer(bytes, now);
+            self.expect_answer(now);
         }
     }
 
@@ -436,6 +451,15 @@ impl Client {
 
     // ---- the connection -----------------------------------------------------------------------
 
+    /// Connects, unless the relay asked to be left alone for a while.
+    fn connect_when_allowed(&mut self, now: Time) {
+        if now < self.not_before {
+            self.socket = Socket::Waiting { at: self.not_before };
+        } else {
+            self.connect(now);
+        }
+    }
+
     fn connect(&mut self, now: Time) {
         self.socket = Socket::Connecting { since: now };
         self.outputs.push_back(Output::Connect);
@@ -462,28 +486,37 @@ impl Client {
         }
     }
 
-    /// Notes that the relay has to be heard from, given the time that the upload may take.
-    fn expect_answer(&mut self, upload_bytes: usize, now: Time) {
-        let upload = Duration::from_millis(upload_bytes as u64 * 1_000 / UPLOAD_BYTES_PER_SECOND);
-        let by = self.answer_by.map_or(now + ANSWER_LIMIT, |by| by) + upload;
-        self.answer_by = Some(by);
+    /// Notes that the relay has to be heard from. However large what was sent is: while it arrives,
+    /// the relay shows signs of life.
+    fn expect_answer(&mut self, now: Time) {
+        self.answer_by.get_or_insert(now + ANSWER_LIMIT);
     }
 
     fn ping(&mut self, now: Time) {
         self.last_ping += 1;
         self.diary.pinged_at = now;
         self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
-        self.expect_answer(0, now);
+        self.expect_answer(now);
     }
 
     fn probe(&mut self, now: Time) {
         match self.socket {
-            Socket::Waiting { .. } => self.connect(now),
+            Socket::Waiting { .. } => self.connect_when_allowed(now),
             Socket::Connecting { since } if now.since(since) >= CONNECT_STALE => {
                 self.outputs.push_back(Output::Disconnect);
                 self.connect(now);
             }
-            Socket::Open if self.answer_by.is_none() => self.ping(now),
+            Socket::Open => {
+                // A page that was frozen may not have read yet what arrived meanwhile.
+                let is_overdue = self.answer_by.is_some_and(|by| now >= by);
+                if is_overdue && self.excused_at <= self.heard_at {
+                    self.excused_at = now;
+                    self.answer_by = None;
+                }
+                if self.answer_by.is_none() {
+                    self.ping(now);
+                }
+            }
             _ => {}
         }
     }
@@ -503,15 +536,25 @@ impl Client {
         }
     }
 
+    /// Starts counting attempts anew after a connection that was of use. A relay that ends every
+    /// connection right after the sync is not to be asked without a pause.
+    fn note_success(&mut self, now: Time) {
+        if self.synced_at.take().is_some_and(|at| now.since(at) >= STEADY_AFTER) {
+            self.backoff.reset();
+        }
+    }
+
     /// Gives the socket up and plans the next attempt.
     fn lose_connection(&mut self, error: &Error, now: Time) {
         self.diary.failure = Some((error.clone(), now));
         self.outputs.push_back(Output::Disconnect);
+        self.note_success(now);
         self.forget_connection();
         for room in self.rooms.values_mut() {
             room.trouble = Some(error.clone());
         }
-        let wait = self.backoff.next(error.retry_after_ms, &mut self.random);
+        self.not_before = now + Duration::from_millis(backoff::asked_ms(error));
+        let wait = self.backoff.next(error, &mut self.random);
         self.socket = Socket::Waiting { at: now + wait };
     }
 
@@ -578,8 +621,17 @@ impl Client {
     }
 
     fn ping_at(&self) -> Time {
+        if self.is_in_use() {
+            return self.heard_at + PING_AFTER_IN_USE;
+        }
         let idle = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.idle_timeout_ms / 3);
         self.heard_at + PING_AFTER.min(Duration::from_millis(idle.max(1_000)))
+    }
+
+    /// Whether something was sent of which nobody has said yet that it arrived.
+    fn is_in_use(&self) -> bool {
+        let is_unanswered = |room: &Room| room.may_send && room.accepted() < room.last_number();
+        self.sent_at >= self.heard_at || self.rooms.values().any(is_unanswered)
     }
 
     fn wake(&self, now: Time) -> Option<Time> {

@@ -11,7 +11,7 @@ use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber};
 use crate::time::Time;
 use crate::wire::awareness;
-use crate::wire::v1::{Joined, Message, read_frame};
+use crate::wire::v1::{Joined, Message, VERSION, read_frame};
 
 /// The flush behind what a copy brings to a relay that crashed; those of the app have higher numbers.
 const EPOCH_FLUSH: u64 = 0;
@@ -50,7 +50,7 @@ impl Client {
                 Ok(())
             }
             Message::Pong(number) => {
-                if number == self.last_ping {
+                if number > 0 && number == self.last_ping {
                     let ms = now.as_ms().saturating_sub(self.diary.pinged_at.as_ms());
                     self.diary.round_trip_ms = Some(ms);
                 }
@@ -61,6 +61,14 @@ impl Client {
                 Ok(())
             }
             Message::Welcome(welcome) if matches!(self.socket, Socket::Greeting { .. }) => {
+                if !(1..=VERSION).contains(&welcome.version) {
+                    let text = format!(
+                        "the relay wants to speak version {} of the protocol; this client speaks up to {VERSION}",
+                        welcome.version
+                    );
+                    self.stop(Error::new(Code::ProtocolUnsupported, text), now);
+                    return Ok(());
+                }
                 self.socket = Socket::Open;
                 self.token.begin(welcome.token_life_ms, now);
                 self.welcome = Some(welcome);
@@ -148,10 +156,10 @@ impl Client {
     /// The relay ends the connection. A token that has expired is no trouble of the network.
     fn connection_error(&mut self, mut error: Error, now: Time) {
         if error.code == Code::TokenExpired {
-            let wait = self.token.expired(&mut self.random, now);
+            let wait = self.token.expired(&error, &mut self.random, now);
             error.retry_after_ms = error.retry_after_ms.max(Some(wait));
         }
-        if error.code.is_retryable() {
+        if error.is_retryable() {
             self.lose_connection(&error, now);
         } else {
             self.stop(error, now);
@@ -168,7 +176,7 @@ impl Client {
         now: Time,
     ) {
         self.send(channel, &Message::Leave);
-        if error.code.is_retryable() {
+        if error.is_retryable() {
             self.rejoin_later(key, &error, now);
         } else {
             self.tell(key, Event::Refused { number, error: error.clone() });
@@ -177,7 +185,7 @@ impl Client {
     }
 
     fn end_or_stop(&mut self, key: RoomKey, error: Error, now: Time) {
-        if error.code.is_retryable() {
+        if error.is_retryable() {
             self.rejoin_later(key, &error, now);
         } else {
             self.stop_room(key, error);
@@ -253,7 +261,7 @@ impl Client {
     }
 
     fn synced(&mut self, key: RoomKey, now: Time) {
-        self.backoff.reset();
+        self.synced_at.get_or_insert(now);
         self.finish_aside(key);
         if let Some(room) = self.rooms.get_mut(&key) {
             room.is_synced = true;

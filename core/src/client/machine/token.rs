@@ -63,11 +63,11 @@ impl Token {
     }
 
     /// How long to stay away after the token has expired.
-    pub(super) fn expired(&mut self, random: &mut Random, now: Time) -> u64 {
+    pub(super) fn expired(&mut self, error: &Error, random: &mut Random, now: Time) -> u64 {
         if now.since(self.since) >= STEADY {
             self.expiries.reset();
         }
-        let wait = self.expiries.next(None, random);
+        let wait = self.expiries.next(error, random);
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
     }
 }
@@ -94,7 +94,7 @@ impl Client {
                 self.send(Channel::CONNECTION, &Message::Token(token));
             }
             Err(error) => {
-                let wait = self.token.backoff.next(error.retry_after_ms, &mut self.random);
+                let wait = self.token.backoff.next(&error, &mut self.random);
                 self.token.refresh_at = Some(now + wait);
             }
         }

@@ -1,0 +1,116 @@
+// The package in tiny projects, as users get it: packed, installed, built, opened in a browser, and two pages edit together.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+
+import { launchChromium } from '../browser/chromium.mjs'
+import { serveFolder } from '../browser/static-server.mjs'
+import { Relay } from '../harness/relay.mjs'
+import { Consumer, pack } from './consumer.mjs'
+import { NotePage } from './note-page.mjs'
+
+/** How the entries load the module: `.` from one file, `./inline` from the code. */
+const FILE = { files: 1, modules: 1 }
+const INLINE = { files: 0, modules: 1 }
+
+let packed
+let browser
+
+before(async () => {
+  packed = await pack()
+  browser = await launchChromium()
+})
+after(async () => {
+  await browser?.close()
+  await packed?.remove()
+})
+
+async function startRelay(t) {
+  const relay = await Relay.start()
+  t.after(() => relay.dispose())
+  return relay.wsUrl
+}
+
+async function serveFiles(t, consumer, path = '') {
+  const served = await serveFolder(`${consumer.folder}/${path}`)
+  t.after(() => served.close())
+  return served.url
+}
+
+/** Two pages, in browsers that know nothing of each other, load wasm when they need it, and edit together. */
+async function expectTogether(t, url, uses) {
+  const relay = await startRelay(t)
+  const [ana, bo] = await Promise.all([NotePage.open(t, browser, url), NotePage.open(t, browser, url)])
+  assert.deepEqual(await ana.wasmUses(), { files: 0, modules: 0 }, 'importing the package costs no wasm')
+  await Promise.all([ana.join(relay), bo.join(relay)])
+  assert.deepEqual(await ana.wasmUses(), uses)
+  await ana.write('from Ana, ')
+  await bo.untilText('from Ana, ')
+  await bo.write('from Bo')
+  await ana.untilText('from Ana, from Bo')
+  ana.assertNoProblems()
+  bo.assertNoProblems()
+  return ana
+}
+
+// Two at a time: there are two cores, and Next.js takes as long as all the others.
+describe('an app edits together with others', { concurrency: 2 }, () => {
+  it('made with Next.js, its page rendered by the server', async t => {
+    const consumer = await Consumer.install('next', packed.archive)
+    for (const bundler of ['turbopack', 'webpack']) {
+      await t.test(`and built by ${bundler}`, async t => {
+        await consumer.runTool('next', ['build', `--${bundler}`])
+        assert.equal((await consumer.wasmFiles('.next/static')).length, 1)
+        const url = await consumer.serve(t, 'next', ['start', '--hostname', '127.0.0.1', '--port', '0'])
+        const html = await (await fetch(url)).text()
+        assert.match(html, /<h1>function<\/h1><p id="note">nothing yet<\/p>/)
+        const page = await expectTogether(t, url, FILE)
+        await page.untilShown('#note', 'from Ana, from Bo')
+      })
+    }
+  })
+
+  it('made with Vite', async t => {
+    const consumer = await Consumer.install('vite', packed.archive)
+    await consumer.run('npm', ['run', 'build'])
+    assert.equal((await consumer.wasmFiles('dist')).length, 1)
+    await expectTogether(t, await serveFiles(t, consumer, 'dist'), FILE)
+    assert.deepEqual(await consumer.wasmFiles('inline/dist'), [])
+    await expectTogether(t, await serveFiles(t, consumer, 'inline/dist'), INLINE)
+    const url = await consumer.serve(t, 'vite', ['--host', '127.0.0.1', '--port', '0'])
+    await expectTogether(t, url, FILE)
+  })
+
+  it('made with webpack', async t => {
+    const consumer = await Consumer.install('webpack', packed.archive)
+    await consumer.run('npm', ['run', 'build'])
+    assert.equal((await consumer.wasmFiles('dist')).length, 1)
+    assert.deepEqual(await consumer.wasmFiles('dist-inline'), [])
+    const url = await serveFiles(t, consumer)
+    await expectTogether(t, `${url}/index.html`, FILE)
+    await expectTogether(t, `${url}/inline.html`, INLINE)
+  })
+
+  for (const name of ['esbuild', 'rollup']) {
+    it(`made with ${name}, the module inline or copied`, async t => {
+      const consumer = await Consumer.install(name, packed.archive)
+      await consumer.run('npm', ['run', 'build'])
+      const url = await serveFiles(t, consumer)
+      await expectTogether(t, `${url}/inline.html`, INLINE)
+      await expectTogether(t, `${url}/copied.html`, FILE)
+    })
+  }
+
+  it('of plain modules with an import map', async t => {
+    const consumer = await Consumer.install('import-map', packed.archive)
+    await expectTogether(t, await serveFiles(t, consumer), FILE)
+  })
+
+  it('of processes of Node.js', async t => {
+    const consumer = await Consumer.install('node', packed.archive)
+    const relay = await startRelay(t)
+    const words = ['one', 'two', 'three']
+    const printed = await Promise.all(words.map(word => consumer.run('node', ['main.js', relay, word, words.length])))
+    assert.deepEqual(printed, words.map(() => 'one three two\n'))
+  })
+})

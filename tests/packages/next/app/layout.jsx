@@ -1,0 +1,4 @@
+// The frame of every page.
+export default function Layout({ children }) {
+  return <html lang="en"><body>{children}</body></html>
+}

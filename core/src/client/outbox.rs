@@ -46,6 +46,13 @@ impl Outbox {
         self.last
     }
 
+    /// Names the records of all entries anew.
+    pub(super) fn name_records(&mut self, mut name: impl FnMut(&Bytes) -> u64) {
+        for entry in &mut self.entries {
+            entry.index = name(&entry.update);
+        }
+    }
+
     /// What is not known to be durable.
     pub(super) fn pending(&self) -> impl Iterator<Item = (EditNumber, &Bytes)> {
         self.entries.iter().map(|entry| (entry.number, &entry.update))

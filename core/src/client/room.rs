@@ -9,7 +9,7 @@ use super::backoff::Backoff;
 use super::outbox::{Outbox, Sending};
 use super::report::DeviceReport;
 use super::tabs::Sharing;
-use super::{Event, Meta, Output, Record, RoomKey, StoredCopy, Write};
+use super::{Event, Kept, Meta, Output, Record, RoomKey, StoredCopy, Write};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
@@ -132,13 +132,17 @@ pub struct Room {
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
     pub(super) flushes: BTreeSet<u64>,
+    /// What is new for [`Output::Keep`].
+    pub(super) kept: Vec<Kept>,
+    /// Taken over from an instance that is gone; what the device has is still to be read.
+    pub(super) is_restored: bool,
+    pub(super) device: Device,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
     pub(super) role: Role,
     pub(super) keeps_refused: bool,
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
-    device: Device,
     saved: Saved,
 }
 
@@ -155,15 +159,15 @@ pub(super) struct Sync {
 
 /// What waits to be written to the device, and what was.
 #[derive(Debug, Default)]
-struct Device {
-    next_index: u64,
+pub(super) struct Device {
+    pub(super) next_index: u64,
     ticket: u64,
     is_writing: bool,
     /// The highest own edit in the write under way.
     writing_number: EditNumber,
-    waiting: Vec<Write>,
-    waiting_number: EditNumber,
-    is_meta_due: bool,
+    pub(super) waiting: Vec<Write>,
+    pub(super) waiting_number: EditNumber,
+    pub(super) is_meta_due: bool,
     records: usize,
     record_bytes: usize,
     snapshot_bytes: usize,
@@ -201,6 +205,8 @@ impl Room {
             peers: BTreeMap::new(),
             seed: None,
             flushes: BTreeSet::new(),
+            kept: Vec::new(),
+            is_restored: false,
             sharing: Sharing::default(),
             role: Role::Editor,
             keeps_refused: false,
@@ -304,12 +310,27 @@ impl Room {
         let limits = limits.for_taken();
         // Whatever can be read of it: it is of this history, and has to sync from the start.
         self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
+        self.take_in(&copy, &limits)?;
+        for record in copy.records {
+            if record.is_pending {
+                let number = self.push_pending(record.index, record.update);
+                self.outbox.set_device(number);
+            }
+        }
+        self.meta = copy.meta;
+        self.keep_history();
+        Ok(())
+    }
+
+    /// Brings what the device has into the document, and counts it.
+    pub(super) fn take_in(&mut self, copy: &StoredCopy, limits: &Limits) -> Result<(), Error> {
         let broken = |error: Error| {
             let text = format!("this device's copy of the room is damaged: {}", error.message);
             Error::new(Code::DeviceUnavailable, text)
         };
         if let Some(snapshot) = &copy.snapshot {
-            self.replica.apply(snapshot, &limits).map_err(broken)?;
+            self.replica.apply(snapshot, limits).map_err(broken)?;
+            self.kept.push(Kept::Other { update: snapshot.clone() });
             self.device.snapshot_bytes = snapshot.len();
         }
         let mut left_over: Vec<&Record> = copy.records.iter().collect();
@@ -317,8 +338,13 @@ impl Room {
         while !left_over.is_empty() {
             let before = left_over.len();
             let mut last_error = None;
-            left_over.retain(|record| match self.replica.apply(&record.update, &limits) {
-                Ok(_) => false,
+            left_over.retain(|record| match self.replica.apply(&record.update, limits) {
+                Ok(summary) => {
+                    if summary.is_news || summary.has_deletes {
+                        self.kept.push(Kept::Other { update: record.update.clone() });
+                    }
+                    false
+                }
                 Err(error) => {
                     last_error = Some(error);
                     true
@@ -328,17 +354,25 @@ impl Room {
                 return Err(broken(error));
             }
         }
-        for record in copy.records {
+        for record in &copy.records {
             self.device.next_index = self.device.next_index.max(record.index + 1);
             self.device.records += 1;
             self.device.record_bytes += record.update.len();
-            if record.is_pending {
-                let number = self.outbox.push(record.index, EditKind::Difference, record.update);
-                self.outbox.set_device(number);
-            }
         }
-        self.meta = copy.meta;
         Ok(())
+    }
+
+    /// An edit of an earlier session, for the relay.
+    pub(super) fn push_pending(&mut self, index: u64, update: Bytes) -> EditNumber {
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.kept.push(Kept::Adopted { number, update });
+        number
+    }
+
+    pub(super) fn keep_history(&mut self) {
+        if let Some(Meta { lineage, epoch, .. }) = self.meta {
+            self.kept.push(Kept::History { lineage, epoch });
+        }
     }
 
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
@@ -346,6 +380,7 @@ impl Room {
         let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
+        self.kept.push(Kept::Own { number, update: update.clone() });
         self.device.waiting_number = number;
         if self.leaving.is_none() {
             self.sharing.edits.push((number, update.clone()));
@@ -356,7 +391,7 @@ impl Room {
     /// Makes an edit of another tab one of this session's; the answer is to be sent.
     pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
         let index = self.record(update.clone(), true);
-        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        let number = self.push_pending(index, update.clone());
         self.device.waiting_number = number;
         self.sharing.edits.push((number, update.clone()));
         (number, update)
@@ -368,6 +403,7 @@ impl Room {
         let is_news = summary.is_news || summary.has_deletes;
         // What is not in sight yet is not on the device either: it would lie beside another history.
         if is_news && self.leaving.is_none() {
+            self.kept.push(Kept::Other { update: update.clone() });
             self.record(update, false);
         }
         Ok(is_news)
@@ -403,6 +439,7 @@ impl Room {
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -419,6 +456,7 @@ impl Room {
         if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -493,6 +531,9 @@ impl Room {
     /// The relay's word on how far own edits have come.
     pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
         let indexes = self.outbox.acknowledge(accepted, durable);
+        if !indexes.is_empty() {
+            self.kept.push(Kept::Durable { through: self.outbox.durable() });
+        }
         if self.storage == Storage::Device && !indexes.is_empty() {
             self.device.waiting.push(Write::Settle { indexes });
         }
@@ -628,7 +669,8 @@ impl Room {
 
     /// What waits to be written, even behind a write under way: for a room that is being closed.
     pub(super) fn last_write(&mut self) -> Option<Output> {
-        if self.storage != Storage::Device || !self.is_loaded || self.device.is_replacing {
+        let is_read = self.is_loaded && !self.device.is_replacing && !self.is_restored;
+        if self.storage != Storage::Device || !is_read {
             return None;
         }
         if let Some(copy) = self.device.aside.take() {
@@ -643,17 +685,22 @@ impl Room {
             return None;
         }
         if self.wants_fold() {
-            let snapshot = Bytes::from(self.replica.state());
-            self.device.records = 0;
-            self.device.record_bytes = 0;
-            self.device.snapshot_bytes = snapshot.len();
-            writes.push(Write::Fold { through: self.device.next_index - 1, snapshot });
+            writes.push(self.fold());
         }
         self.device.is_writing = true;
         self.device.ticket += 1;
         self.device.writing_number = self.device.waiting_number;
         let (key, name, ticket) = (self.key, self.name.clone(), self.device.ticket);
         Some(Output::Write { key, name, ticket, writes })
+    }
+
+    /// The whole document in the place of all records so far.
+    pub(super) fn fold(&mut self) -> Write {
+        let snapshot = Bytes::from(self.replica.state());
+        self.device.records = 0;
+        self.device.record_bytes = 0;
+        self.device.snapshot_bytes = snapshot.len();
+        Write::Fold { through: self.device.next_index - 1, snapshot }
     }
 
     /// By size, and only when nothing else waits: the snapshot holds all that the document holds.

@@ -2,6 +2,7 @@
 
 mod aside;
 mod receive;
+mod restore;
 mod sharing;
 mod token;
 
@@ -159,6 +160,10 @@ impl Client {
                 ),
                 now,
             ),
+            Input::Restore { key, update, is_pending, is_news } => {
+                self.restore(key, update, is_pending, is_news);
+            }
+            Input::Restored { key, history } => self.restored(key, history, now),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => {
@@ -245,6 +250,9 @@ impl Client {
         if room.is_replacing() {
             let reloaded = copy.and_then(|copy| room.reload(copy, &limits));
             return reloaded.unwrap_or_else(|error| self.lose_storage(key, error));
+        }
+        if room.is_restored {
+            return self.reopened(key, copy);
         }
         if room.is_loaded {
             return;
@@ -357,6 +365,10 @@ impl Client {
             let mut edits = Vec::new();
             while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
                 edits.push(edit);
+            }
+            let kept = std::mem::take(&mut room.kept);
+            if !kept.is_empty() {
+                self.outputs.push_back(Output::Keep { key, kept });
             }
             if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);

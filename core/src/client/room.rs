@@ -102,8 +102,6 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
-    /// Why the relay last ended the membership.
-    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
     /// Why the relay was given up last, until all is well again.
@@ -159,7 +157,6 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
-            failure: None,
             backoff: Backoff::new(),
             degraded: None,
             trouble: None,

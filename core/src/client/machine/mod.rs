@@ -312,7 +312,6 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
             room.trouble = Some(error.clone());

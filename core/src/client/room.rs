@@ -372,8 +372,10 @@ impl Room {
         number
     }
 
+    /// Notes the history of what is in sight.
     pub(super) fn keep_history(&mut self) {
-        if let Some(Meta { lineage, epoch, .. }) = self.meta {
+        if self.leaving.is_none()
+            && let Some(Meta { lineage, epoch, .. }) = self.meta {
             self.kept.push(Kept::History { lineage, epoch });
         }
     }

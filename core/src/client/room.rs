@@ -1,7 +1,5 @@
 //! One room of a session: the replica, the outbox, what the device has, and where the relay is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::{Bytes, BytesMut};
 
 use super::aside::{Leaving, SetAsideCopy};
@@ -17,6 +15,7 @@ use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
 use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
 use crate::limits::Limits;
+use crate::ordered::OrderedMap;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
@@ -129,11 +128,11 @@ pub struct Room {
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
-    pub(super) peers: BTreeMap<ClientId, String>,
+    pub(super) peers: OrderedMap<ClientId, String>,
     /// Content for a room without any.
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
-    pub(super) flushes: BTreeSet<u64>,
+    pub(super) flushes: Vec<u64>,
     /// What is new for [`Output::Keep`].
     pub(super) kept: Vec<Kept>,
     /// Taken over from an instance that is gone; what the device has is still to be read.
@@ -205,9 +204,9 @@ impl Room {
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
-            peers: BTreeMap::new(),
+            peers: OrderedMap::new(),
             seed: None,
-            flushes: BTreeSet::new(),
+            flushes: Vec::new(),
             kept: Vec::new(),
             is_restored: false,
             sharing: Sharing::default(),
@@ -304,7 +303,7 @@ impl Room {
 
     /// What the others show, as JSON by client id.
     #[must_use]
-    pub const fn peers(&self) -> &BTreeMap<ClientId, String> {
+    pub const fn peers(&self) -> &OrderedMap<ClientId, String> {
         &self.peers
     }
 
@@ -375,7 +374,8 @@ impl Room {
     /// Notes the history of what is in sight.
     pub(super) fn keep_history(&mut self) {
         if self.leaving.is_none()
-            && let Some(Meta { lineage, epoch, .. }) = self.meta {
+            && let Some(Meta { lineage, epoch, .. }) = self.meta
+        {
             self.kept.push(Kept::History { lineage, epoch });
         }
     }

@@ -144,7 +144,8 @@ impl Client {
             }
             Message::Flushed(EPOCH_FLUSH) => room.epoch_is_settled(),
             Message::Flushed(number) => {
-                if room.flushes.remove(&number) {
+                let at = room.flushes.iter().position(|asked| *asked == number);
+                if at.map(|at| room.flushes.remove(at)).is_some() {
                     self.tell(key, Event::Flushed { number });
                 }
             }

@@ -6,7 +6,6 @@ use super::aside::Leaving;
 use super::backoff::Backoff;
 use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
-use super::report::Failure;
 use super::tabs::Sharing;
 use super::{Event, Kept, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};

@@ -132,7 +132,7 @@ test('a room tells its reasons, and none when there is none', () => {
     says({ status: { state: 'syncing', received: 1, total: 3 } }),
     'Catching up with the relay: 33 %.',
   )
-  const offline = { state: 'offline', retryAt: at + 1_000 } as const
+  const offline = { state: 'offline', retryAt: at + 1_000, error: null } as const
   assert.equal(says({ status: offline }), 'The relay does not let this room in; next try in 1 s.')
   assert.equal(says({ status: offline }, 'waiting'), '')
 })

@@ -7,12 +7,11 @@ use super::aside::SetAsideCopy;
 use super::backoff::Backoff;
 use super::report::DeviceReport;
 use super::room::Room;
-use super::{Meta, Output, Record, StoredCopy, Write};
+use super::{Kept, Meta, Output, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
 use crate::ids::{EditNumber, Sequence};
 use crate::limits::Limits;
 use crate::time::Time;
-use crate::wire::v1::EditKind;
 
 /// The device's log of a room is folded into a snapshot when that makes more than these go.
 const FOLD_RECORDS_MIN: usize = 500;
@@ -205,6 +204,7 @@ impl Room {
             let is_whole = self.device.damage().is_none();
             let sequence = |meta: Meta| if is_whole { meta.sequence } else { Sequence(0) };
             self.meta = copy.meta.map(|meta| Meta { sequence: sequence(meta), ..meta });
+            self.keep_history();
         }
         self.device.phase = Phase::Open;
         let first = self.device.next_index;
@@ -245,8 +245,8 @@ impl Room {
         loop {
             let (before, mut last_error) = (rest.len(), None);
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
-                Ok(_) => {
-                    found.push(record.clone());
+                Ok(summary) => {
+                    found.push((record.clone(), summary.is_news || summary.has_deletes));
                     false
                 }
                 Err(error) => {
@@ -267,16 +267,20 @@ impl Room {
             }
         }
         self.device.unusable = rest;
-        found.sort_by_key(|record| record.index);
+        found.sort_by_key(|(record, _)| record.index);
         let mut edits = Vec::new();
-        for Record { index, is_pending, update } in found {
-            if !is_pending {
-                if index != SNAPSHOT {
-                    self.device.count_settled(update.len());
+        for (Record { index, is_pending, update }, is_news) in found {
+            if is_pending {
+                if !self.outbox.has_record(index, &update) {
+                    edits.push((self.push_pending(index, update.clone()), update));
                 }
-            } else if !self.outbox.has_record(index, &update) {
-                let number = self.outbox.push(index, EditKind::Difference, update.clone());
-                edits.push((number, update));
+                continue;
+            }
+            if index != SNAPSHOT {
+                self.device.count_settled(update.len());
+            }
+            if is_news {
+                self.kept.push(Kept::Other { update });
             }
         }
         edits

@@ -10,7 +10,7 @@ use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
 use super::report::Failure;
 use super::tabs::Sharing;
-use super::{Event, Meta, RoomKey};
+use super::{Event, Kept, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
@@ -116,6 +116,8 @@ pub struct Room {
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
     pub(super) flushes: BTreeSet<u64>,
+    /// What is new for [`Output::Keep`](super::Output::Keep).
+    pub(super) kept: Vec<Kept>,
     pub(super) device: Device,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
@@ -167,6 +169,7 @@ impl Room {
             peers: BTreeMap::new(),
             seed: None,
             flushes: BTreeSet::new(),
+            kept: Vec::new(),
             sharing: Sharing::default(),
             role: Role::Editor,
             keeps_refused: false,
@@ -264,11 +267,25 @@ impl Room {
         &self.peers
     }
 
+    /// An edit of an earlier session, for the relay.
+    pub(super) fn push_pending(&mut self, index: u64, update: Bytes) -> EditNumber {
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.kept.push(Kept::Adopted { number, update });
+        number
+    }
+
+    pub(super) fn keep_history(&mut self) {
+        if let Some(Meta { lineage, epoch, .. }) = self.meta {
+            self.kept.push(Kept::History { lineage, epoch });
+        }
+    }
+
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
     pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
         let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
+        self.kept.push(Kept::Own { number, update: update.clone() });
         self.note_waiting(number);
         if self.leaving.is_none() {
             self.sharing.edits.push((number, update.clone()));
@@ -279,7 +296,7 @@ impl Room {
     /// Makes an edit of another tab one of this session's; the answer is to be sent.
     pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
         let index = self.record(update.clone(), true);
-        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        let number = self.push_pending(index, update.clone());
         self.note_waiting(number);
         self.sharing.edits.push((number, update.clone()));
         (number, update)
@@ -291,6 +308,7 @@ impl Room {
         let is_news = summary.is_news || summary.has_deletes;
         // What is not in sight yet is not on the device either: it would lie beside another history.
         if is_news && self.leaving.is_none() {
+            self.kept.push(Kept::Other { update: update.clone() });
             self.record(update, false);
         }
         Ok(is_news)
@@ -315,6 +333,7 @@ impl Room {
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -331,6 +350,7 @@ impl Room {
         if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -405,6 +425,9 @@ impl Room {
     /// The relay's word on how far own edits have come.
     pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
         let settled = self.outbox.acknowledge(accepted, durable);
+        if !settled.is_empty() {
+            self.kept.push(Kept::Durable { through: self.outbox.durable() });
+        }
         self.settle_records(&settled);
     }
 

@@ -108,6 +108,24 @@ impl Replica {
     /// # Errors
     /// What the guard says, or `update.malformed` when the document can't take it.
     pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
+        self.apply_from(Some(REMOTE), update, limits)
+    }
+
+    /// Takes in an own edit of an instance that is gone: to the app it is a local change, and it is
+    /// none of [`Self::take_edits`].
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_own(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
+        self.apply_from(None, update, limits)
+    }
+
+    fn apply_from(
+        &mut self,
+        origin: Option<&'static str>,
+        update: &[u8],
+        limits: &Limits,
+    ) -> Result<Summary, Error> {
         let (summary, has_values) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.has_uneven |= summary.has_astral || has_values;
         // A struct that is known in part goes on where its first part is. yrs would
@@ -123,7 +141,7 @@ impl Replica {
         let update = cut.as_deref().unwrap_or(update);
         let whole = self.keep_pairs_whole(update, &summary)?;
         let update = whole.as_deref().unwrap_or(update);
-        if self.integrate(update).is_err() {
+        if self.integrate(origin, update).is_err() {
             // Structs before the bad one are in the document already, and are not taken twice.
             let known = &self.known;
             let txn = self.doc.try_transact().map_err(busy)?;
@@ -133,16 +151,20 @@ impl Replica {
             };
             let update = collect_orphans(update, &is_type)?;
             drop(txn);
-            self.integrate(&update)?;
+            self.integrate(origin, &update)?;
         }
         self.known.advance(&summary);
         Ok(summary)
     }
 
-    fn integrate(&self, update: &[u8]) -> Result<(), Error> {
+    fn integrate(&self, origin: Option<&'static str>, update: &[u8]) -> Result<(), Error> {
         let update = Update::decode_v1(update)
             .map_err(|error| refused(format!("the document cannot read the update: {error}")))?;
-        let mut txn = self.doc.try_transact_mut_with(REMOTE).map_err(busy)?;
+        let txn = match origin {
+            Some(origin) => self.doc.try_transact_mut_with(origin),
+            None => self.doc.try_transact_mut(),
+        };
+        let mut txn = txn.map_err(busy)?;
         txn.apply_update(update)
             .map_err(|error| refused(format!("the document cannot take the update: {error}")))
     }
@@ -172,7 +194,7 @@ impl Replica {
         let names: Vec<String> = self.observed.keys().cloned().collect();
         let before: Vec<String> = names.iter().map(|name| self.text_string(name)).collect();
         self.doc = new_document(self.client);
-        self.integrate(&state)?;
+        self.integrate(Some(REMOTE), &state)?;
         for (name, before) in names.iter().zip(before) {
             self.watch(name);
             let delta = replaced(&before, &self.text_string(name));
@@ -220,6 +242,12 @@ impl Replica {
             _ => splice::merge(&edits).ok(),
         };
         Some(Bytes::from(merged.unwrap_or_else(|| self.state())))
+    }
+
+    /// Own edits that [`Self::take_edits`] has not given yet, one by one.
+    #[must_use]
+    pub fn untaken_edits(&self) -> &[Vec<u8>] {
+        &self.edits
     }
 
     /// The whole document as one update.

@@ -2,6 +2,7 @@
 
 mod aside;
 mod receive;
+mod restore;
 mod sharing;
 mod storage;
 mod token;
@@ -161,6 +162,10 @@ impl Client {
                 ),
                 now,
             ),
+            Input::Restore { key, update, is_pending, is_news } => {
+                self.restore(key, update, is_pending, is_news);
+            }
+            Input::Restored { key, history } => self.restored(key, history, now),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => self.written(key, ticket),
@@ -329,6 +334,10 @@ impl Client {
             let mut edits = Vec::new();
             while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
                 edits.push(edit);
+            }
+            let kept = std::mem::take(&mut room.kept);
+            if !kept.is_empty() {
+                self.outputs.push_back(Output::Keep { key, kept });
             }
             if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);

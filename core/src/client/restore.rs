@@ -1,0 +1,41 @@
+//! A room that goes on where it was in an instance that is gone.
+
+use bytes::Bytes;
+
+use super::room::Room;
+use super::{Kept, Meta};
+use crate::error::Error;
+use crate::limits::Limits;
+
+impl Room {
+    /// Takes one of the updates in that were in the document.
+    pub(super) fn restore(
+        &mut self,
+        update: Bytes,
+        is_pending: bool,
+        is_news: bool,
+        limits: &Limits,
+    ) -> Result<(), Error> {
+        let limits = limits.for_taken();
+        if is_pending && is_news {
+            self.replica.apply_own(&update, &limits)?;
+        } else {
+            self.replica.apply(&update, &limits)?;
+        }
+        if is_pending {
+            // The device may have it: see `take_copy`.
+            self.push_pending(0, update);
+        } else {
+            self.kept.push(Kept::Other { update });
+        }
+        Ok(())
+    }
+
+    /// The document is as the app knows it. What the gone instance had handed to the device is there,
+    /// as far as it got; what it lacks is written when it was read.
+    pub(super) fn begin_again(&mut self, meta: Option<Meta>) {
+        self.is_loaded = true;
+        self.meta = meta;
+        self.keep_history();
+    }
+}

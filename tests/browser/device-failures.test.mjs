@@ -120,19 +120,21 @@ function typeWithFault(page, relay, how, at) {
 
 describe('a database that fails at any call', () => {
   for (const how of ['once', 'from then on', 'abort']) {
-    it(`loses nothing, and is written when it is back: ${how}`, { timeout: 60_000 }, async t => {
-      const page = await faultyPage(t)
-      let lost = 0
-      for (let at = 1; ; at += 1) {
-        const { calls, events, text } = await typeWithFault(page, NOWHERE, how, at)
-        assert.equal(text, 'one two ', `${how}, call ${at}`)
-        assert.ok(events.length === 0 || events.at(-1) === 'restored' && events.length > 1, events.join('; '))
-        lost += events.length > 0 ? 1 : 0
-        if (calls < at) break
-        assert.ok(at < 200, 'there is no end of calls')
-      }
-      // One failure is nothing to speak of, but for the one to open: it is tried once more.
-      assert.ok(how === 'from then on' ? lost > 10 : lost <= 1, `${lost} times lost`)
+    describe(how, () => {
+      it('loses nothing, and is written when it is back', { timeout: 60_000 }, async t => {
+        const page = await faultyPage(t)
+        let lost = 0
+        for (let at = 1; ; at += 1) {
+          const { calls, events, text } = await typeWithFault(page, NOWHERE, how, at)
+          assert.equal(text, 'one two ', `${how}, call ${at}`)
+          assert.ok(events.length === 0 || events.at(-1) === 'restored' && events.length > 1, events.join('; '))
+          lost += events.length > 0 ? 1 : 0
+          if (calls < at) break
+          assert.ok(at < 200, 'there is no end of calls')
+        }
+        // One failure is nothing to speak of, but for the one to open: it is tried once more.
+        assert.ok(how === 'from then on' ? lost > 10 : lost <= 1, `${lost} times lost`)
+      })
     })
   }
 
@@ -205,20 +207,22 @@ describe('a database that goes away while the room is open', () => {
     })),
   }
   for (const [how, clear] of Object.entries(ways)) {
-    it(`${how}: it is told at once, and everything is written anew`, async t => {
-      const context = await newProfile(t, browser)
-      const page = await openRoom(context, server.url)
-      await keep(page, 'before ')
-      await clear(page)
-      // While it is cleared it may fail for other reasons, too.
-      await page.waitForFunction(() => window.events.at(-1)?.[0] === 'storage-restored')
-      assert.equal(await page.evaluate(() => window.events[0][0]), 'storage-lost')
-      await keep(page, 'after')
-      const { rows: kept, pending } = await rows(page)
-      assert.deepEqual([kept.length, pending.length], [3, 2])
-      await enterAgain(page)
-      assert.equal(await read(page), 'before after')
-      assert.deepEqual(await page.evaluate(() => window.room.saved), { tier: 'device', pending: 2 })
+    describe(how, () => {
+      it('is told at once, and everything is written anew', async t => {
+        const context = await newProfile(t, browser)
+        const page = await openRoom(context, server.url)
+        await keep(page, 'before ')
+        await clear(page)
+        // While it is cleared it may fail for other reasons, too.
+        await page.waitForFunction(() => window.events.at(-1)?.[0] === 'storage-restored')
+        assert.equal(await page.evaluate(() => window.events[0][0]), 'storage-lost')
+        await keep(page, 'after')
+        const { rows: kept, pending } = await rows(page)
+        assert.deepEqual([kept.length, pending.length], [3, 2])
+        await enterAgain(page)
+        assert.equal(await read(page), 'before after')
+        assert.deepEqual(await page.evaluate(() => window.room.saved), { tier: 'device', pending: 2 })
+      })
     })
   }
 

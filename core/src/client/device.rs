@@ -269,8 +269,8 @@ impl Room {
             }
         }
         self.device.unusable = rest;
-        found.sort_by_key(|record| record.index);
         let mut edits = Vec::new();
+        // In the order in which they build on each other.
         for Record { index, is_pending, update } in found {
             if !is_pending {
                 if index != SNAPSHOT {

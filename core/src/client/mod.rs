@@ -75,7 +75,7 @@ pub enum Write {
     Append(Record),
     /// These records are durable on the relay: not pending any more.
     Settle {
-        /// Their indexes, in rising order.
+        /// Their indexes.
         indexes: Vec<u64>,
     },
     /// Replace what is kept beside the records.

@@ -7,6 +7,7 @@ import { CoweaveError, apiError, guarded } from './error.js'
 import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
 import type { Figures } from './figures.js'
+import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
@@ -94,7 +95,7 @@ const unopened: RoomView = {
 
 /** A text of the room, once for all that use it. */
 interface SharedText {
-  readonly wasm: WasmText
+  wasm: WasmText
   readonly listeners: Listeners<TextChange>
 }
 
@@ -121,17 +122,23 @@ export class RoomSession implements Receiver {
   readonly peerListeners: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
+  /** What another instance would go on from. */
+  #log: RoomLog = new RoomLog()
+  /** Of another document, of which the app was not told yet. */
+  #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
-  readonly #flushes = new Map<number, Deferred<undefined>>()
-  #seed: Deferred<boolean> | undefined
+  #flushes = new Map<number, Deferred<undefined>>()
+  #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
   #keepsRefused = false
   readonly #peerFrame: FrameSchedule
   #depth = 0
   #isEdited = false
   #isClosed = false
+  /** Another instance took over, and not all that it brought is known to be safe. */
+  #isRestored = false
 
   constructor(session: Session, name: string) {
     this.name = name
@@ -152,7 +159,7 @@ export class RoomSession implements Receiver {
   #open(): void {
     if (this.#isClosed) return
     try {
-      this.#wasm = this.#session.open(this.name, this)
+      this.#wasm = this.#session.open(this)
     } catch (error) {
       this.#failNow(error as CoweaveError)
       return
@@ -175,6 +182,47 @@ export class RoomSession implements Receiver {
   async copies(): Promise<readonly SetAsideCopy[]> {
     await this.#session.started
     return this.#session.copies.list(this.name)
+  }
+
+  restore(room: WasmRoom): void {
+    const log = this.#log
+    // What is restored begins the next log, and the one before stays until all of it is.
+    this.#log = new RoomLog()
+    this.#nextLog = undefined
+    try {
+      if (this.#view.isLoaded) {
+        log.restore(room, () => {
+          this.#log.told()
+          this.#restoreTexts(room)
+        })
+      }
+      for (let depth = 0; depth < this.#depth; depth += 1) room.begin()
+      if (this.#presence !== null) room.setPresence(this.#presence)
+      room.keepRefused(this.#keepsRefused)
+      this.#restoreRequests(room)
+    } catch (error) {
+      this.#log = log
+      throw error
+    }
+    this.#wasm = room
+    this.#isEdited = true
+    this.#isRestored = true
+    // Nobody is seen without a connection.
+    if (this.peers.length > 0) this.#peerFrame.request()
+    this.peers = []
+  }
+
+  #restoreTexts(room: WasmRoom): void {
+    for (const [name, text] of this.#texts) {
+      text.wasm = room.text(name)
+      if (!text.listeners.isEmpty) text.wasm.observe()
+    }
+  }
+
+  #restoreRequests(room: WasmRoom): void {
+    const flushes = [...this.#flushes.values()]
+    this.#flushes = new Map(flushes.map(done => [room.flush(), done]))
+    if (this.#seed !== undefined) room.seed(this.#seed.update)
   }
 
   /** Where all own edits are; looks first at those that the module has not seen yet. */
@@ -221,18 +269,18 @@ export class RoomSession implements Receiver {
   }
 
   subscribe(name: string, listener: (change: TextChange) => void): Disposer {
-    const { wasm, listeners } = this.#sharedText(name)
-    if (listeners.isEmpty) {
+    const text = this.#sharedText(name)
+    if (text.listeners.isEmpty) {
       guarded(() => {
-        wasm.observe()
+        text.wasm.observe()
       })
     }
-    const subscription = listeners.add(listener)
+    const subscription = text.listeners.add(listener)
     return new Cleanup(() => {
       subscription.dispose()
-      if (!listeners.isEmpty || this.#isClosed) return
+      if (!text.listeners.isEmpty || this.#wasm === undefined) return
       guarded(() => {
-        wasm.unobserve()
+        text.wasm.unobserve()
       })
     })
   }
@@ -259,7 +307,8 @@ export class RoomSession implements Receiver {
     } finally {
       this.#depth -= 1
       // The function may have disposed the room; its edits so far went out then.
-      if (!this.#isClosed) {
+      const room = this.#wasm
+      if (room !== undefined) {
         guarded(() => {
           room.commit()
         })
@@ -299,13 +348,14 @@ export class RoomSession implements Receiver {
 
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
     await this.loaded.promise
-    while (this.#seed !== undefined) await this.#seed.promise.catch(() => undefined)
+    while (this.#seed !== undefined) await this.#seed.done.promise.catch(() => undefined)
     const room = this.#running()
     const done = new Deferred<boolean>()
+    const update = this.#session.seedUpdate(texts)
+    this.#seed = { done, update }
     guarded(() => {
-      room.seed(Object.keys(texts), Object.values(texts))
+      room.seed(update)
     })
-    this.#seed = done
     return done.promise
   }
 
@@ -338,6 +388,21 @@ export class RoomSession implements Receiver {
     return news
   }
 
+  get log(): RoomLog {
+    return this.#nextLog ?? this.#log
+  }
+
+  began(): void {
+    this.#nextLog = new RoomLog()
+  }
+
+  told(): void {
+    this.#log = this.log
+    this.#nextLog = undefined
+    this.#log.told()
+    if (this.#log.isLong && this.#wasm !== undefined) this.#log.fold(this.#wasm.state())
+  }
+
   #changed({ text, delta, local }: ChangeView): () => void {
     const change: TextChange = { delta, local }
     return () => {
@@ -345,8 +410,11 @@ export class RoomSession implements Receiver {
     }
   }
 
-  #takeView(view: RoomView, news: (() => void)[]): void {
+  #takeView(latest: RoomView, news: (() => void)[]): void {
     const before = this.#view
+    // Another instance begins anew, but what the app has, it has.
+    const isLoaded = before.isLoaded || latest.isLoaded
+    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
     if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
@@ -378,6 +446,8 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) this.#leave()
   }
 
   #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
@@ -396,8 +466,8 @@ export class RoomSession implements Receiver {
   }
 
   #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
-    if ('error' in seeded) this.#seed?.reject(new CoweaveError(seeded.error))
-    else this.#seed?.resolve(seeded.isFirst)
+    if ('error' in seeded) this.#seed?.done.reject(new CoweaveError(seeded.error))
+    else this.#seed?.done.resolve(seeded.isFirst)
     this.#seed = undefined
   }
 
@@ -414,6 +484,7 @@ export class RoomSession implements Receiver {
   }
 
   fail(error: CoweaveError): readonly (() => void)[] {
+    this.#wasm = undefined
     this.status = { state: 'stopped', error }
     this.#reject(error)
     this.loaded.reject(error)
@@ -429,7 +500,7 @@ export class RoomSession implements Receiver {
   #reject(error: CoweaveError): void {
     this.synced.reject(error)
     this.#rejectFlushes(error)
-    this.#seed?.reject(error)
+    this.#seed?.done.reject(error)
     this.#seed = undefined
   }
 
@@ -441,16 +512,27 @@ export class RoomSession implements Receiver {
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
-    const wasm = this.#wasm
-    for (; this.#depth > 0 && wasm !== undefined; this.#depth -= 1) wasm.commit()
     this.#isClosed = true
-    this.#wasm = undefined
     this.#peerFrame.cancel()
-    for (const text of this.#texts.values()) text.wasm.free()
-    if (wasm !== undefined) this.#session.close(wasm)
+    for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
+    this.#leave()
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+  }
+
+  #leave(): void {
+    const wasm = this.#wasm
+    // What another instance took over has to be safe first: its connection is new.
+    if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
+    try {
+      this.#session.close(wasm)
+      for (const text of this.#texts.values()) text.wasm.free()
+      this.#wasm = undefined
+    } catch (error) {
+      // Another instance took over, and leaves when it can.
+      if (this.#wasm === wasm) throw error
+    }
   }
 }
 
@@ -462,9 +544,11 @@ function toStatus(status: RoomView['status']): RoomStatus {
   switch (status.state) {
     case 'offline': {
       const { retryAt, error } = status
+      // The wall clock may have been set, or gone on while the steady one slept.
+      const now = Date.now() - performance.now()
       return {
         state: 'offline',
-        retryAt: retryAt && Math.round(performance.timeOrigin + retryAt),
+        retryAt: retryAt && Math.round(now + retryAt),
         error: error && new CoweaveError(error),
       }
     }

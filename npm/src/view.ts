@@ -3,7 +3,7 @@
 import type { ErrorDetails } from './error.js'
 import type { Delta } from './text.js'
 
-/** The state of a room; times count from `performance.timeOrigin`. */
+/** The state of a room; times are those of `performance.now()`. */
 export interface RoomView {
   readonly status:
     | { readonly state: 'opening' | 'connecting' | 'live' }

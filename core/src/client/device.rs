@@ -7,12 +7,11 @@ use super::aside::SetAsideCopy;
 use super::backoff::Backoff;
 use super::report::DeviceReport;
 use super::room::Room;
-use super::{Meta, Output, Record, StoredCopy, Write};
+use super::{Kept, Meta, Output, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
 use crate::ids::{EditNumber, Sequence};
 use crate::limits::Limits;
 use crate::time::Time;
-use crate::wire::v1::EditKind;
 
 /// The device's log of a room is folded into a snapshot when that makes more than these go.
 const FOLD_RECORDS_MIN: usize = 500;
@@ -203,6 +202,7 @@ impl Room {
             let is_whole = self.device.damage().is_none();
             let sequence = |meta: Meta| if is_whole { meta.sequence } else { Sequence(0) };
             self.meta = copy.meta.map(|meta| Meta { sequence: sequence(meta), ..meta });
+            self.keep_history();
         }
         self.device.phase = Phase::Open;
         let first = self.device.next_index;
@@ -243,7 +243,10 @@ impl Room {
         loop {
             let (before, mut last_error) = (rest.len(), None);
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
-                Ok(_) => {
+                Ok(summary) => {
+                    if !record.is_pending && (summary.is_news || summary.has_deletes) {
+                        self.kept.push(Kept::Other { update: record.update.clone() });
+                    }
                     found.push(record.clone());
                     false
                 }
@@ -273,7 +276,7 @@ impl Room {
                     self.device.count_settled(update.len());
                 }
             } else if !self.outbox.has_record(index, &update) {
-                let number = self.outbox.push(index, EditKind::Difference, update.clone());
+                let number = self.push_pending(index, update.clone());
                 edits.push((number, update));
             }
         }

@@ -8,6 +8,7 @@ mod device;
 mod machine;
 mod outbox;
 pub mod report;
+mod restore;
 mod room;
 pub mod tabs;
 
@@ -91,6 +92,45 @@ pub enum Write {
     },
 }
 
+/// What came into a room, or became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// An own edit that is not known to be durable on the relay.
+    Own {
+        /// Its number.
+        number: EditNumber,
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// The same, of an earlier session or another tab.
+    Adopted {
+        /// Its number.
+        number: EditNumber,
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// Anything else that is in the document.
+    Other {
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// Own edits are durable on the relay.
+    Durable {
+        /// All up to this number.
+        through: EditNumber,
+    },
+    /// Which history the copy belongs to.
+    History {
+        /// The lineage.
+        lineage: Lineage,
+        /// The epoch that it was last in step with.
+        epoch: Epoch,
+    },
+    /// The document is another one: nothing kept so far is in it.
+    Began,
+}
+
 /// What happens to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -103,6 +143,25 @@ pub enum Input {
         name: RoomName,
         /// The client id to write under: 32 random bits, new for every opened room.
         client: ClientId,
+    },
+    /// What an instance that is gone knew of the room just opened, update by update, as it said in
+    /// [`Output::Keep`]; [`Input::Restored`] follows.
+    Restore {
+        /// The room.
+        key: RoomKey,
+        /// A Yjs v1 update.
+        update: Bytes,
+        /// An own edit that is not known to be durable on the relay.
+        is_pending: bool,
+        /// The app has not been told of it: its texts change by it.
+        is_news: bool,
+    },
+    /// All that the app knows was restored: the document can be used.
+    Restored {
+        /// The room.
+        key: RoomKey,
+        /// The history of the copy.
+        history: Option<(Lineage, Epoch)>,
     },
     /// The app is done with a room.
     Close {
@@ -216,6 +275,14 @@ pub enum Output {
         ticket: u64,
         /// What to write, in this order, all or nothing. There is one write at a time for a room.
         writes: Vec<Write>,
+    },
+    /// Remember this outside of the instance, before anything that follows is carried out: another
+    /// instance can go on from it with [`Input::Restore`].
+    Keep {
+        /// The room.
+        key: RoomKey,
+        /// What is new, in order.
+        kept: Vec<Kept>,
     },
     /// Tell the other tabs of this browser.
     Talk {

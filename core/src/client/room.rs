@@ -1,16 +1,13 @@
 //! One room of a session: the replica, the outbox, what the device has, and where the relay is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::{Bytes, BytesMut};
 
 use super::aside::Leaving;
 use super::backoff::Backoff;
 use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
-use super::report::Failure;
 use super::tabs::Sharing;
-use super::{Event, Meta, RoomKey};
+use super::{Event, Kept, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
@@ -18,6 +15,7 @@ use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
 use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
 use crate::limits::Limits;
+use crate::ordered::OrderedMap;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
@@ -102,8 +100,6 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
-    /// Why the relay last ended the membership.
-    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
     /// Why the relay was given up last, until all is well again.
@@ -111,11 +107,13 @@ pub struct Room {
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
-    pub(super) peers: BTreeMap<ClientId, String>,
+    pub(super) peers: OrderedMap<ClientId, String>,
     /// Content for a room without any.
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
-    pub(super) flushes: BTreeSet<u64>,
+    pub(super) flushes: Vec<u64>,
+    /// What is new for [`Output::Keep`].
+    pub(super) kept: Vec<Kept>,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
     pub(super) role: Role,
@@ -157,20 +155,20 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
-            failure: None,
             backoff: Backoff::new(),
             degraded: None,
             trouble: None,
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
-            peers: BTreeMap::new(),
+            peers: OrderedMap::new(),
             seed: None,
-            flushes: BTreeSet::new(),
+            flushes: Vec::new(),
+            kept: Vec::new(),
+            sharing: Sharing::default(),
             role: Role::Editor,
             keeps_refused: false,
             leaving: None,
-            sharing: Sharing::default(),
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }
@@ -260,8 +258,24 @@ impl Room {
 
     /// What the others show, as JSON by client id.
     #[must_use]
-    pub const fn peers(&self) -> &BTreeMap<ClientId, String> {
+    pub const fn peers(&self) -> &OrderedMap<ClientId, String> {
         &self.peers
+    }
+
+    /// An edit of an earlier session, for the relay.
+    pub(super) fn push_pending(&mut self, index: u64, update: Bytes) -> EditNumber {
+        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        self.kept.push(Kept::Adopted { number, update });
+        number
+    }
+
+    /// Notes the history of what is in sight.
+    pub(super) fn keep_history(&mut self) {
+        if self.leaving.is_none()
+            && let Some(Meta { lineage, epoch, .. }) = self.meta
+        {
+            self.kept.push(Kept::History { lineage, epoch });
+        }
     }
 
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
@@ -269,6 +283,7 @@ impl Room {
         let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
+        self.kept.push(Kept::Own { number, update: update.clone() });
         self.note_waiting(number);
         if self.leaving.is_none() {
             self.sharing.edits.push((number, update.clone()));
@@ -279,7 +294,7 @@ impl Room {
     /// Makes an edit of another tab one of this session's; the answer is to be sent.
     pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
         let index = self.record(update.clone(), true);
-        let number = self.outbox.push(index, EditKind::Difference, update.clone());
+        let number = self.push_pending(index, update.clone());
         self.note_waiting(number);
         self.sharing.edits.push((number, update.clone()));
         (number, update)
@@ -291,6 +306,7 @@ impl Room {
         let is_news = summary.is_news || summary.has_deletes;
         // What is not in sight yet is not on the device either: it would lie beside another history.
         if is_news && self.leaving.is_none() {
+            self.kept.push(Kept::Other { update: update.clone() });
             self.record(update, false);
         }
         Ok(is_news)
@@ -315,6 +331,7 @@ impl Room {
         } else if self.meta != Some(meta) {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -331,6 +348,7 @@ impl Room {
         if let Some(meta) = self.next_meta.take() {
             self.meta = Some(meta);
             self.device.is_meta_due = true;
+            self.keep_history();
         }
     }
 
@@ -405,6 +423,9 @@ impl Room {
     /// The relay's word on how far own edits have come.
     pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
         let settled = self.outbox.acknowledge(accepted, durable);
+        if !settled.is_empty() {
+            self.kept.push(Kept::Durable { through: self.outbox.durable() });
+        }
         self.settle_records(&settled);
     }
 

@@ -417,7 +417,7 @@ fn device(session: &mut Session) -> Vec<Output> {
         if let Output::Write { ticket, .. } = output {
             session.input(Input::Written { key, ticket });
         }
-        if !matches!(output, Output::Talk { .. }) {
+        if !matches!(output, Output::Talk { .. } | Output::Keep { .. }) {
             asked.push(output);
         }
     }

@@ -20,4 +20,5 @@ mod report;
 mod return_of_the_relay;
 mod room;
 mod silence;
+mod tabs;
 mod token;

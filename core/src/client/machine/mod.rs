@@ -2,11 +2,12 @@
 
 mod aside;
 mod receive;
+mod restore;
 mod sharing;
 mod storage;
 mod token;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
 use crate::limits::Limits;
+use crate::ordered::OrderedMap;
 use crate::random::Random;
 use crate::time::{Time, earliest};
 use crate::wire::v1::{EditKind, Hello, Join, Message, Role, VERSION, Welcome};
@@ -61,9 +63,9 @@ pub struct Settings {
 pub struct Client {
     settings: Settings,
     random: Random,
-    rooms: BTreeMap<RoomKey, Room>,
+    rooms: OrderedMap<RoomKey, Room>,
     last_key: u64,
-    channels: BTreeMap<Channel, RoomKey>,
+    channels: OrderedMap<Channel, RoomKey>,
     last_channel: u32,
     socket: Socket,
     pub(super) backoff: Backoff,
@@ -110,9 +112,9 @@ impl Client {
         Self {
             settings,
             random: Random::from_seed(seed),
-            rooms: BTreeMap::new(),
+            rooms: OrderedMap::new(),
             last_key: 0,
-            channels: BTreeMap::new(),
+            channels: OrderedMap::new(),
             last_channel: 0,
             socket: Socket::Unneeded,
             backoff: Backoff::new(),
@@ -161,6 +163,10 @@ impl Client {
                 ),
                 now,
             ),
+            Input::Restore { key, update, is_pending, is_news } => {
+                self.restore(key, update, is_pending, is_news);
+            }
+            Input::Restored { key, history } => self.restored(key, history, now),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => self.written(key, ticket),
@@ -173,7 +179,7 @@ impl Client {
             }
             Input::Flush { key, number } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
-                    room.flushes.insert(number);
+                    room.flushes.push(number);
                     self.settle(now);
                     self.take_over(key, None, now);
                     self.send_flush(key, number);
@@ -307,7 +313,6 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
             room.trouble = Some(error.clone());
@@ -329,6 +334,10 @@ impl Client {
             let mut edits = Vec::new();
             while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
                 edits.push(edit);
+            }
+            let kept = std::mem::take(&mut room.kept);
+            if !kept.is_empty() {
+                self.outputs.push_back(Output::Keep { key, kept });
             }
             if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);

@@ -31,7 +31,8 @@ impl Room {
         Ok(())
     }
 
-    /// The document is as the app knows it.
+    /// The document is as the app knows it. What the gone instance had handed to the device is there,
+    /// as far as it got; what it lacks is written when it was read.
     pub(super) fn begin_again(&mut self, meta: Option<Meta>) {
         self.is_loaded = true;
         self.meta = meta;

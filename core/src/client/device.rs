@@ -244,7 +244,10 @@ impl Room {
             let (before, mut last_error) = (rest.len(), None);
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
                 Ok(summary) => {
-                    found.push((record.clone(), summary.is_news || summary.has_deletes));
+                    if !record.is_pending && (summary.is_news || summary.has_deletes) {
+                        self.kept.push(Kept::Other { update: record.update.clone() });
+                    }
+                    found.push(record.clone());
                     false
                 }
                 Err(error) => {
@@ -265,20 +268,16 @@ impl Room {
             }
         }
         self.device.unusable = rest;
-        found.sort_by_key(|(record, _)| record.index);
+        found.sort_by_key(|record| record.index);
         let mut edits = Vec::new();
-        for (Record { index, is_pending, update }, is_news) in found {
-            if is_pending {
-                if !self.outbox.has_record(index, &update) {
-                    edits.push((self.push_pending(index, update.clone()), update));
+        for Record { index, is_pending, update } in found {
+            if !is_pending {
+                if index != SNAPSHOT {
+                    self.device.count_settled(update.len());
                 }
-                continue;
-            }
-            if index != SNAPSHOT {
-                self.device.count_settled(update.len());
-            }
-            if is_news {
-                self.kept.push(Kept::Other { update });
+            } else if !self.outbox.has_record(index, &update) {
+                let number = self.push_pending(index, update.clone());
+                edits.push((number, update));
             }
         }
         edits

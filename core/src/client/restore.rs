@@ -31,8 +31,7 @@ impl Room {
         Ok(())
     }
 
-    /// The document is as the app knows it. What the gone instance had handed to the device is there,
-    /// as far as it got; what it lacks is written when it was read.
+    /// The document is as the app knows it.
     pub(super) fn begin_again(&mut self, meta: Option<Meta>) {
         self.is_loaded = true;
         self.meta = meta;

@@ -58,6 +58,7 @@ const snapshot = (of: Partial<DebugSnapshot> = {}): DebugSnapshot => ({
   url: 'ws://127.0.0.1:9/',
   module: 'running',
   error: null,
+  restarts: 0,
   connection,
   rooms: [room],
   ...of,

@@ -80,7 +80,13 @@ export function roomReasons(room: DebugRoom, snapshot: DebugSnapshot): readonly 
   if (role === 'viewer') reasons.push(wait('This session may read the room, and not write into it.'))
   if (status.state === 'stopped') reasons.push(bad(`The room has stopped: ${sentence(status.error)}`))
   if (storage.kind === 'lost') {
-    reasons.push(bad(`This device's store failed: ${sentence(storage.error)}`))
+    reasons.push(bad(`This device's store failed, and is tried again: ${sentence(storage.error)}`))
+  }
+  if (storage.kind === 'damaged') {
+    reasons.push(bad(`Something on this device cannot be used: ${sentence(storage.error)}`))
+  }
+  if (storage.kind === 'damaged') {
+    reasons.push(wait(`Something in this device's store cannot be used: ${sentence(storage.error)}`))
   }
   if (storage.kind === 'memory') {
     reasons.push(wait('Nothing is kept on this device: there is no store, or the app wants none.'))

@@ -42,8 +42,10 @@ export interface SessionSettings {
 /** Where the news of a room go. */
 export interface Receiver {
   readonly name: string
-  /** What another instance would go on from. */
+  /** Where the module's news of the document are noted. */
   readonly log: RoomLog
+  /** From here on they are about another document. */
+  began(): void
   /** Takes the news in; the answer tells the app. */
   receive(batch: Batch): readonly (() => void)[]
   /** The app was given all news so far. */
@@ -302,6 +304,6 @@ function keeperOf(receivers: Receivers): WasmKeeper {
     other: (room, update) => receivers.get(room)?.log.other(update),
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
-    began: room => receivers.get(room)?.log.began(),
+    began: room => receivers.get(room)?.began(),
   }
 }

@@ -127,7 +127,11 @@ test('a room tells its reasons, and none when there is none', () => {
   )
   assert.equal(
     says({ storage: { kind: 'lost', error: full }, status: { state: 'opening' } }),
-    'This device\'s store failed: the room is full (room.full). What this device has is being read.',
+    'This device\'s store failed, and is tried again: the room is full (room.full). What this device has is being read.',
+  )
+  assert.equal(
+    says({ storage: { kind: 'damaged', error: full } }),
+    'Something in this device\'s store cannot be used: the room is full (room.full).',
   )
   assert.match(says({ storage: { kind: 'memory' } }), /^Nothing is kept on this device/)
   assert.equal(

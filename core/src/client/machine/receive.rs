@@ -144,7 +144,8 @@ impl Client {
             }
             Message::Flushed(EPOCH_FLUSH) => room.epoch_is_settled(),
             Message::Flushed(number) => {
-                if room.flushes.remove(&number) {
+                let at = room.flushes.iter().position(|asked| *asked == number);
+                if at.map(|at| room.flushes.remove(at)).is_some() {
                     self.tell(key, Event::Flushed { number });
                 }
             }
@@ -270,6 +271,7 @@ impl Client {
         }
         self.tell(key, Event::DocumentChanged);
         self.tell(key, Event::Synced);
+        self.use_what_was_left(key, now);
         self.send_seed(key, now);
     }
 }

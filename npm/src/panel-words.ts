@@ -85,9 +85,6 @@ export function roomReasons(room: DebugRoom, snapshot: DebugSnapshot): readonly 
   if (storage.kind === 'damaged') {
     reasons.push(bad(`Something on this device cannot be used: ${sentence(storage.error)}`))
   }
-  if (storage.kind === 'damaged') {
-    reasons.push(wait(`Something in this device's store cannot be used: ${sentence(storage.error)}`))
-  }
   if (storage.kind === 'memory') {
     reasons.push(wait('Nothing is kept on this device: there is no store, or the app wants none.'))
   }

@@ -131,7 +131,7 @@ test('a room tells its reasons, and none when there is none', () => {
   )
   assert.equal(
     says({ storage: { kind: 'damaged', error: full } }),
-    'Something in this device\'s store cannot be used: the room is full (room.full).',
+    'Something on this device cannot be used: the room is full (room.full).',
   )
   assert.match(says({ storage: { kind: 'memory' } }), /^Nothing is kept on this device/)
   assert.equal(

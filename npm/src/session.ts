@@ -267,13 +267,16 @@ export class Session {
   /** What a developer gets to see. */
   debug(): {
     readonly module: 'loading' | 'running' | 'failed' | 'disposed'
+    readonly restarts: number
     readonly error: CoweaveError | undefined
     readonly figures: Figures | null
   } {
     const error = this.#error
     const module = this.#isDisposed ? 'disposed'
       : error !== undefined ? 'failed' : this.#wasm === undefined ? 'loading' : 'running'
-    return { module, error, figures: module === 'running' ? this.#wasm?.debug() ?? null : null }
+    const restarts = this.#trappedAt.filter(at => at > performance.now() - RESTARTS_MS).length
+    const figures = module === 'running' ? this.#wasm?.debug() ?? null : null
+    return { module, restarts, error, figures }
   }
 
   /** Ends the session; its rooms are closed before. */

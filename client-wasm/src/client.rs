@@ -2,15 +2,19 @@
 
 use std::rc::Rc;
 
-use coweave_core::ids::RoomName;
+use coweave_core::client::tabs::Input;
+use coweave_core::ids::{RoomName, SessionKey, TabId};
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::browser_tabs::BrowserTabs;
+use crate::clock::whole;
 use crate::connection::Connection;
 use crate::copies;
 use crate::device_store::DeviceStore;
 use crate::error::to_thrown;
+use crate::keeper::Keeper;
 use crate::room::Room;
 use crate::shell::Shell;
 
@@ -27,6 +31,9 @@ impl Client {
     ///
     /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `user` is
     /// whose copies `on_device` keeps, `notify` is called when there is something to [`Client::drain`].
+    /// `session` is 16 random bytes, the same ones for all tabs and for an instance that goes on where
+    /// another one ended. `tab` is the name of this tab where there is a way to others.
+    #[expect(clippy::too_many_arguments, reason = "called from one place, over the border")]
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(
@@ -35,14 +42,19 @@ impl Client {
         token: Option<Function>,
         on_device: bool,
         user: Option<String>,
+        session: &[u8],
         notify: Function,
+        keeper: Keeper,
+        tab: Option<f64>,
+        tabs: Option<BrowserTabs>,
     ) -> Self {
         console_error_panic_hook::set_once();
-        // Tabs of different people have nothing to tell each other.
-        let tabs = ["coweave ", &url, " ", user.as_deref().unwrap_or_default()].concat();
-        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
+        let owner = on_device.then(|| DeviceStore::owner(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
-        Self { shell: Shell::new(connection, store, tabs, notify) }
+        let mut key = [0; 16];
+        key.iter_mut().zip(session).for_each(|(to, from)| *to = *from);
+        let tab = tab.map(|id| TabId(whole(id))).zip(tabs);
+        Self { shell: Shell::new(connection, owner, SessionKey(key), notify, keeper, tab) }
     }
 
     /// Opens a room.
@@ -92,6 +104,30 @@ impl Client {
     #[must_use]
     pub fn debug(&self) -> Array {
         self.shell.debug()
+    }
+
+    /// The other tabs may know of this one.
+    #[wasm_bindgen(js_name = tabReady)]
+    pub fn tab_ready(&self) {
+        self.shell.handle_tabs(Input::Ready);
+    }
+
+    /// This tab leads.
+    #[wasm_bindgen(js_name = tabLeads)]
+    pub fn tab_leads(&self) {
+        self.shell.handle_tabs(Input::Leads);
+    }
+
+    /// A tab that was watched is no more.
+    #[wasm_bindgen(js_name = tabGone)]
+    pub fn tab_gone(&self, id: f64) {
+        self.shell.handle_tabs(Input::Gone(TabId(whole(id))));
+    }
+
+    /// A message of another tab.
+    #[wasm_bindgen(js_name = tabHeard)]
+    pub fn tab_heard(&self, message: Vec<u8>) {
+        self.shell.handle_tabs(Input::Heard(message.into()));
     }
 
     /// Ends the session.

@@ -17,6 +17,7 @@ use crate::clock::whole;
 use crate::device_store::DeviceStore;
 use crate::error::{ErrorView, to_json, to_thrown};
 use crate::random;
+use crate::room::Room;
 
 /// A copy in the news; its content is asked for by its id.
 #[derive(Debug, Serialize)]
@@ -79,14 +80,17 @@ fn thrown(error: Error) -> JsValue {
     to_thrown(&error)
 }
 
-/// The texts in an update, as JSON: pairs of names and contents.
-///
-/// # Errors
-/// What is wrong with the update.
-#[wasm_bindgen(js_name = textsOf)]
-pub fn texts_of(update: &[u8]) -> Result<String, JsValue> {
-    let mut replica = Replica::new(random::client_id());
-    let limits = Limits::default().for_taken();
-    replica.apply(update, &limits).map_err(|error| to_thrown(&error))?;
-    Ok(to_json(&replica.texts()))
+#[wasm_bindgen]
+impl Room {
+    /// The texts in an update, as JSON: pairs of names and contents.
+    ///
+    /// # Errors
+    /// What is wrong with the update.
+    #[wasm_bindgen(js_name = textsOf)]
+    pub fn texts_of(update: &[u8]) -> Result<String, JsValue> {
+        let mut replica = Replica::new(random::client_id());
+        let limits = Limits::default().for_taken();
+        replica.apply(update, &limits).map_err(|error| to_thrown(&error))?;
+        Ok(to_json(&replica.texts()))
+    }
 }

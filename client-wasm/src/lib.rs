@@ -21,6 +21,7 @@ mod device_schema;
 mod device_store;
 mod error;
 mod hints;
+mod keeper;
 mod random;
 mod room;
 mod shell;
@@ -30,6 +31,6 @@ mod timer;
 mod view;
 
 pub use client::Client;
-pub use copies::texts_of;
+pub use keeper::Keeper;
 pub use room::Room;
 pub use text::Text;

@@ -1,6 +1,6 @@
 //! Random bytes from the browser.
 
-use coweave_core::ids::{ClientId, SessionKey, TabId};
+use coweave_core::ids::ClientId;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen]
@@ -18,16 +18,6 @@ fn bytes<const N: usize>() -> [u8; N] {
 /// The seed for the machine's own generator.
 pub(crate) fn seed() -> u64 {
     u64::from_le_bytes(bytes())
-}
-
-/// A key for a session of its own.
-pub(crate) fn session_key() -> SessionKey {
-    SessionKey(bytes())
-}
-
-/// A name for this tab, below 2^53.
-pub(crate) fn tab_id() -> TabId {
-    TabId(u64::from_le_bytes(bytes()) >> 11)
 }
 
 /// A client id that no other session has.

@@ -2,14 +2,14 @@
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey};
 use coweave_core::doc::replica::Replica;
-use coweave_core::error::Error;
+use coweave_core::ids::{Epoch, Lineage};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use crate::clock::whole;
 use crate::error::to_thrown;
 use crate::random;
 use crate::shell::Shell;
@@ -86,16 +86,47 @@ impl Room {
         Ok(number as f64)
     }
 
-    /// Brings texts, by name, to a room that has no content at all.
+    /// Brings an update of [`Room::seed_update`] to a room that has no content at all.
+    pub fn seed(&self, update: Vec<u8>) {
+        self.shell.handle(Input::Seed { key: self.key, update: update.into() });
+    }
+
+    /// Texts, by name, as one update, written by nobody who writes anything else: so it does not
+    /// matter whether it was taken.
     ///
     /// # Errors
     /// Those of the texts.
+    #[wasm_bindgen(js_name = seedUpdate)]
     #[expect(clippy::needless_pass_by_value, reason = "the only way of lists over the border")]
-    pub fn seed(&self, names: Vec<String>, contents: Vec<String>) -> Result<(), JsValue> {
-        let texts = names.iter().zip(&contents);
-        let update = seed(texts).map_err(|error| to_thrown(&error))?;
-        self.shell.handle(Input::Seed { key: self.key, update });
-        Ok(())
+    pub fn seed_update(names: Vec<String>, contents: Vec<String>) -> Result<Vec<u8>, JsValue> {
+        let mut replica = Replica::new(random::client_id());
+        for (name, content) in names.iter().zip(&contents) {
+            replica.text_insert(name, 0, content).map_err(|error| to_thrown(&error))?;
+        }
+        Ok(replica.state())
+    }
+
+    /// Takes in what the [`Keeper`](crate::Keeper) was given for this room in an instance that is
+    /// gone: `is_pending` for own edits that are not durable, `is_news` when the app was not told.
+    pub fn restore(&self, update: Vec<u8>, is_pending: bool, is_news: bool) {
+        let update = update.into();
+        self.shell.handle(Input::Restore { key: self.key, update, is_pending, is_news });
+    }
+
+    /// All that the app was told is restored. `lineage` is empty without a history.
+    pub fn restored(&self, lineage: &[u8], epoch: f64) {
+        let lineage = <[u8; 16]>::try_from(lineage).ok();
+        let history = lineage.map(|lineage| (Lineage(lineage), Epoch(whole(epoch))));
+        self.shell.handle(Input::Restored { key: self.key, history });
+    }
+
+    /// The whole document as one update.
+    ///
+    /// # Errors
+    /// `api.disposed`.
+    pub fn state(&self) -> Result<Vec<u8>, JsValue> {
+        let state = self.shell.access(self.key, |replica| Ok(replica.state()));
+        state.map_err(|error| to_thrown(&error))
     }
 
     /// What becomes of edits that the relay refuses for good: they stay in this document and the
@@ -115,14 +146,4 @@ impl Room {
     pub fn close(&self) {
         self.shell.close(self.key);
     }
-}
-
-/// Texts as one update, written by nobody who writes anything else: so it does not matter whether
-/// it was taken.
-fn seed<'t>(texts: impl Iterator<Item = (&'t String, &'t String)>) -> Result<Bytes, Error> {
-    let mut replica = Replica::new(random::client_id());
-    for (name, content) in texts {
-        replica.text_insert(name, 0, content)?;
-    }
-    Ok(replica.state().into())
 }

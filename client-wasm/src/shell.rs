@@ -10,20 +10,21 @@ use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{Client, Event, Input, Output, RoomKey, SetAsideCopy, Settings};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::Error;
-use coweave_core::ids::RoomName;
+use coweave_core::ids::{RoomName, SessionKey, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::time::{Time, earliest};
 use js_sys::{Array, Function};
 use wasm_bindgen::JsValue;
 
 use crate::batch::Batches;
-use crate::browser_tabs::{BrowserTabs, session_key};
+use crate::browser_tabs::BrowserTabs;
 use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::{disposed, to_json};
 use crate::hints::Hints;
+use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
 use crate::view::RoomView;
@@ -35,7 +36,7 @@ use crate::view::RoomView;
 pub(crate) struct Shell {
     machine: RefCell<Client>,
     tabs: RefCell<Tabs>,
-    browser_tabs: RefCell<Option<BrowserTabs>>,
+    browser_tabs: Option<BrowserTabs>,
     clock: Clock,
     timer: Timer,
     hints: RefCell<Option<Hints>>,
@@ -53,6 +54,7 @@ pub(crate) struct Shell {
     flushes: Cell<u64>,
     /// Tells the npm package that there is news; it asks for them once Rust has returned.
     notify: Function,
+    keeper: Keeper,
     this: Weak<Self>,
 }
 
@@ -69,31 +71,34 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet; `tabs` is the name that it shares with other tabs.
+    /// A session that is not connected yet; `owner` is whose rows of the device's store it uses, and
+    /// `tab` its name among others, and the way to them.
     pub(crate) fn new(
         connection: Connection,
-        store: Option<DeviceStore>,
-        tabs: String,
+        owner: Option<String>,
+        session: SessionKey,
         notify: Function,
+        keeper: Keeper,
+        tab: Option<(TabId, BrowserTabs)>,
     ) -> Rc<Self> {
         let clock = Clock::new();
-        let tab = random::tab_id();
         let settings = Settings {
-            session: session_key(),
+            session,
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
-            has_device_store: store.is_some(),
+            has_device_store: owner.is_some(),
         };
         let machine = Client::new(settings, random::seed(), clock.now());
-        let shell = Rc::new_cyclic(|this: &Weak<Self>| Self {
+        let tabs = tab.as_ref().map_or_else(|| Tabs::alone(TabId(0)), |(id, _)| Tabs::new(*id));
+        Rc::new_cyclic(|this: &Weak<Self>| Self {
             machine: RefCell::new(machine),
-            tabs: RefCell::new(Tabs::alone(tab)),
-            browser_tabs: RefCell::default(),
+            tabs: RefCell::new(tabs),
+            browser_tabs: tab.map(|(_, way)| way),
             clock,
             timer: Timer::new(with(this, Self::on_timer)),
             hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
-            store: store.map(|store| Rc::new(store.answering_to(this.clone()))),
+            store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
             is_busy: Cell::new(false),
             edited: RefCell::default(),
@@ -101,14 +106,9 @@ impl Shell {
             copies: RefCell::default(),
             flushes: Cell::new(0),
             notify,
+            keeper,
             this: this.clone(),
-        });
-        let browser_tabs = BrowserTabs::find(tabs, tab, Rc::downgrade(&shell));
-        if browser_tabs.is_some() {
-            shell.tabs.replace(Tabs::new(tab));
-        }
-        shell.browser_tabs.replace(browser_tabs);
-        shell
+        })
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -198,6 +198,9 @@ impl Shell {
                     store.set_aside(key, name, copy);
                 }
             }
+            Output::Keep { key, kept } => {
+                kept.iter().for_each(|kept| self.keeper.keep(key, kept));
+            }
             Output::RefreshToken => self.connection.refresh_token(&self.this),
             Output::Event { key, event } => self.note(key, event),
             // A newer core may want more; this shell is always built with its own.
@@ -212,19 +215,19 @@ impl Shell {
             tabs::Output::CloseSocket => self.connection.close(),
             tabs::Output::Client(input) => {
                 if let Input::TabGone(tab) = &input
-                    && let Some(browser_tabs) = &*self.browser_tabs.borrow()
+                    && let Some(browser_tabs) = &self.browser_tabs
                 {
                     browser_tabs.forget(*tab);
                 }
                 self.machine.borrow_mut().handle(input, now);
             }
             tabs::Output::Watch(tab) => {
-                if let Some(browser_tabs) = &*self.browser_tabs.borrow() {
+                if let Some(browser_tabs) = &self.browser_tabs {
                     browser_tabs.watch(tab);
                 }
             }
             tabs::Output::Post { to, message } => {
-                if let Some(browser_tabs) = &*self.browser_tabs.borrow() {
+                if let Some(browser_tabs) = &self.browser_tabs {
                     browser_tabs.post(to, &message);
                 }
             }
@@ -319,7 +322,12 @@ impl Shell {
         key: RoomKey,
         edit: impl FnOnce(&mut Replica) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let value = self.access(key, edit)?;
+        let value = self.access(key, |replica| {
+            let count = replica.untaken_edits().len();
+            let result = edit(replica);
+            self.keeper.keep_edits(key, replica.untaken_edits().get(count..).unwrap_or_default());
+            result
+        })?;
         let mut edited = self.edited.borrow_mut();
         if !edited.contains(&key) {
             edited.push(key);
@@ -376,7 +384,6 @@ impl Shell {
     pub(crate) fn dispose(&self) {
         self.settle();
         self.handle_tabs(tabs::Input::Stop);
-        drop(self.browser_tabs.take());
         self.timer.cancel();
         self.connection.give_up();
         self.connection.close();

@@ -3,10 +3,10 @@
 import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
 import { type DebugSnapshot, takeSnapshot } from './debug.js'
 import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
-import { apiError } from './error.js'
+import { type CoweaveError, apiError } from './error.js'
 import { EventLog } from './event-log.js'
-import { readConnection } from './figures.js'
 import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
+import { Listeners } from './listeners.js'
 import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
@@ -26,6 +26,15 @@ export interface ConnectOptions {
   readonly webSocket?: WebSocketConstructor
 }
 
+/** What `client.on` can listen to. */
+export interface ClientEvents {
+  /**
+   * A bug stopped the wasm module, and another instance of it went on: nothing is lost but the one
+   * call that threw, if it was a call of the app.
+   */
+  readonly restarted: CoweaveError
+}
+
 /** The rooms of one relay, over one connection. */
 export class Client implements Disposer {
   /** The address of the relay. */
@@ -33,6 +42,9 @@ export class Client implements Disposer {
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
   readonly #guards = new Set<Disposer>()
+  readonly #listeners: { readonly [E in keyof ClientEvents]: Listeners<ClientEvents[E]> } = {
+    restarted: new Listeners(),
+  }
   #isDisposed = false
 
   static {
@@ -42,7 +54,10 @@ export class Client implements Disposer {
   /** @internal */
   constructor(platform: Platform, url: string, options: ConnectOptions) {
     this.url = checkUrl(url)
-    this.#session = new Session(platform, { url: this.url, ...checkOptions(options, platform) })
+    const settings = { url: this.url, ...checkOptions(options, platform) }
+    this.#session = new Session(platform, settings, error => {
+      this.#listeners.restarted.notify(error)
+    })
   }
 
   /**
@@ -63,11 +78,7 @@ export class Client implements Disposer {
 
   #share(name: string): Shared {
     const session = new RoomSession(this.#session, name)
-    const log = new EventLog(session.listeners, () => {
-      const { figures } = this.#session.debug()
-      return figures === null ? undefined : readConnection(figures).lastError?.error
-    })
-    return { session, log, shares: 0 }
+    return { session, log: new EventLog(session.listeners), shares: 0 }
   }
 
   /** Everything a developer needs when somebody says that it does not save, as plain JSON. */
@@ -90,6 +101,15 @@ export class Client implements Disposer {
     })
   }
 
+  /** Calls a function when something happens. */
+  on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Disposer {
+    checkFunction(listener, 'the listener')
+    if (!Object.hasOwn(this.#listeners, event)) {
+      throw wrongType('the event', `one of ${Object.keys(this.#listeners).join(', ')}`, event)
+    }
+    return this.#listeners[event].add(listener)
+  }
+
   /** The room stays for whoever asks again at once, as frameworks do that mount twice. */
   #release(name: string, shared: Shared): void {
     shared.shares -= 1
@@ -108,6 +128,7 @@ export class Client implements Disposer {
     for (const { session } of this.#rooms.values()) session.close()
     this.#rooms.clear()
     this.#session.dispose()
+    for (const listeners of Object.values(this.#listeners)) listeners.clear()
   }
 }
 

@@ -3,7 +3,6 @@
 import { CoweaveError, guarded, toError } from './error.js'
 import type { Session } from './session.js'
 import type { CopyDetails } from './view.js'
-import { textsOf } from './wasm.js'
 
 /** A document that was set aside: it is in no room any more, and stays until the app drops it. */
 export class SetAsideCopy {
@@ -15,22 +14,30 @@ export class SetAsideCopy {
   readonly time: number
   /** All of it, as a Yjs update (v1). */
   readonly update: Uint8Array
+  readonly #read: (update: Uint8Array) => string
   readonly #drop: () => Promise<void>
   #texts: Readonly<Record<string, string>> | undefined
 
   /** @internal */
-  constructor(id: string, { error, time }: CopyDetails, update: Uint8Array, drop: () => Promise<void>) {
+  constructor(
+    id: string,
+    { error, time }: CopyDetails,
+    update: Uint8Array,
+    read: (update: Uint8Array) => string,
+    drop: () => Promise<void>,
+  ) {
     this.id = id
     this.error = new CoweaveError(error)
     this.time = time
     this.update = update
+    this.#read = read
     this.#drop = drop
   }
 
   /** The texts in it, by name. */
   get texts(): Readonly<Record<string, string>> {
     this.#texts ??= guarded(() => {
-      const pairs = JSON.parse(textsOf(this.update)) as readonly (readonly [string, string])[]
+      const pairs = JSON.parse(this.#read(this.update)) as readonly (readonly [string, string])[]
       return Object.fromEntries(pairs)
     })
     return this.#texts
@@ -88,7 +95,8 @@ export class Copies {
   }
 
   #copy(room: string, id: string, about: CopyDetails, update: Uint8Array): SetAsideCopy {
-    return new SetAsideCopy(id, about, update, async () => {
+    const read = (bytes: Uint8Array): string => this.#session.classes().Room.textsOf(bytes)
+    return new SetAsideCopy(id, about, update, read, async () => {
       await settled(this.#session.use().dropCopy(room, id))
       this.#own.get(room)?.delete(id)
     })

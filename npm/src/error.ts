@@ -114,6 +114,16 @@ export function loadError(cause: unknown): CoweaveError {
   )
 }
 
+/** The error for an instance of the wasm module that ended in the middle of its work. */
+export function trapError(cause: unknown): CoweaveError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const message = `a bug in coweave stopped the wasm module: ${reason}`
+  return new CoweaveError(
+    { code: 'client.internal', message, fault: 'app', retryable: false },
+    { cause },
+  )
+}
+
 /** Calls the wasm module, and turns what it throws into a `CoweaveError`. */
 export function guarded<T>(call: () => T): T {
   try {
@@ -127,10 +137,5 @@ export function guarded<T>(call: () => T): T {
 export function toError(thrown: unknown): CoweaveError {
   if (thrown instanceof CoweaveError) return thrown
   if (typeof thrown === 'string') return new CoweaveError(JSON.parse(thrown) as ErrorDetails)
-  const reason = thrown instanceof Error ? thrown.message : String(thrown)
-  const message = `a bug in coweave: ${reason}; reload to go on`
-  return new CoweaveError(
-    { code: 'client.internal', message, fault: 'app', retryable: false },
-    { cause: thrown },
-  )
+  return trapError(thrown)
 }

@@ -1,6 +1,6 @@
 // What all entries of the package have in common.
 
-export { type Client, type ConnectOptions } from './client.js'
+export { type Client, type ClientEvents, type ConnectOptions } from './client.js'
 export { type SetAsideCopy } from './copies.js'
 export { type DebugRoom, type DebugSnapshot } from './debug.js'
 export { type Disposer } from './disposer.js'

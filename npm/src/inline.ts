@@ -2,16 +2,18 @@
 
 import { base64 } from '../wasm/coweave_inline.js'
 import { Client, type ConnectOptions } from './client.js'
-import { type Ready, createReady } from './loader.js'
+import { type Loader, type Ready, createLoader } from './loader.js'
 
 export * from './index.js'
 
-/** Loads the wasm module ahead of time; `connect` does it by itself. */
-export const ready: Ready = /* @__PURE__ */ createReady(() =>
+const loader: Loader = /* @__PURE__ */ createLoader(() =>
   Uint8Array.from(atob(base64), character => character.charCodeAt(0)),
 )
 
+/** Loads the wasm module ahead of time; `connect` does it by itself. */
+export const ready: Ready = source => loader.ready(source)
+
 /** A client for a relay; it connects when its first room is opened. */
 export function connect(url: string, options: ConnectOptions = {}): Client {
-  return new Client({ ready, webSocket: globalThis.WebSocket }, url, options)
+  return new Client({ module: loader.module, webSocket: globalThis.WebSocket }, url, options)
 }

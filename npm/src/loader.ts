@@ -1,24 +1,44 @@
 // Loading of the wasm module: once, and again after a failure.
 
-import { initialize } from './wasm.js'
-
 /** Where the wasm module comes from: an address, or its bytes. */
 export type WasmSource = string | URL | ArrayBuffer | Uint8Array<ArrayBuffer>
 
 /** Loads the wasm module; later calls give the promise of the first one. */
 export type Ready = (source?: WasmSource) => Promise<void>
 
-/** A memoized `ready` with a source of its own. */
-export function createReady(find: () => WasmSource | Promise<WasmSource>): Ready {
-  let loading: Promise<void> | undefined
-  const load = async (source: WasmSource | undefined): Promise<void> => {
-    await initialize({ module_or_path: source ?? (await find()) })
-  }
-  return source => {
+/** What an entry of the package makes of its own way to the module. */
+export interface Loader {
+  readonly ready: Ready
+  readonly module: () => Promise<WebAssembly.Module>
+}
+
+/** A loader with a source of its own. */
+export function createLoader(find: () => WasmSource | Promise<WasmSource>): Loader {
+  let loading: Promise<WebAssembly.Module> | undefined
+  const load = async (source: WasmSource | undefined): Promise<WebAssembly.Module> =>
+    compile(source ?? (await find()))
+  const module = (source?: WasmSource): Promise<WebAssembly.Module> => {
     loading ??= load(source).catch((error: unknown) => {
       loading = undefined
       throw error
     })
     return loading
   }
+  return {
+    module: () => module(),
+    ready: async source => {
+      await module(source)
+    },
+  }
+}
+
+async function compile(source: WasmSource): Promise<WebAssembly.Module> {
+  if (typeof source !== 'string' && !(source instanceof URL)) return WebAssembly.compile(source)
+  const response = await fetch(source)
+  if (!response.ok) throw new Error(`${response.url} answers ${String(response.status)}`)
+  // Browsers compile while they load, but only what is called by its proper type.
+  const isTyped = response.headers.get('Content-Type') === 'application/wasm'
+  return isTyped
+    ? WebAssembly.compileStreaming(response)
+    : WebAssembly.compile(await response.arrayBuffer())
 }

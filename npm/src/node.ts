@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { WebSocket } from 'ws'
 import { Client, type ConnectOptions } from './client.js'
-import { type Ready, createReady } from './loader.js'
+import { type Loader, type Ready, createLoader } from './loader.js'
 
 export * from './index.js'
 
@@ -14,12 +14,14 @@ class NodeWebSocket extends WebSocket {
   }
 }
 
-/** Loads the wasm module ahead of time; `connect` does it by itself. */
-export const ready: Ready = /* @__PURE__ */ createReady(async () =>
+const loader: Loader = /* @__PURE__ */ createLoader(async () =>
   new Uint8Array(await readFile(new URL('../wasm/coweave_bg.wasm', import.meta.url))),
 )
 
+/** Loads the wasm module ahead of time; `connect` does it by itself. */
+export const ready: Ready = source => loader.ready(source)
+
 /** A client for a relay; it connects when its first room is opened. */
 export function connect(url: string, options: ConnectOptions = {}): Client {
-  return new Client({ ready, webSocket: NodeWebSocket }, url, options)
+  return new Client({ module: loader.module, webSocket: NodeWebSocket }, url, options)
 }

@@ -7,6 +7,7 @@ import { CoweaveError, apiError, guarded } from './error.js'
 import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
 import type { Figures } from './figures.js'
+import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
@@ -44,9 +45,14 @@ export interface Saved {
 export type RoomStorage =
   /** In IndexedDB. */
   | { readonly kind: 'device' }
+  /**
+   * In IndexedDB, which also holds something of the room that cannot be used any more. It is left as
+   * it is, and the relay is asked for everything; what is written from here on is kept.
+   */
+  | { readonly kind: 'damaged'; readonly error: CoweaveError }
   /** In memory only: there is no IndexedDB, or the app does not want it. */
   | { readonly kind: 'memory' }
-  /** In memory only: IndexedDB failed. */
+  /** In memory only, because IndexedDB failed; it is tried again, and then gets all that it lacks. */
   | { readonly kind: 'lost'; readonly error: CoweaveError }
 
 /**
@@ -66,7 +72,12 @@ export interface RoomEvents {
   readonly refused: RefusedEdit
   readonly 'set-aside': SetAsideCopy
   readonly role: Role
+  /** IndexedDB failed: `storage` is `lost`. Once more when the reason changes. */
   readonly 'storage-lost': CoweaveError
+  /** IndexedDB has everything again. */
+  readonly 'storage-restored': undefined
+  /** Something in IndexedDB cannot be used: `storage` is `damaged`. */
+  readonly 'storage-damaged': CoweaveError
 }
 
 /** The listeners to each event. */
@@ -84,7 +95,7 @@ const unopened: RoomView = {
 
 /** A text of the room, once for all that use it. */
 interface SharedText {
-  readonly wasm: WasmText
+  wasm: WasmText
   readonly listeners: Listeners<TextChange>
 }
 
@@ -99,6 +110,8 @@ export class RoomSession implements Receiver {
     'set-aside': new Listeners(),
     role: new Listeners(),
     'storage-lost': new Listeners(),
+    'storage-restored': new Listeners(),
+    'storage-damaged': new Listeners(),
   }
   readonly loaded: Deferred<undefined> = new Deferred()
   readonly synced: Deferred<undefined> = new Deferred()
@@ -109,17 +122,23 @@ export class RoomSession implements Receiver {
   readonly peerListeners: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
+  /** What another instance would go on from. */
+  #log: RoomLog = new RoomLog()
+  /** Of another document, of which the app was not told yet. */
+  #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
-  readonly #flushes = new Map<number, Deferred<undefined>>()
-  #seed: Deferred<boolean> | undefined
+  #flushes = new Map<number, Deferred<undefined>>()
+  #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
   #keepsRefused = false
   readonly #peerFrame: FrameSchedule
   #depth = 0
   #isEdited = false
   #isClosed = false
+  /** Another instance took over, and not all that it brought is known to be safe. */
+  #isRestored = false
 
   constructor(session: Session, name: string) {
     this.name = name
@@ -140,7 +159,7 @@ export class RoomSession implements Receiver {
   #open(): void {
     if (this.#isClosed) return
     try {
-      this.#wasm = this.#session.open(this.name, this)
+      this.#wasm = this.#session.open(this)
     } catch (error) {
       this.#failNow(error as CoweaveError)
       return
@@ -163,6 +182,47 @@ export class RoomSession implements Receiver {
   async copies(): Promise<readonly SetAsideCopy[]> {
     await this.#session.started
     return this.#session.copies.list(this.name)
+  }
+
+  restore(room: WasmRoom): void {
+    const log = this.#log
+    // What is restored begins the next log, and the one before stays until all of it is.
+    this.#log = new RoomLog()
+    this.#nextLog = undefined
+    try {
+      if (this.#view.isLoaded) {
+        log.restore(room, () => {
+          this.#log.told()
+          this.#restoreTexts(room)
+        })
+      }
+      for (let depth = 0; depth < this.#depth; depth += 1) room.begin()
+      if (this.#presence !== null) room.setPresence(this.#presence)
+      room.keepRefused(this.#keepsRefused)
+      this.#restoreRequests(room)
+    } catch (error) {
+      this.#log = log
+      throw error
+    }
+    this.#wasm = room
+    this.#isEdited = true
+    this.#isRestored = true
+    // Nobody is seen without a connection.
+    if (this.peers.length > 0) this.#peerFrame.request()
+    this.peers = []
+  }
+
+  #restoreTexts(room: WasmRoom): void {
+    for (const [name, text] of this.#texts) {
+      text.wasm = room.text(name)
+      if (!text.listeners.isEmpty) text.wasm.observe()
+    }
+  }
+
+  #restoreRequests(room: WasmRoom): void {
+    const flushes = [...this.#flushes.values()]
+    this.#flushes = new Map(flushes.map(done => [room.flush(), done]))
+    if (this.#seed !== undefined) room.seed(this.#seed.update)
   }
 
   /** Where all own edits are; looks first at those that the module has not seen yet. */
@@ -209,18 +269,18 @@ export class RoomSession implements Receiver {
   }
 
   subscribe(name: string, listener: (change: TextChange) => void): Disposer {
-    const { wasm, listeners } = this.#sharedText(name)
-    if (listeners.isEmpty) {
+    const text = this.#sharedText(name)
+    if (text.listeners.isEmpty) {
       guarded(() => {
-        wasm.observe()
+        text.wasm.observe()
       })
     }
-    const subscription = listeners.add(listener)
+    const subscription = text.listeners.add(listener)
     return new Cleanup(() => {
       subscription.dispose()
-      if (!listeners.isEmpty || this.#isClosed) return
+      if (!text.listeners.isEmpty || this.#wasm === undefined) return
       guarded(() => {
-        wasm.unobserve()
+        text.wasm.unobserve()
       })
     })
   }
@@ -247,7 +307,8 @@ export class RoomSession implements Receiver {
     } finally {
       this.#depth -= 1
       // The function may have disposed the room; its edits so far went out then.
-      if (!this.#isClosed) {
+      const room = this.#wasm
+      if (room !== undefined) {
         guarded(() => {
           room.commit()
         })
@@ -287,13 +348,14 @@ export class RoomSession implements Receiver {
 
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
     await this.loaded.promise
-    while (this.#seed !== undefined) await this.#seed.promise.catch(() => undefined)
+    while (this.#seed !== undefined) await this.#seed.done.promise.catch(() => undefined)
     const room = this.#running()
     const done = new Deferred<boolean>()
+    const update = this.#session.seedUpdate(texts)
+    this.#seed = { done, update }
     guarded(() => {
-      room.seed(Object.keys(texts), Object.values(texts))
+      room.seed(update)
     })
-    this.#seed = done
     return done.promise
   }
 
@@ -320,16 +382,25 @@ export class RoomSession implements Receiver {
       this.#flushes.delete(number)
     }
     if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
-    if (batch.storageLost !== undefined) {
-      const error = new CoweaveError(batch.storageLost)
-      news.push(() => {
-        this.listeners['storage-lost'].notify(error)
-      })
-    }
     for (const change of batch.changes) news.push(this.#changed(change))
     if (batch.peers.length > 0) this.#takePeers(batch.peers)
     if (batch.view !== undefined) this.#takeView(batch.view, news)
     return news
+  }
+
+  get log(): RoomLog {
+    return this.#nextLog ?? this.#log
+  }
+
+  began(): void {
+    this.#nextLog = new RoomLog()
+  }
+
+  told(): void {
+    this.#log = this.log
+    this.#nextLog = undefined
+    this.#log.told()
+    if (this.#log.isLong && this.#wasm !== undefined) this.#log.fold(this.#wasm.state())
   }
 
   #changed({ text, delta, local }: ChangeView): () => void {
@@ -339,10 +410,13 @@ export class RoomSession implements Receiver {
     }
   }
 
-  #takeView(view: RoomView, news: (() => void)[]): void {
+  #takeView(latest: RoomView, news: (() => void)[]): void {
     const before = this.#view
+    // Another instance begins anew, but what the app has, it has.
+    const isLoaded = before.isLoaded || latest.isLoaded
+    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
-    if (isOther(before.storage, view.storage)) this.storage = toStorage(view.storage)
+    if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
       news.push(() => {
@@ -372,11 +446,28 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) this.#leave()
+  }
+
+  #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
+    const before = this.storage.kind
+    this.storage = storage
+    if (before === 'lost' && storage.kind !== 'lost' || before === 'damaged' && storage.kind === 'device') {
+      news.push(() => {
+        this.listeners['storage-restored'].notify(undefined)
+      })
+    }
+    if (storage.kind !== 'lost' && storage.kind !== 'damaged') return
+    const event = this.listeners[`storage-${storage.kind}`]
+    news.push(() => {
+      event.notify(storage.error)
+    })
   }
 
   #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
-    if ('error' in seeded) this.#seed?.reject(new CoweaveError(seeded.error))
-    else this.#seed?.resolve(seeded.isFirst)
+    if ('error' in seeded) this.#seed?.done.reject(new CoweaveError(seeded.error))
+    else this.#seed?.done.resolve(seeded.isFirst)
     this.#seed = undefined
   }
 
@@ -393,6 +484,7 @@ export class RoomSession implements Receiver {
   }
 
   fail(error: CoweaveError): readonly (() => void)[] {
+    this.#wasm = undefined
     this.status = { state: 'stopped', error }
     this.#reject(error)
     this.loaded.reject(error)
@@ -408,7 +500,7 @@ export class RoomSession implements Receiver {
   #reject(error: CoweaveError): void {
     this.synced.reject(error)
     this.#rejectFlushes(error)
-    this.#seed?.reject(error)
+    this.#seed?.done.reject(error)
     this.#seed = undefined
   }
 
@@ -420,16 +512,27 @@ export class RoomSession implements Receiver {
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
-    const wasm = this.#wasm
-    for (; this.#depth > 0 && wasm !== undefined; this.#depth -= 1) wasm.commit()
     this.#isClosed = true
-    this.#wasm = undefined
     this.#peerFrame.cancel()
-    for (const text of this.#texts.values()) text.wasm.free()
-    if (wasm !== undefined) this.#session.close(wasm)
+    for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
+    this.#leave()
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+  }
+
+  #leave(): void {
+    const wasm = this.#wasm
+    // What another instance took over has to be safe first: its connection is new.
+    if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
+    try {
+      this.#session.close(wasm)
+      for (const text of this.#texts.values()) text.wasm.free()
+      this.#wasm = undefined
+    } catch (error) {
+      // Another instance took over, and leaves when it can.
+      if (this.#wasm === wasm) throw error
+    }
   }
 }
 
@@ -457,8 +560,8 @@ function toStatus(status: RoomView['status']): RoomStatus {
 }
 
 function toStorage(storage: RoomView['storage']): RoomStorage {
-  return storage.kind === 'lost'
-    ? { kind: 'lost', error: new CoweaveError(storage.error) }
+  return 'error' in storage
+    ? { kind: storage.kind, error: new CoweaveError(storage.error) }
     : storage
 }
 

@@ -1,12 +1,20 @@
 // One session of the wasm module: when it is started, when it runs, and where its news go.
 
+import { BrowserTabs } from './browser-tabs.js'
 import { Copies } from './copies.js'
-import { CoweaveError, apiError, guarded, loadError } from './error.js'
+import { CoweaveError, apiError, guarded, loadError, trapError } from './error.js'
 import type { Figures } from './figures.js'
+import { Instance } from './instance.js'
 import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
+import type { RoomLog } from './room-log.js'
+import { browserKey } from './session-key.js'
 import type { Batch } from './view.js'
-import { WasmClient, type WasmRoom } from './wasm.js'
+import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
+
+/** An instance that traps again and again meets something that it cannot bear. */
+const RESTARTS_MAX = 3
+const RESTARTS_MS = 60_000
 
 /** An app that does not know its token by now is asked again. */
 const TOKEN_MS_MAX = 8_000
@@ -14,7 +22,7 @@ const TOKEN_MS_MAX = 8_000
 /** What differs between the entries of the package. */
 export interface Platform {
   /** Loads the wasm module, once. */
-  readonly ready: () => Promise<void>
+  readonly module: () => Promise<WebAssembly.Module>
   /** The WebSocket of the environment, when it has one. */
   readonly webSocket: WebSocketConstructor | undefined
 }
@@ -33,11 +41,23 @@ export interface SessionSettings {
 
 /** Where the news of a room go. */
 export interface Receiver {
+  readonly name: string
+  /** Where the module's news of the document are noted. */
+  readonly log: RoomLog
+  /** From here on they are about another document. */
+  began(): void
   /** Takes the news in; the answer tells the app. */
   receive(batch: Batch): readonly (() => void)[]
+  /** The app was given all news so far. */
+  told(): void
+  /** Goes on with a room of another instance. */
+  restore(room: WasmRoom): void
   /** The session cannot go on. */
   fail(error: CoweaveError): readonly (() => void)[]
 }
+
+/** Rooms of an instance by their keys. */
+type Receivers = ReadonlyMap<number, Receiver>
 
 /** The wasm module's session, and the turn-taking with the app. */
 export class Session {
@@ -45,21 +65,41 @@ export class Session {
   readonly started: Promise<void>
   /** After the news of rooms were taken in, and after a room was closed. */
   readonly settled: Listeners<undefined> = new Listeners()
+  readonly copies: Copies = new Copies(this)
+  readonly #settings: SessionSettings
+  readonly #onRestart: (error: CoweaveError) => void
+  /** By this the relay knows the session again, whichever tab, instance or connection it is on. */
+  readonly #key: Uint8Array = browserKey()
+  #module: WebAssembly.Module | undefined
+  #instance: Instance | undefined
+  #tabs: BrowserTabs | undefined
   #wasm: WasmClient | undefined
   /** The last one that was made. */
   #socket: { close(): void } | undefined
   #error: CoweaveError | undefined
   #isDisposed = false
-  readonly copies: Copies = new Copies(this)
-  readonly #receivers = new Map<number, Receiver>()
+  #isRestarting = false
+  /** When the latest instances trapped. */
+  #trappedAt: readonly number[] = []
+  #receivers = new Map<number, Receiver>()
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
   #isScheduled = false
 
-  constructor(platform: Platform, settings: SessionSettings) {
-    this.started = platform.ready().then(
-      () => {
-        if (!this.#isDisposed) this.#wasm = this.#start(settings)
+  /** `onRestart` tells the app. */
+  constructor(
+    platform: Platform,
+    settings: SessionSettings,
+    onRestart: (error: CoweaveError) => void,
+  ) {
+    this.#settings = settings
+    this.#onRestart = onRestart
+    this.started = platform.module().then(
+      module => {
+        this.#module = module
+        if (!this.#isDisposed) guarded(() => {
+          this.#start(module)
+        })
       },
       (cause: unknown) => {
         this.#error = loadError(cause)
@@ -69,7 +109,8 @@ export class Session {
     this.started.catch(() => undefined)
   }
 
-  #start({ url, webSocket, token, storage, user }: SessionSettings): WasmClient {
+  #start(module: WebAssembly.Module): WasmClient {
+    const { url, webSocket, token, storage, user } = this.#settings
     // The app's function runs in a microtask of its own, when Rust has returned.
     const ask = token && (async (): Promise<string> => {
       await Promise.resolve()
@@ -84,14 +125,27 @@ export class Session {
     const notify = (): void => {
       this.schedule()
     }
+    const instance = new Instance(module, cause => {
+      this.#trapped(cause)
+    })
+    this.#instance = instance
+    // Tabs of different people have nothing to tell each other.
+    const tabs = BrowserTabs.find(`coweave ${url} ${user ?? ''}`)
+    this.#tabs = tabs
     const onDevice = storage === 'device'
-    return guarded(() => new WasmClient(url, makeSocket, ask, onDevice, user, notify))
+    const keeper = keeperOf(this.#receivers)
+    const wasm = new instance.classes.Client(
+      url, makeSocket, ask, onDevice, user, this.#key, notify, keeper, tabs?.id, tabs?.way,
+    )
+    this.#wasm = wasm
+    tabs?.enter(wasm)
+    return wasm
   }
 
   /** Opens a room in the module; only after `started`. */
-  open(name: string, receiver: Receiver): WasmRoom {
+  open(receiver: Receiver): WasmRoom {
     const wasm = this.use()
-    const room = guarded(() => wasm.openRoom(name))
+    const room = guarded(() => wasm.openRoom(receiver.name))
     this.#receivers.set(room.key, receiver)
     this.schedule()
     return room
@@ -105,12 +159,25 @@ export class Session {
   }
 
   close(room: WasmRoom): void {
-    this.#receivers.delete(room.key)
     guarded(() => {
       room.close()
-      room.free()
     })
+    this.#receivers.delete(room.key)
+    room.free()
     this.settled.notify(undefined)
+  }
+
+  /** An update of texts, to be brought as a first content. */
+  seedUpdate(texts: Readonly<Record<string, string>>): Uint8Array {
+    const { Room } = this.classes()
+    return guarded(() => Room.seedUpdate(Object.keys(texts), Object.values(texts)))
+  }
+
+  /** What the present instance of the module offers. */
+  classes(): WasmClasses {
+    if (this.#error !== undefined) throw this.#error
+    if (this.#instance === undefined) throw apiError('api.disposed', 'the client was disposed')
+    return this.#instance.classes
   }
 
   /** Lets the module run, and tells the app its news, when the present code of the app is done. */
@@ -131,27 +198,70 @@ export class Session {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const batches = JSON.parse(guarded(() => wasm.drain())) as readonly Batch[]
+      const batches = JSON.parse(wasm.drain()) as readonly Batch[]
       for (const batch of batches) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver !== undefined) this.#untold.push(...receiver.receive(batch))
       }
+      for (const receiver of [...this.#receivers.values()]) receiver.told()
     } catch (error) {
-      this.#break(error)
+      // A trap was seen to already, and the edits go out with the next turn.
+      if (wasm === this.#wasm) report(error)
     }
     this.settled.notify(undefined)
     if (this.#untold.length > 0) this.schedule()
   }
 
-  /** After a trap nothing in the module can be trusted; what was written to the device is safe. */
-  #break(error: unknown): void {
-    if (!(error instanceof CoweaveError)) {
-      report(error)
+  /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */
+  #trapped(cause: unknown): void {
+    this.#socket?.close()
+    this.#tabs?.leave()
+    if (this.#isDisposed || this.#isRestarting) return
+    const now = performance.now()
+    this.#trappedAt = [...this.#trappedAt.filter(at => at > now - RESTARTS_MS), now]
+    const error = trapError(cause)
+    const module = this.#module
+    if (module === undefined || this.#trappedAt.length > RESTARTS_MAX) {
+      this.#fail(error)
       return
     }
+    const before = this.#receivers
+    this.#isRestarting = true
+    try {
+      this.#restart(module, before)
+      this.#untold.push(() => {
+        this.#onRestart(error)
+      })
+    } catch (again) {
+      // Perhaps for want of stack or memory: there is more of it when the present code is done.
+      this.#receivers = before
+      this.#wasm = undefined
+      queueMicrotask(() => {
+        this.#trapped(again)
+      })
+    } finally {
+      this.#isRestarting = false
+    }
+    this.schedule()
+  }
+
+  #restart(module: WebAssembly.Module, before: Receivers): void {
+    this.#wasm = undefined
+    const receivers = new Map<number, Receiver>()
+    this.#receivers = receivers
+    const wasm = this.#start(module)
+    for (const receiver of before.values()) {
+      const room = wasm.openRoom(receiver.name)
+      receivers.set(room.key, receiver)
+      receiver.restore(room)
+    }
+  }
+
+  #fail(error: CoweaveError): void {
     this.#error = error
-    this.#socket?.close()
+    this.#wasm = undefined
     for (const receiver of this.#receivers.values()) this.#untold.push(...receiver.fail(error))
+    this.schedule()
   }
 
   /** What a developer gets to see. */
@@ -171,10 +281,26 @@ export class Session {
     this.#isDisposed = true
     const wasm = this.#wasm
     this.#wasm = undefined
-    if (wasm === undefined || this.#error !== undefined) return
-    guarded(() => {
+    if (wasm === undefined) return
+    try {
       wasm.dispose()
       wasm.free()
-    })
+    } catch (cause) {
+      report(trapError(cause))
+    }
+    this.#tabs?.leave()
+  }
+}
+
+/** Puts what the module says of a room into its log. */
+function keeperOf(receivers: Receivers): WasmKeeper {
+  return {
+    edited: (room, update) => receivers.get(room)?.log.edited(update),
+    own: (room, number, update) => receivers.get(room)?.log.own(number, update),
+    adopted: (room, number, update) => receivers.get(room)?.log.adopted(number, update),
+    other: (room, update) => receivers.get(room)?.log.other(update),
+    durable: (room, through) => receivers.get(room)?.log.durable(through),
+    history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
+    began: room => receivers.get(room)?.began(),
   }
 }

@@ -1,7 +1,7 @@
 // The only file that knows the generated module. Its classes are described here once more, so that
 // the package's own types do not depend on generated ones; the compiler compares the two.
 
-import initializeModule, { Client, textsOf as generatedTextsOf } from '../wasm/coweave.js'
+import { instantiate as instantiateModule } from '../wasm/coweave.js'
 import type { Figures } from './figures.js'
 
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
@@ -17,6 +17,14 @@ export interface WasmClient {
   drain(): string
   /** What a developer gets to see of the connection. */
   debug(): Figures
+  /** The other tabs may know of this one. */
+  tabReady(): void
+  /** This tab leads. */
+  tabLeads(): void
+  /** A tab that was watched is no more. */
+  tabGone(id: number): void
+  /** A message of another tab. */
+  tabHeard(message: Uint8Array): void
   dispose(): void
   free(): void
 }
@@ -33,10 +41,16 @@ export interface WasmRoom {
   flush(): number
   /** What becomes of edits that the relay refuses for good. */
   keepRefused(keeps: boolean): void
-  /** Brings texts to a room without content. */
-  seed(names: string[], contents: string[]): void
   /** What a developer gets to see of the room. */
   debug(): Figures | undefined
+  /** Brings an update of `seedUpdate` to a room without content. */
+  seed(update: Uint8Array): void
+  /** Takes in what the keeper was given by an instance that is gone. */
+  restore(update: Uint8Array, isPending: boolean, isNews: boolean): void
+  /** All that the app was told is restored; the lineage is empty when there is no history. */
+  restored(lineage: Uint8Array, epoch: number): void
+  /** The whole document as one update. */
+  state(): Uint8Array
   close(): void
   free(): void
 }
@@ -56,20 +70,54 @@ export interface WasmText {
   free(): void
 }
 
-/** Makes a session. */
-export const WasmClient: new (
-  url: string,
-  makeSocket: (url: string, protocol: string) => object,
-  token: (() => Promise<string>) | undefined,
-  onDevice: boolean,
-  user: string | undefined,
-  notify: () => void,
-) => WasmClient = Client
+/** The way to the other tabs of the browser. It is called from within, and calls nothing back. */
+export interface WasmTabs {
+  /** Sends a message to one tab, or to all. */
+  post(to: number | undefined, message: Uint8Array): void
+  /** Has `tabGone` called when the tab is no more. */
+  watch(id: number): void
+  /** The tab is no more. */
+  forget(id: number): void
+}
 
-/** The texts in an update, as JSON: pairs of names and contents. */
-export const textsOf: (update: Uint8Array) => string = generatedTextsOf
+/** Is told what is in each room, to go on from. It is called from within, and calls nothing. */
+export interface WasmKeeper {
+  edited(room: number, update: Uint8Array): void
+  own(room: number, number: number, update: Uint8Array): void
+  adopted(room: number, number: number, update: Uint8Array): void
+  other(room: number, update: Uint8Array): void
+  durable(room: number, through: number): void
+  history(room: number, lineage: Uint8Array, epoch: number): void
+  /** The document is another one. */
+  began(room: number): void
+}
 
-/** Instantiates the module from an address or its bytes. */
-export const initialize: (source: {
-  readonly module_or_path: string | URL | BufferSource
-}) => Promise<unknown> = initializeModule
+/** What an instance of the module offers. */
+export interface WasmClasses {
+  readonly Client: new (
+    url: string,
+    makeSocket: (url: string, protocol: string) => object,
+    token: (() => Promise<string>) | undefined,
+    onDevice: boolean,
+    user: string | undefined,
+    session: Uint8Array,
+    notify: () => void,
+    keeper: WasmKeeper,
+    tab: number | undefined,
+    tabs: WasmTabs | undefined,
+  ) => WasmClient
+  readonly Room: {
+    /** Texts as one update. */
+    seedUpdate(names: string[], contents: string[]): Uint8Array
+    /** The texts in an update, as JSON: pairs of names and contents. */
+    textsOf(update: Uint8Array): string
+  }
+  /** Lets go of the memory. */
+  readonly release: () => void
+}
+
+/** Makes an instance; its exports are used as `protect` gives them back. */
+export const instantiate: (
+  module: WebAssembly.Module,
+  protect: (exports: WebAssembly.Exports) => WebAssembly.Exports,
+) => WasmClasses = instantiateModule

@@ -1,19 +1,11 @@
 // The package in a real browser: what IndexedDB keeps, for one tab and for two.
 
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import test, { type TestContext } from 'node:test'
+import test from 'node:test'
 import type * as Coweave from 'coweave'
-import { type BrowserContext, type Page, chromium } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
+import { browse, needsBrowser } from './browse.js'
 import { NOWHERE, Relay, client, needsRelay, until } from './world.js'
-
-const BROWSER = process.env['COWEAVE_CHROMIUM'] ?? '/usr/bin/chromium'
-const needsBrowser = {
-  skip: !existsSync(BROWSER) && `there is no browser at ${BROWSER}: NOT TESTED`,
-}
 
 const bothNeeded = { skip: needsBrowser.skip || needsRelay.skip }
 
@@ -22,43 +14,6 @@ declare global {
   var client: Coweave.Client
   var room: Coweave.Room
   var lost: Coweave.CoweaveError | undefined
-}
-
-const page = `<!doctype html><script type="module">
-  import * as coweave from '/dist/web.js'
-  globalThis.coweave = coweave
-</script>`
-
-const types: Readonly<Record<string, string>> = {
-  js: 'text/javascript',
-  wasm: 'application/wasm',
-}
-
-/** A browser with an empty profile, and the address of a page that has the package. */
-async function browse(t: TestContext): Promise<{ context: BrowserContext; address: string }> {
-  const server = createServer((request, response) => {
-    const path = request.url ?? '/'
-    if (path === '/') {
-      response.setHeader('content-type', 'text/html').end(page)
-      return
-    }
-    readFile(new URL(`..${path}`, import.meta.url)).then(
-      content => {
-        const type = types[path.split('.').at(-1) ?? ''] ?? 'text/plain'
-        response.setHeader('content-type', type).end(content)
-      },
-      () => response.writeHead(404).end(),
-    )
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox'] })
-  t.after(async () => {
-    await browser.close()
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
-  return { context: await browser.newContext(), address: `http://127.0.0.1:${String(port)}/` }
 }
 
 /** A tab with a loaded room. */

@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 
+use super::Kept;
 use super::room::Room;
 use crate::doc::mix::mixed;
 use crate::doc::replica::Replica;
@@ -87,6 +88,9 @@ impl Room {
         let update = Bytes::from(before.state());
         let is_empty = before.known().is_empty();
         self.replica.take_over(before);
+        self.kept.push(Kept::Began);
+        self.kept.push(Kept::Other { update: self.replica.state().into() });
+        self.keep_history();
         self.outbox.abandon();
         self.flushes.clear();
         if is_empty {

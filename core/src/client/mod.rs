@@ -4,17 +4,20 @@
 
 mod aside;
 mod backoff;
+mod device;
 mod machine;
 mod outbox;
 pub mod report;
+mod restore;
 mod room;
 pub mod tabs;
 
 use bytes::Bytes;
 
 pub use aside::SetAsideCopy;
+pub use device::Storage;
 pub use machine::{Client, Settings};
-pub use room::{Room, RoomState, Saved, Storage, Tier};
+pub use room::{Room, RoomState, Saved, Tier};
 use tabs::Talk;
 
 use crate::error::Error;
@@ -60,6 +63,8 @@ pub struct StoredCopy {
     /// The records since, of all sessions of the device, in the order they were written; `index`
     /// counts from 1.
     pub records: Vec<Record>,
+    /// What is stored and cannot be read, so that it is not in here.
+    pub damage: Option<Error>,
 }
 
 /// One write to the device's store.
@@ -76,13 +81,54 @@ pub enum Write {
     /// Replace what is kept beside the records.
     SetMeta(Meta),
     /// Replace the snapshot, and drop the records of this session's numbering up to `through`
-    /// that are not pending. To be left out when another session folded in the meantime.
+    /// that are not pending.
     Fold {
         /// The last record that is in the snapshot.
         through: u64,
+        /// Records that are not in it and stay, because they cannot be used; 0 is the snapshot.
+        except: Vec<u64>,
         /// The new snapshot.
         snapshot: Bytes,
     },
+}
+
+/// What came into a room, or became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// An own edit that is not known to be durable on the relay.
+    Own {
+        /// Its number.
+        number: EditNumber,
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// The same, of an earlier session or another tab.
+    Adopted {
+        /// Its number.
+        number: EditNumber,
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// Anything else that is in the document.
+    Other {
+        /// A Yjs v1 update.
+        update: Bytes,
+    },
+    /// Own edits are durable on the relay.
+    Durable {
+        /// All up to this number.
+        through: EditNumber,
+    },
+    /// Which history the copy belongs to.
+    History {
+        /// The lineage.
+        lineage: Lineage,
+        /// The epoch that it was last in step with.
+        epoch: Epoch,
+    },
+    /// The document is another one: nothing kept so far is in it.
+    Began,
 }
 
 /// What happens to a session.
@@ -98,6 +144,25 @@ pub enum Input {
         /// The client id to write under: 32 random bits, new for every opened room.
         client: ClientId,
     },
+    /// What an instance that is gone knew of the room just opened, update by update, as it said in
+    /// [`Output::Keep`]; [`Input::Restored`] follows.
+    Restore {
+        /// The room.
+        key: RoomKey,
+        /// A Yjs v1 update.
+        update: Bytes,
+        /// An own edit that is not known to be durable on the relay.
+        is_pending: bool,
+        /// The app has not been told of it: its texts change by it.
+        is_news: bool,
+    },
+    /// All that the app knows was restored: the document can be used.
+    Restored {
+        /// The room.
+        key: RoomKey,
+        /// The history of the copy.
+        history: Option<(Lineage, Epoch)>,
+    },
     /// The app is done with a room.
     Close {
         /// The room.
@@ -108,7 +173,7 @@ pub enum Input {
         /// The room.
         key: RoomKey,
         /// What the device has, or why it cannot say. After an error the session keeps the room
-        /// in memory only.
+        /// in memory only, and asks again later.
         copy: Result<StoredCopy, Error>,
     },
     /// The device's store has written everything up to this ticket of [`Output::Write`].
@@ -118,7 +183,8 @@ pub enum Input {
         /// The ticket.
         ticket: u64,
     },
-    /// The device's store fails; from here on the room lives in memory only.
+    /// The device's store fails, or what it had of the room is gone. The session keeps the room in
+    /// memory only, asks again later what there is, and writes what is missing.
     WriteFailed {
         /// The room.
         key: RoomKey,
@@ -191,7 +257,8 @@ pub enum Output {
     Frame(Bytes),
     /// Close the socket; [`Input::SocketClosed`] is not needed any more.
     Disconnect,
-    /// Read what the device has of a room; [`Input::Loaded`] follows.
+    /// Read what the device has of a room; [`Input::Loaded`] follows. For a second time after the
+    /// store failed: earlier writes are over then, and the numbering of records begins anew.
     Load {
         /// The room.
         key: RoomKey,
@@ -208,6 +275,14 @@ pub enum Output {
         ticket: u64,
         /// What to write, in this order, all or nothing. There is one write at a time for a room.
         writes: Vec<Write>,
+    },
+    /// Remember this outside of the instance, before anything that follows is carried out: another
+    /// instance can go on from it with [`Input::Restore`].
+    Keep {
+        /// The room.
+        key: RoomKey,
+        /// What is new, in order.
+        kept: Vec<Kept>,
     },
     /// Tell the other tabs of this browser.
     Talk {
@@ -279,6 +354,7 @@ pub enum Event {
         /// The number of the request.
         number: u64,
     },
-    /// The device's store failed; the room goes on in memory.
-    StorageLost(Error),
+    /// [`Room::storage`] changed: the device's store failed and the room goes on in memory, it has
+    /// everything again, or some of what it has cannot be used.
+    StorageChanged,
 }

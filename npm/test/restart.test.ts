@@ -1,0 +1,246 @@
+// A trapped instance of the wasm module, and the one that goes on in its place.
+
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import type { Client, CoweaveError, Room, TextChange } from 'coweave'
+import { Traps } from './trap.js'
+import { NOWHERE, Relay, client, needsRelay, turn, until } from './world.js'
+
+/** What a client tells of restarts. */
+function restarts(it: Client): readonly CoweaveError[] {
+  const errors: CoweaveError[] = []
+  it.on('restarted', error => errors.push(error))
+  return errors
+}
+
+/** The text as its listeners know it. */
+function follow(room: Room, name: string): { text: string; readonly local: boolean[] } {
+  const followed = { text: room.doc.text(name).toString(), local: [] as boolean[] }
+  room.doc.text(name).subscribe(({ delta, local }: TextChange) => {
+    followed.local.push(local)
+    let at = 0
+    for (const step of delta) {
+      const { text } = followed
+      if ('retain' in step) {
+        at += step.retain
+      } else if ('delete' in step) {
+        followed.text = text.slice(0, at) + text.slice(at + step.delete)
+      } else {
+        followed.text = text.slice(0, at) + step.insert + text.slice(at)
+        at += step.insert.length
+      }
+    }
+  })
+  return followed
+}
+
+test('an edit that traps throws to its caller, and nothing else is lost', async t => {
+  const traps = Traps.set(t)
+  const it = client(t, NOWHERE)
+  const told = restarts(it)
+  const room = it.room('room')
+  await room.loaded
+  const body = room.doc.text('body')
+  const followed = follow(room, 'body')
+  body.insert(0, 'kept')
+  await turn()
+  body.insert(4, ' too')
+  traps.inside = 'edited'
+  assert.throws(() => {
+    body.insert(0, 'not ')
+  }, { name: 'CoweaveError', code: 'client.internal' })
+  assert.equal(body.toString(), 'kept too')
+  assert.equal(told.length, 0)
+  body.insert(8, '!')
+  await turn()
+  assert.equal(followed.text, 'kept too!')
+  assert.deepEqual(followed.local, [true, true, true])
+  assert.equal(told.length, 1)
+  assert.equal(told[0]?.code, 'client.internal')
+  assert.deepEqual(room.saved, { tier: 'memory', pending: 3 })
+  assert.equal(traps.count, 2)
+})
+
+test('edits that the module had taken, but not told of, are told of once', async t => {
+  const traps = Traps.set(t)
+  const it = client(t, NOWHERE)
+  const told = restarts(it)
+  const room = it.room('room')
+  await room.loaded
+  const followed = follow(room, 'body')
+  room.doc.text('body').insert(0, 'a')
+  traps.inside = 'own'
+  await turn()
+  assert.equal(told.length, 1)
+  assert.equal(followed.text, 'a')
+  room.doc.text('body').insert(1, 'b')
+  traps.inside = 'notify'
+  traps.always.add('client_drain')
+  await Promise.resolve()
+  traps.always.clear()
+  await turn()
+  assert.equal(followed.text, 'ab')
+  assert.ok(followed.local.every(local => local))
+  assert.equal(room.doc.text('body').toString(), 'ab')
+})
+
+test('a transaction goes on where it was', async t => {
+  const traps = Traps.set(t)
+  const room = client(t, NOWHERE).room('room')
+  await room.loaded
+  const body = room.doc.text('body')
+  const followed = follow(room, 'body')
+  room.doc.transact(() => {
+    body.insert(0, 'a')
+    traps.inside = 'edited'
+    assert.throws(() => {
+      body.insert(1, 'x')
+    })
+    body.insert(1, 'b')
+    body.insert(2, 'c')
+    assert.equal(body.toString(), 'abc')
+  })
+  await turn()
+  assert.equal(followed.text, 'abc')
+  // What came before and after the trap.
+  assert.equal(room.saved.pending, 2)
+})
+
+test('an instance that traps again and again is given up', async t => {
+  const traps = Traps.set(t)
+  const it = client(t, NOWHERE)
+  const told = restarts(it)
+  const room = it.room('room')
+  await room.loaded
+  const synced = assert.rejects(room.synced, { code: 'client.internal' })
+  traps.always.add('client_drain')
+  room.doc.text('body').insert(0, 'a')
+  await until('the room to stop', () => room.status.state === 'stopped')
+  await synced
+  assert.equal(traps.count, 4)
+  assert.equal(told.length, 3)
+  assert.throws(() => {
+    room.doc.text('body').insert(0, 'a')
+  }, { code: 'client.internal', message: /bug in coweave/ })
+  room.dispose()
+  it.dispose()
+})
+
+test('an instance that cannot be started in the place of another is tried for again', async t => {
+  const traps = Traps.set(t)
+  const it = client(t, NOWHERE)
+  const told = restarts(it)
+  const room = it.room('room')
+  await room.loaded
+  room.doc.text('body').insert(0, 'a')
+  await turn()
+  traps.always.add('room_restore')
+  traps.inside = 'edited'
+  assert.throws(() => {
+    room.doc.text('body').insert(0, 'b')
+  })
+  traps.always.clear()
+  await turn()
+  assert.equal(room.doc.text('body').toString(), 'a')
+  assert.equal(told.length, 1)
+  assert.equal(traps.count, 3)
+})
+
+test('a room that is left by a call that traps leaves nothing behind', needsRelay, async t => {
+  const traps = Traps.set(t)
+  const relay = await Relay.start(t)
+  const it = client(t, relay.url)
+  const room = it.room('room')
+  await room.synced
+  room.doc.text('body').insert(0, 'last words')
+  traps.inside = 'own'
+  room.dispose()
+  await until('another instance', () => traps.count === 2)
+  const other = client(t, relay.url).room('room')
+  await until('the words', () => other.status.state === 'live' && other.doc.text('body').length > 0)
+  assert.equal(other.doc.text('body').toString(), 'last words')
+})
+
+test('whatever the socket brings, the session goes on after it', needsRelay, async t => {
+  const traps = Traps.set(t)
+  const relay = await Relay.start(t)
+  const ana = client(t, relay.url)
+  const told = restarts(ana)
+  const mine = ana.room<{ name: string }>('room')
+  mine.presence.set({ name: 'Ana' })
+  await mine.synced
+  const followed = follow(mine, 'body')
+  const bo = client(t, relay.url)
+  const theirs = bo.room<{ name: string }>('room')
+  theirs.presence.set({ name: 'Bo' })
+  await theirs.synced
+  mine.doc.text('body').insert(0, 'one ')
+  await mine.flush()
+  let synced = 0
+  mine.on('synced', () => {
+    synced += 1
+  })
+  // An update of somebody else traps in the middle of being taken in.
+  traps.inside = 'other'
+  theirs.doc.text('body').insert(4, 'two ')
+  await until('a restart', () => told.length === 1)
+  mine.doc.text('body').insert(0, 'zero ')
+  const flushed = mine.flush()
+  await until('both', () => followed.text === 'zero one two ')
+  await flushed
+  await theirs.flush()
+  assert.equal(theirs.doc.text('body').toString(), 'zero one two ')
+  assert.deepEqual(mine.saved, { tier: 'durable', pending: 0 })
+  await until('Bo is seen', () => mine.presence.peers.some(({ state }) => state.name === 'Bo'))
+  await until('Ana is seen once', () => theirs.presence.peers.length === 1)
+  assert.equal(theirs.presence.peers[0]?.state.name, 'Ana')
+  assert.equal(synced, 0, 'the document had been in step before')
+})
+
+test('edits of offline times, requests to flush and seeds outlive the instance', needsRelay, async t => {
+  const traps = Traps.set(t)
+  const relay = await Relay.start(t)
+  const it = client(t, relay.url)
+  const room = it.room('room')
+  const fresh = it.room('fresh')
+  await room.synced
+  await fresh.loaded
+  await relay.stop()
+  await until('offline', () => room.status.state === 'offline')
+  room.doc.text('body').insert(0, 'offline')
+  const flushed = room.flush()
+  const seeded = fresh.seed({ body: 'first' })
+  await turn()
+  traps.inside = 'edited'
+  assert.throws(() => {
+    room.doc.text('body').insert(0, 'x')
+  })
+  await relay.start()
+  await flushed
+  assert.equal(await seeded, true)
+  assert.equal(fresh.doc.text('body').toString(), 'first')
+  const other = client(t, relay.url).room('room')
+  await other.synced
+  assert.equal(other.doc.text('body').toString(), 'offline')
+})
+
+test('a long log is folded, and is still all there is', async t => {
+  const traps = Traps.set(t)
+  const room = client(t, NOWHERE).room('room')
+  await room.loaded
+  const body = room.doc.text('body')
+  let expected = ''
+  for (let i = 0; i < 1200; i += 1) {
+    const word = `${String(i)} `
+    body.insert(body.length, word)
+    expected += word
+    await Promise.resolve()
+    await Promise.resolve()
+  }
+  traps.inside = 'edited'
+  assert.throws(() => {
+    body.insert(0, 'x')
+  })
+  assert.equal(body.toString(), expected)
+  assert.equal(room.saved.pending, 1200)
+})

@@ -244,7 +244,8 @@ impl Room {
             let (before, mut last_error) = (rest.len(), None);
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
                 Ok(summary) => {
-                    if !record.is_pending && (summary.is_news || summary.has_deletes) {
+                    // In this order; that some of them are pending is kept behind.
+                    if summary.is_news || summary.has_deletes {
                         self.kept.push(Kept::Other { update: record.update.clone() });
                     }
                     found.push(record.clone());

@@ -451,8 +451,8 @@ mod tests {
     }
 
     impl Tab {
-        fn open(store: &Store, writer: String) -> Self {
-            let (log, copy) = store.open(&writer);
+        fn open(store: &Store, writer: &str) -> Self {
+            let (log, copy) = store.open(writer);
             let mut known = words_of(copy.snapshot.iter());
             known.extend(words_of(copy.records.iter().map(|record| &record.update)));
             let next_index = copy.records.iter().map(|record| record.index).max().unwrap_or(0) + 1;

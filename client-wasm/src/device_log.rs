@@ -475,7 +475,7 @@ mod tests {
         let mut random = Random::from_seed(seed);
         let mut store = Store::default();
         let mut opened = 0..;
-        let mut open = |store: &Store| Tab::open(store, format!("{}", opened.next().unwrap()));
+        let mut open = |store: &Store| Tab::open(store, &opened.next().unwrap().to_string());
         let mut tabs: Vec<Tab> = (0..3).map(|_| open(&store)).collect();
         let (mut written, mut settled) = (BTreeSet::new(), BTreeSet::new());
         for step in 0..60 {

@@ -2,6 +2,7 @@
 
 import { BrowserTabs } from './browser-tabs.js'
 import { Copies } from './copies.js'
+import { wakeDatabase } from './database.js'
 import { CoweaveError, apiError, guarded, loadError, trapError } from './error.js'
 import type { Figures } from './figures.js'
 import { Instance } from './instance.js'
@@ -94,6 +95,7 @@ export class Session {
   ) {
     this.#settings = settings
     this.#onRestart = onRestart
+    if (settings.storage === 'device') wakeDatabase()
     this.started = platform.module().then(
       module => {
         this.#module = module

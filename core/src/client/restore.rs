@@ -6,6 +6,7 @@ use super::room::{Room, Storage};
 use super::{Kept, Meta, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
 use crate::limits::Limits;
+use crate::ordered::sort_by_key;
 
 impl Room {
     /// Takes one of the updates in that were in the document.
@@ -66,7 +67,7 @@ impl Room {
             missing.push(Record { index, is_pending: true, update: update.clone() });
             index
         });
-        on_device.sort_by_key(|record| record.index);
+        sort_by_key(&mut on_device, |record| (record.index, 0));
         for Record { index, update, .. } in on_device {
             self.push_pending(index, update);
         }

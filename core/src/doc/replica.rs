@@ -337,9 +337,8 @@ impl Replica {
         let texts = names.into_iter().map(|name| (self.text_string(&name), name));
         // What is no text at all shows as a row of objects.
         let texts = texts.filter(|(text, _)| text.contains(|char| char != OBJECT));
-        let mut texts: Vec<_> = texts.map(|(text, name)| (name, text)).collect();
-        texts.sort_unstable();
-        texts
+        let by_name: OrderedMap<_, _> = texts.map(|(text, name)| (name, text)).collect();
+        by_name.into_iter().collect()
     }
 
     fn read_text<T>(

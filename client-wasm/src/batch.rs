@@ -7,7 +7,6 @@ use coweave_core::doc::replica::TextChange;
 use serde::Serialize;
 
 use crate::copies::CopyView;
-use crate::error::ErrorView;
 use crate::view::{ChangeView, PeerView, RefusedView, RoomView, SeededView};
 
 /// The news of one room.
@@ -26,8 +25,6 @@ pub(crate) struct Batch {
     flushed: Vec<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     seeded: Option<SeededView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    storage_lost: Option<ErrorView>,
     #[serde(skip)]
     is_view_old: bool,
 }
@@ -51,7 +48,6 @@ impl Batches {
                 Event::SetAside(copy) => batch.set_aside.push(CopyView::new(&copy)),
                 Event::Flushed { number } => batch.flushed.push(number),
                 Event::Seeded(result) => batch.seeded = Some(result.into()),
-                Event::StorageLost(error) => batch.storage_lost = Some((&error).into()),
                 // These say that the view is old, and no more.
                 _ => {}
             }

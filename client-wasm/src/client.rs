@@ -49,12 +49,12 @@ impl Client {
         tabs: Option<BrowserTabs>,
     ) -> Self {
         console_error_panic_hook::set_once();
-        let store = on_device.then(|| DeviceStore::find(&url, user)).flatten();
+        let owner = on_device.then(|| DeviceStore::owner(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
         let mut key = [0; 16];
         key.iter_mut().zip(session).for_each(|(to, from)| *to = *from);
         let tab = tab.map(|id| TabId(whole(id))).zip(tabs);
-        Self { shell: Shell::new(connection, store, SessionKey(key), notify, keeper, tab) }
+        Self { shell: Shell::new(connection, owner, SessionKey(key), notify, keeper, tab) }
     }
 
     /// Opens a room.

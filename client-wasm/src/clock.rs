@@ -1,6 +1,7 @@
 //! The page's clock: milliseconds that never go back, and whether time was lost.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use coweave_core::time::Time;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -16,28 +17,39 @@ extern "C" {
 }
 
 /// The time that all inputs of the session carry.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Clock {
+    /// What the steady clock said when last looked at.
+    steady_ms: Cell<f64>,
+    /// By how much it went back so far. It must not, and where it does, no timer may wait for it.
+    went_back_ms: Cell<f64>,
     /// How far the wall clock was ahead of the steady one when last looked at.
     wall_ahead_ms: Cell<u64>,
 }
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { wall_ahead_ms: Cell::new(wall_ahead_ms()) }
+        Self { wall_ahead_ms: Cell::new(wall_ahead_ms()), ..Self::default() }
     }
 
     /// The present moment on the steady clock.
     pub(crate) fn now(&self) -> Time {
-        Time::from_ms(whole(performance_now()))
+        let steady_ms = performance_now();
+        let back_ms = (self.steady_ms.replace(steady_ms) - steady_ms).max(0.0);
+        self.went_back_ms.set(self.went_back_ms.get() + back_ms);
+        Time::from_ms(whole(steady_ms + self.went_back_ms.get()))
     }
 
-    /// Whether time was lost since the last call: the steady clock stands still while some
-    /// machines sleep, and a timer that was due at `due` comes late when a page was frozen.
-    pub(crate) fn has_lost_time(&self, due: Time) -> bool {
+    /// Whether the wall clock jumped since the last call: the steady one stands still while some
+    /// machines sleep.
+    pub(crate) fn has_jumped(&self) -> bool {
         let before = self.wall_ahead_ms.replace(wall_ahead_ms());
-        let drift = self.wall_ahead_ms.get().abs_diff(before);
-        drift > LOST_TIME_MS || self.now() > Time::from_ms(due.as_ms() + LOST_TIME_MS)
+        self.wall_ahead_ms.get().abs_diff(before) > LOST_TIME_MS
+    }
+
+    /// Whether a timer that was due at this time comes late, because the page was frozen.
+    pub(crate) fn is_late(&self, due: Time) -> bool {
+        self.now().since(due) > Duration::from_millis(LOST_TIME_MS)
     }
 }
 

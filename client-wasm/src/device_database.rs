@@ -28,43 +28,75 @@ extern "C" {
     ) -> Result<IdbTransaction, JsValue>;
 }
 
+/// What the browser said.
+pub(crate) enum Failure {
+    /// The database does not open.
+    Unopened(JsValue),
+    /// It is open, but cannot be used.
+    Used(JsValue),
+}
+
+impl Failure {
+    pub(crate) fn cause(self) -> JsValue {
+        match self {
+            Self::Unopened(cause) | Self::Used(cause) => cause,
+        }
+    }
+}
+
+impl From<JsValue> for Failure {
+    fn from(cause: JsValue) -> Self {
+        Self::Used(cause)
+    }
+}
+
 /// The device's database.
 pub(crate) struct Database {
     /// The connection or the promise of it; forgotten when it fails, so that the next use opens anew.
     opening: RefCell<Option<Promise>>,
-    /// Another tab wants a newer version of the database: ours must not stand in its way.
-    on_version_change: Closure<dyn Fn(JsValue)>,
+    /// The browser closed the database, or another tab wants to delete or upgrade it: ours must not
+    /// stand in its way.
+    on_lost: Closure<dyn Fn(JsValue)>,
 }
 
 impl Database {
-    /// `None` where there is no IndexedDB at all.
-    pub(crate) fn find() -> Option<Self> {
-        // A browser that forbids its use throws here: there is one, and it will fail.
-        let is_absent = factory().is_ok_and(|factory| factory.is_undefined());
-        (!is_absent).then(|| Self {
+    /// Whether there is IndexedDB at all. A browser that forbids its use throws: there is one, and
+    /// it will fail.
+    pub(crate) fn is_there() -> bool {
+        !factory().is_ok_and(|factory| factory.is_undefined())
+    }
+
+    /// `on_lost` is called when a connection ended that nobody here gave up.
+    pub(crate) fn new(on_lost: impl Fn() + 'static) -> Self {
+        Self {
             opening: RefCell::default(),
-            on_version_change: Closure::new(|event| {
+            on_lost: Closure::new(move |event| {
                 if let Ok(database) = Reflect::get(&event, &"target".into()) {
                     database.unchecked_into::<IdbDatabase>().close();
                 }
+                on_lost();
             }),
-        })
+        }
     }
 
     /// Tries once more with a new connection: browsers close idle ones without a word.
-    pub(crate) async fn twice<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, JsValue>
+    pub(crate) async fn twice<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, Failure>
     where
-        F: Future<Output = Result<T, JsValue>>,
+        F: Future<Output = Result<T, Failure>>,
     {
-        if let Ok(value) = attempt().await {
-            return Ok(value);
+        let used = self.connection();
+        let result = attempt().await;
+        let is_used = || self.opening.borrow().as_ref().is_some_and(|now| **now == *used);
+        if result.is_err() && is_used() {
+            self.close();
         }
-        self.close();
-        attempt().await
+        // What did not open just now does not open now.
+        if matches!(result, Err(Failure::Used(_))) { attempt().await } else { result }
     }
 
-    pub(crate) async fn begin(&self, stores: &[&str], mode: &str) -> Result<Transaction, JsValue> {
-        let connection: Connection = JsFuture::from(self.connection()).await?.unchecked_into();
+    pub(crate) async fn begin(&self, stores: &[&str], mode: &str) -> Result<Transaction, Failure> {
+        let connection = JsFuture::from(self.connection()).await.map_err(Failure::Unopened)?;
+        let connection: Connection = connection.unchecked_into();
         let stores = stores.iter().map(|store| JsValue::from_str(store));
         // Without it, "written" may mean no more than "in a buffer of the system".
         let options = object(&[("durability", "strict".into())]);
@@ -79,6 +111,7 @@ impl Database {
             if let Ok(database) = JsFuture::from(opening).await {
                 let database: IdbDatabase = database.unchecked_into();
                 database.set_onversionchange(None);
+                database.set_onclose(None);
                 database.close();
             }
         });
@@ -87,7 +120,7 @@ impl Database {
     fn connection(&self) -> Promise {
         let opening = self.opening.borrow().clone();
         opening.unwrap_or_else(|| {
-            let promise = future_to_promise(open(self.on_version_change.as_ref().clone()));
+            let promise = future_to_promise(open(self.on_lost.as_ref().clone()));
             self.opening.replace(Some(promise.clone()));
             promise
         })
@@ -108,7 +141,7 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     /// Waits for the end. What failed on the way, in `requested`, undoes all of it.
-    pub(crate) async fn settle<T>(self, requested: Result<T, JsValue>) -> Result<T, JsValue> {
+    pub(crate) async fn settle<T>(self, requested: Result<T, JsValue>) -> Result<T, Failure> {
         if requested.is_err() {
             // It may have been aborted by what failed.
             drop(self.inner.abort());
@@ -118,7 +151,7 @@ impl Transaction {
         match end {
             Ok(_complete) => Ok(value),
             Err(_aborted) => {
-                Err(self.inner.error().map_or_else(|| "aborted".into(), JsValue::from))
+                Err(self.inner.error().map_or_else(|| "aborted".into(), JsValue::from).into())
             }
         }
     }
@@ -134,7 +167,7 @@ fn factory() -> Result<JsValue, JsValue> {
     Reflect::get(&js_sys::global(), &"indexedDB".into())
 }
 
-async fn open(on_version_change: JsValue) -> Result<JsValue, JsValue> {
+async fn open(on_lost: JsValue) -> Result<JsValue, JsValue> {
     let factory: IdbFactory = factory()?.unchecked_into();
     let request = factory.open_with_u32(DATABASE, VERSION)?;
     let on_upgrade = Closure::<dyn Fn(JsValue)>::new({
@@ -158,7 +191,8 @@ async fn open(on_version_change: JsValue) -> Result<JsValue, JsValue> {
         Err(_event) => return Err(explain(failure(&request))),
     }
     let database: IdbDatabase = request.result()?.unchecked_into();
-    database.set_onversionchange(Some(on_version_change.unchecked_ref()));
+    database.set_onversionchange(Some(on_lost.unchecked_ref()));
+    database.set_onclose(Some(on_lost.unchecked_ref()));
     Ok(database.into())
 }
 

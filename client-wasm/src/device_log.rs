@@ -50,6 +50,8 @@ pub(crate) struct Rows {
     pub(crate) pending: Vec<RowKey>,
     pub(crate) metas: Vec<Meta>,
     pub(crate) mark: Mark,
+    /// What cannot be read.
+    pub(crate) damage: Vec<String>,
 }
 
 /// Which rows the rows of a room are. It is drawn with the first of them, and another one when they
@@ -97,7 +99,8 @@ pub(crate) struct DeviceLog {
     order_base: u64,
     /// Rows that this session knows to exist, by rising index.
     records: Vec<KnownRow>,
-    snapshots: Vec<RowKey>,
+    /// With the indexes that the session knows them under, like records.
+    snapshots: Vec<(u64, RowKey)>,
     folds: u64,
 }
 
@@ -123,14 +126,22 @@ impl DeviceLog {
         let (mark, records, snapshots) = (stored.mark.name, Vec::new(), Vec::new());
         let mut log = Self { writer, mark, order_base, records, snapshots, folds: 0 };
         let meta = stored.metas.first().copied();
-        let mut copy = StoredCopy { meta, snapshot: None, records: Vec::new() };
+        let damage = stored.damage.first().map(|first| {
+            let count = stored.damage.len();
+            let text = format!(
+                "{count} rows of this device's copy cannot be read, and are left as they are: {first}"
+            );
+            Error::new(Code::DeviceUnavailable, text)
+        });
+        let mut copy = StoredCopy { meta, snapshot: None, records: Vec::new(), damage };
         for (index, row) in (1..).zip(stored.rows) {
             if row.key.order == SNAPSHOT_ORDER {
-                log.snapshots.push(row.key.clone());
                 if copy.snapshot.is_none() {
+                    log.snapshots.push((0, row.key));
                     copy.snapshot = Some(row.update);
                     continue;
                 }
+                log.snapshots.push((index, row.key.clone()));
             }
             let is_pending = stored.pending.contains(&row.key);
             copy.records.push(Record { index, is_pending, update: row.update });
@@ -162,8 +173,8 @@ impl DeviceLog {
                 Write::Append(record) => self.append(record, &mut operations),
                 Write::Settle { indexes } => self.settle(indexes, &mut operations),
                 Write::SetMeta(meta) => operations.push(Operation::PutMeta(*meta)),
-                Write::Fold { through, snapshot } => {
-                    self.fold(*through, snapshot, &mut operations);
+                Write::Fold { through, except, snapshot } => {
+                    self.fold(*through, except, snapshot, &mut operations);
                 }
                 // A newer core may want more; this shell is always built with its own.
                 _ => {}
@@ -193,15 +204,23 @@ impl DeviceLog {
         }
     }
 
-    fn fold(&mut self, through: u64, snapshot: &Bytes, operations: &mut Vec<Operation>) {
+    fn fold(
+        &mut self,
+        through: u64,
+        except: &[u64],
+        snapshot: &Bytes,
+        operations: &mut Vec<Operation>,
+    ) {
         self.folds += 1;
         let writer = format!("{}.{}", self.writer, self.folds);
         let key = RowKey { order: SNAPSHOT_ORDER, writer };
         operations.push(Operation::Put(Row { key: key.clone(), update: snapshot.clone() }));
-        let older = std::mem::replace(&mut self.snapshots, vec![key]);
-        operations.extend(older.into_iter().map(Operation::Delete));
+        // What stays because it cannot be used is not touched by later folds, either.
+        let older = std::mem::replace(&mut self.snapshots, vec![(0, key)]).into_iter();
+        let older = older.filter(|(index, _)| !except.contains(index));
+        operations.extend(older.map(|(_, key)| Operation::Delete(key)));
         self.records.retain(|row| {
-            let stays = row.index > through || row.is_pending;
+            let stays = row.index > through || row.is_pending || except.contains(&row.index);
             if !stays && row.key.order != SNAPSHOT_ORDER {
                 operations.push(Operation::Delete(row.key.clone()));
             }
@@ -233,7 +252,7 @@ mod tests {
                 rows: rows.map(|(key, u)| Row { key: key.clone(), update: u.clone() }).collect(),
                 pending: self.pending.iter().cloned().collect(),
                 metas: self.metas.values().copied().collect(),
-                mark: Mark::default(),
+                ..Rows::default()
             };
             DeviceLog::open(writer.to_owned(), rows).unwrap()
         }
@@ -267,7 +286,12 @@ mod tests {
     }
 
     fn fold(through: u64, snapshot: &'static str) -> Write {
-        Write::Fold { through, snapshot: Bytes::from_static(snapshot.as_bytes()) }
+        fold_except(through, &[], snapshot)
+    }
+
+    fn fold_except(through: u64, except: &[u64], snapshot: &'static str) -> Write {
+        let snapshot = Bytes::from_static(snapshot.as_bytes());
+        Write::Fold { through, except: except.to_vec(), snapshot }
     }
 
     fn meta(lineage: u8) -> Meta {
@@ -310,6 +334,21 @@ mod tests {
         store.write(&mut log, &[Write::Settle { indexes: vec![2] }, append(3, "three", false)]);
         store.write(&mut log, &[fold(3, "one two three")]);
         assert_eq!(store.content(), "[one two three]");
+    }
+
+    #[test]
+    fn what_cannot_be_used_outlives_every_fold() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        store.write(&mut log, &[append(1, "one", false), fold(1, "broken")]);
+        store.write(&mut log, &[append(2, "unusable", false), append(3, "three", false)]);
+        // The snapshot is the first one, and known as 0.
+        let (mut log, copy) = store.open("b");
+        assert_eq!(copy.records[0].index, 2);
+        store.write(&mut log, &[append(4, "four", false), fold_except(4, &[0, 2], "three four")]);
+        assert_eq!(store.content(), "[broken] three four unusable");
+        store.write(&mut log, &[append(5, "five", false), fold_except(5, &[2], "all")]);
+        assert_eq!(store.content(), "[broken] all unusable");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use web_sys::{IdbKeyRange, IdbRequest, IdbTransaction};
 use crate::clock::whole;
 use crate::device_log::{Mark, Operation, Row, RowKey, Rows};
 use crate::device_schema::{MARKS, PENDING, PLACES, ROWS};
+use crate::error::describe;
 
 /// The stores that a room has rows in.
 pub(crate) const ROOM_STORES: [&str; 4] = [ROWS, PENDING, PLACES, MARKS];
@@ -22,15 +23,30 @@ pub(crate) fn all_of(room: &str) -> Result<IdbKeyRange, JsValue> {
 }
 
 /// Asks for all that is kept of a room; [`Requested::rows`] when the transaction is over.
-pub(crate) fn request_all(transaction: &IdbTransaction, room: &str) -> Result<Requested, JsValue> {
+pub(crate) fn request_all(
+    transaction: &IdbTransaction,
+    room: &str,
+    how: Reading,
+) -> Result<Requested, JsValue> {
     let range = all_of(room)?;
-    let all = |store| transaction.object_store(store)?.get_all_with_key(&range);
+    let store = |store| transaction.object_store(store);
     Ok(Requested {
-        rows: all(ROWS)?,
-        pending: all(PENDING)?,
-        places: all(PLACES)?,
+        rows: match how {
+            Reading::AtOnce => store(ROWS)?.get_all_with_key(&range)?,
+            Reading::OneByOne => store(ROWS)?.get_all_keys_with_key(&range)?,
+        },
+        pending: store(PENDING)?.get_all_with_key(&range)?,
+        places: store(PLACES)?.get_all_with_key(&range)?,
         mark: request_mark(transaction, room)?,
     })
+}
+
+/// How the rows of a room are read.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading {
+    AtOnce,
+    /// Their keys first: one row that is broken spoils the answer for all.
+    OneByOne,
 }
 
 pub(crate) struct Requested {
@@ -41,16 +57,32 @@ pub(crate) struct Requested {
 }
 
 impl Requested {
-    pub(crate) fn rows(self) -> Result<Rows, JsValue> {
-        Ok(Rows {
-            rows: list(&self.rows)?.iter().map(|row| read_row(&row)).collect::<Result<_, _>>()?,
-            pending: list(&self.pending)?
-                .iter()
-                .map(|it| read_key(&it))
-                .collect::<Result<_, _>>()?,
-            metas: list(&self.places)?.iter().map(|it| read_meta(&it)).collect::<Result<_, _>>()?,
-            mark: read_mark(&self.mark.result()?),
-        })
+    /// What is kept of the room, but for its rows.
+    pub(crate) fn others(&self) -> Result<Rows, JsValue> {
+        let mut rows = Rows { mark: read_mark(&self.mark.result()?), ..Rows::default() };
+        for pending in list(&self.pending)?.iter() {
+            match read_key(&pending) {
+                Ok(key) => rows.pending.push(key),
+                Err(cause) => rows.damage.push(describe(&cause)),
+            }
+        }
+        for place in list(&self.places)?.iter() {
+            rows.metas.push(read_meta(&place)?);
+        }
+        Ok(rows)
+    }
+
+    /// The rows that were asked for, or their keys.
+    pub(crate) fn list(&self) -> Result<Array, JsValue> {
+        list(&self.rows)
+    }
+}
+
+/// Adds a row, or what is wrong with it.
+pub(crate) fn add_row(rows: &mut Rows, row: Result<JsValue, JsValue>) {
+    match row.and_then(|row| read_row(&row)) {
+        Ok(row) => rows.rows.push(row),
+        Err(cause) => rows.damage.push(describe(&cause)),
     }
 }
 
@@ -148,11 +180,10 @@ fn read_key(row: &JsValue) -> Result<RowKey, JsValue> {
 fn read_meta(row: &JsValue) -> Result<Meta, JsValue> {
     let lineage = Uint8Array::new(&Reflect::get(row, &"lineage".into())?).to_vec();
     let lineage = <[u8; 16]>::try_from(lineage).map_err(|_other_length| missing("lineage"))?;
-    Ok(Meta {
-        lineage: Lineage(lineage),
-        epoch: Epoch(read_number(row, "epoch")?),
-        sequence: Sequence(read_number(row, "sequence")?),
-    })
+    // Without a place in the log all of it is synced; without a history nothing may be merged.
+    let number = |field| read_number(row, field).unwrap_or(0);
+    let (epoch, sequence) = (Epoch(number("epoch")), Sequence(number("sequence")));
+    Ok(Meta { lineage: Lineage(lineage), epoch, sequence })
 }
 
 fn read_number(row: &JsValue, field: &str) -> Result<u64, JsValue> {
@@ -161,5 +192,5 @@ fn read_number(row: &JsValue, field: &str) -> Result<u64, JsValue> {
 }
 
 fn missing(field: &str) -> JsValue {
-    format!("a row without {field}").into()
+    format!("one is without {field}").into()
 }

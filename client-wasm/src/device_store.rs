@@ -12,24 +12,32 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::spawn_local;
 
 use crate::copies::about;
-use crate::device_database::{Database, Transaction, answer};
-use crate::device_log::{DeviceLog, Fence, Operation, Rows};
+use crate::device_database::{Database, Failure, Transaction, answer};
+use crate::device_log::{DeviceLog, Fence, Mark, Operation, Rows};
 use crate::device_rows::{
-    ROOM_STORES, all_of, list, object, put_mark, read_bytes, read_mark, read_string, request,
-    request_all, request_mark,
+    ROOM_STORES, Reading, add_row, all_of, list, object, put_mark, read_bytes, read_mark,
+    read_string, request, request_all, request_mark,
 };
-use crate::device_schema::COPIES;
+use crate::device_schema::{COPIES, ROWS};
 use crate::error::device_unavailable;
 use crate::random;
 use crate::shell::Shell;
 
 /// The device's store as one session uses it.
 pub(crate) struct DeviceStore {
-    /// What the keys of all rows of this session begin with.
+    /// What the keys of all rows begin with.
     owner: String,
     shell: Weak<Shell>,
-    logs: RefCell<Vec<(RoomKey, DeviceLog)>>,
+    logs: RefCell<Vec<Kept>>,
     database: Database,
+}
+
+/// An opened room.
+struct Kept {
+    key: RoomKey,
+    room: String,
+    /// `None` before it is loaded.
+    log: Option<DeviceLog>,
 }
 
 /// A document that was set aside: it belongs to none of the rows.
@@ -43,46 +51,58 @@ pub(crate) struct Copy {
 }
 
 impl DeviceStore {
-    /// The store for the rooms of a relay; `None` where there is no IndexedDB at all. What is kept
-    /// for one user is not found by another one.
-    pub(crate) fn find(relay: &str, user: Option<String>) -> Option<Self> {
+    /// What the keys of all rows of a session begin with; `None` where there is no IndexedDB at
+    /// all. What is kept for one user is not found by another one.
+    pub(crate) fn owner(relay: &str, user: Option<String>) -> Option<String> {
         // A URL holds no space, and neither a user nor a room's name a line feed.
-        let owner = match user {
+        Database::is_there().then(|| match user {
             None => format!("{relay} "),
             Some(user) => format!("{relay}\n{user}\n"),
-        };
-        let (shell, logs) = (Weak::new(), RefCell::default());
-        Database::find().map(|database| Self { owner, shell, logs, database })
+        })
     }
 
-    /// The same store, giving its answers to this session.
-    pub(crate) fn answering_to(mut self, shell: Weak<Shell>) -> Self {
-        self.shell = shell;
-        self
+    /// A store that gives its answers to a session.
+    pub(crate) fn new(owner: String, shell: Weak<Shell>) -> Rc<Self> {
+        Rc::new_cyclic(|this: &Weak<Self>| {
+            let this = this.clone();
+            let on_lost = move || {
+                if let Some(this) = this.upgrade() {
+                    this.check_all();
+                }
+            };
+            let (logs, database) = (RefCell::default(), Database::new(on_lost));
+            Self { owner, shell, logs, database }
+        })
     }
 
     /// Reads what the device has of a room.
     pub(crate) fn load(self: &Rc<Self>, key: RoomKey, name: &RoomName) {
         let (this, room) = (Rc::clone(self), self.room(name));
+        if this.with(key, |_| ()).is_none() {
+            this.logs.borrow_mut().push(Kept { key, room: room.clone(), log: None });
+        }
         spawn_local(async move {
-            let copy = match this.database.twice(|| this.read(&room)).await {
+            let copy = match this.read(&room).await {
                 Ok(rows) => this.take(key, rows),
-                Err(cause) => Err(device_unavailable("this device's copy cannot be read", &cause)),
+                Err(failure) => {
+                    Err(device_unavailable("this device's copy cannot be read", &failure.cause()))
+                }
             };
             this.answer(Input::Loaded { key, copy });
         });
     }
 
     fn take(&self, key: RoomKey, rows: Rows) -> Result<StoredCopy, Error> {
-        let mut was_set_aside = false;
-        self.with_log(key, |log| was_set_aside = log.was_set_aside(&rows.mark));
-        if was_set_aside {
+        let is_aside = |log: &mut DeviceLog| log.was_set_aside(&rows.mark);
+        if self.with(key, is_aside) == Some(true) {
             let text = "another tab has set this copy of the room aside";
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
         let (log, copy) = DeviceLog::open(random::writer(), rows)?;
-        self.forget(key);
-        self.logs.borrow_mut().push((key, log));
+        // A room that was closed meanwhile needs none.
+        if let Some(kept) = self.logs.borrow_mut().iter_mut().find(|kept| kept.key == key) {
+            kept.log = Some(log);
+        }
         Ok(copy)
     }
 
@@ -94,36 +114,61 @@ impl DeviceStore {
         ticket: u64,
         writes: &[Write],
     ) {
-        let (operations, fence) = match self.logs.borrow_mut().iter_mut().find(|(of, _)| *of == key)
-        {
-            Some((_, log)) => (log.operations(writes), log.fence()),
-            None => return,
-        };
+        let planned = self.with(key, |log| (log.operations(writes), log.fence()));
         let (this, room) = (Rc::clone(self), self.room(name));
         spawn_local(async move {
-            let result = this.database.twice(|| this.run(&room, &operations, &fence)).await;
-            this.answer(match result {
+            let Some((operations, fence)) = planned else {
+                return this.fail(key, &"it has to be read first".into());
+            };
+            match this.database.twice(|| this.run(&room, &operations, &fence)).await {
                 Ok(mark) => {
-                    this.with_log(key, |log| log.set_mark(mark));
-                    Input::Written { key, ticket }
+                    this.with(key, |log| log.set_mark(mark));
+                    this.answer(Input::Written { key, ticket });
                 }
-                Err(cause) => {
-                    let error = device_unavailable("this device's store takes no more", &cause);
-                    Input::WriteFailed { key, error }
-                }
-            });
+                Err(failure) => this.fail(key, &failure.cause()),
+            }
         });
+    }
+
+    fn fail(&self, key: RoomKey, cause: &JsValue) {
+        let error = device_unavailable("this device's store takes no more", cause);
+        self.answer(Input::WriteFailed { key, error });
+    }
+
+    /// After a connection was lost: whether all rooms still have their rows.
+    fn check_all(self: &Rc<Self>) {
+        for Kept { key, room, log } in &*self.logs.borrow() {
+            if let Some(fence) = log.as_ref().map(DeviceLog::fence) {
+                spawn_local(Rc::clone(self).check(*key, room.clone(), fence));
+            }
+        }
+    }
+
+    async fn check(self: Rc<Self>, key: RoomKey, room: String, fence: Fence) {
+        let mark = self.database.twice(|| self.read_mark(&room)).await;
+        let checked = mark.map_err(Failure::cause).and_then(|mark| {
+            fence.pass(mark.name.as_deref()).map(|_| ()).map_err(JsValue::from_str)
+        });
+        if let Err(cause) = checked {
+            self.fail(key, &cause);
+        }
+    }
+
+    async fn read_mark(&self, room: &str) -> Result<Mark, Failure> {
+        let transaction = self.database.begin(&ROOM_STORES, "readonly").await?;
+        let requested = request_mark(&transaction.inner, room);
+        Ok(read_mark(&transaction.settle(requested).await?.result()?))
     }
 
     /// Forgets which row is which of a closed room.
     pub(crate) fn forget(&self, key: RoomKey) {
-        self.logs.borrow_mut().retain(|(of, _)| *of != key);
+        self.logs.borrow_mut().retain(|kept| kept.key != key);
     }
 
-    fn with_log(&self, key: RoomKey, change: impl FnOnce(&mut DeviceLog)) {
-        if let Some((_, log)) = self.logs.borrow_mut().iter_mut().find(|(of, _)| *of == key) {
-            change(log);
-        }
+    fn with<T>(&self, key: RoomKey, use_log: impl FnOnce(&mut DeviceLog) -> T) -> Option<T> {
+        let mut logs = self.logs.borrow_mut();
+        let kept = logs.iter_mut().find(|kept| kept.key == key)?;
+        kept.log.as_mut().map(use_log)
     }
 
     fn answer(&self, input: Input) {
@@ -137,10 +182,36 @@ impl DeviceStore {
         format!("{}{name}", self.owner)
     }
 
-    async fn read(&self, room: &str) -> Result<Rows, JsValue> {
+    async fn read(&self, room: &str) -> Result<Rows, Failure> {
+        let result = self.database.twice(|| self.read_at_once(room)).await;
+        match result {
+            Err(Failure::Used(_)) => self.read_one_by_one(room).await,
+            result => result,
+        }
+    }
+
+    async fn read_at_once(&self, room: &str) -> Result<Rows, Failure> {
         let transaction = self.database.begin(&ROOM_STORES, "readonly").await?;
-        let requested = request_all(&transaction.inner, room);
-        transaction.settle(requested).await?.rows()
+        let requested = request_all(&transaction.inner, room, Reading::AtOnce);
+        let requested = transaction.settle(requested).await?;
+        let mut rows = requested.others()?;
+        requested.list()?.iter().for_each(|row| add_row(&mut rows, Ok(row)));
+        Ok(rows)
+    }
+
+    /// For a room with a row that the browser itself cannot read any more.
+    async fn read_one_by_one(&self, room: &str) -> Result<Rows, Failure> {
+        let transaction = self.database.begin(&ROOM_STORES, "readonly").await?;
+        let requested = request_all(&transaction.inner, room, Reading::OneByOne);
+        let requested = transaction.settle(requested).await?;
+        let mut rows = requested.others()?;
+        for key in requested.list()?.iter() {
+            let transaction = self.database.begin(&[ROWS], "readonly").await?;
+            let requested = (|| transaction.inner.object_store(ROWS)?.get(&key))();
+            let row = transaction.settle(requested).await;
+            add_row(&mut rows, row.map_err(Failure::cause).and_then(|row| row.result()));
+        }
+        Ok(rows)
     }
 
     /// The answer is the mark that the rows have now.
@@ -149,7 +220,7 @@ impl DeviceStore {
         room: &str,
         operations: &[Operation],
         fence: &Fence,
-    ) -> Result<String, JsValue> {
+    ) -> Result<String, Failure> {
         let transaction = self.database.begin(&ROOM_STORES, "readwrite").await?;
         let requested = run_behind(&transaction, room, operations, fence).await;
         transaction.settle(requested).await
@@ -179,8 +250,7 @@ impl DeviceStore {
     /// Rows that are not those of the room as it was loaded stay.
     pub(crate) fn set_aside(self: &Rc<Self>, key: RoomKey, name: RoomName, copy: SetAsideCopy) {
         let (this, room) = (Rc::clone(self), self.room(&name));
-        let mut fence = Fence::default();
-        self.with_log(key, |log| fence = log.fence());
+        let fence = self.with(key, |log| log.fence()).unwrap_or_default();
         spawn_local(async move {
             let copy = Copy { about: about(&copy), id: copy.id, update: copy.update };
             match this.database.twice(|| this.replace(&room, &copy, &fence)).await {
@@ -188,15 +258,15 @@ impl DeviceStore {
                     this.forget(key);
                     this.load(key, &name);
                 }
-                Err(cause) => {
-                    let error = device_unavailable("a copy cannot be set aside", &cause);
+                Err(it) => {
+                    let error = device_unavailable("a copy cannot be set aside", &it.cause());
                     this.answer(Input::Loaded { key, copy: Err(error) });
                 }
             }
         });
     }
 
-    async fn replace(&self, room: &str, copy: &Copy, fence: &Fence) -> Result<(), JsValue> {
+    async fn replace(&self, room: &str, copy: &Copy, fence: &Fence) -> Result<(), Failure> {
         let stores = [&ROOM_STORES[..], &[COPIES]].concat();
         let transaction = self.database.begin(&stores, "readwrite").await?;
         let requested = replace_behind(&transaction, room, copy, fence).await;
@@ -207,10 +277,10 @@ impl DeviceStore {
     pub(crate) async fn copies(&self, name: &RoomName) -> Result<Vec<Copy>, Error> {
         let room = self.room(name);
         let result = self.database.twice(|| self.read_copies(&room)).await;
-        result.map_err(|cause| device_unavailable("the copies set aside cannot be read", &cause))
+        result.map_err(|it| device_unavailable("copies set aside cannot be read", &it.cause()))
     }
 
-    async fn read_copies(&self, room: &str) -> Result<Vec<Copy>, JsValue> {
+    async fn read_copies(&self, room: &str) -> Result<Vec<Copy>, Failure> {
         let transaction = self.database.begin(&[COPIES], "readonly").await?;
         let requested =
             (|| transaction.inner.object_store(COPIES)?.get_all_with_key(&all_of(room)?.into()))();
@@ -222,17 +292,17 @@ impl DeviceStore {
                 update: read_bytes(&row, "update")?.into(),
             })
         };
-        copies.iter().map(read).collect()
+        copies.iter().map(read).collect::<Result<_, JsValue>>().map_err(Failure::from)
     }
 
     /// Deletes a copy for good.
     pub(crate) async fn drop_copy(&self, name: &RoomName, id: &str) -> Result<(), Error> {
         let key = Array::of2(&self.room(name).into(), &id.into());
         let result = self.database.twice(|| self.delete_copy(&key)).await;
-        result.map_err(|cause| device_unavailable("a copy set aside cannot be deleted", &cause))
+        result.map_err(|it| device_unavailable("a copy set aside cannot be deleted", &it.cause()))
     }
 
-    async fn delete_copy(&self, key: &Array) -> Result<(), JsValue> {
+    async fn delete_copy(&self, key: &Array) -> Result<(), Failure> {
         let transaction = self.database.begin(&[COPIES], "readwrite").await?;
         let requested = (|| {
             transaction.inner.object_store(COPIES)?.delete(key)?;

@@ -1,4 +1,4 @@
-//! Signs that the network may be back: the `online` event, and the page becoming visible.
+//! Signs that the network may be back or gone: the events of it, and the page becoming visible.
 
 use js_sys::Reflect;
 use wasm_bindgen::prelude::Closure;
@@ -22,8 +22,10 @@ impl Hints {
         let document = property(&global, "document").dyn_into::<EventTarget>();
         let mut watched = Vec::new();
         if let Ok(window) = global.dyn_into::<EventTarget>() {
-            let closure = Closure::new(on_hint.clone());
-            watched.push(Watched { target: window, event: "online", closure });
+            for event in ["online", "offline"] {
+                let closure = Closure::new(on_hint.clone());
+                watched.push(Watched { target: window.clone(), event, closure });
+            }
         }
         if let Ok(document) = document {
             let page = document.clone();

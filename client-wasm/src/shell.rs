@@ -71,10 +71,11 @@ impl fmt::Debug for Shell {
 }
 
 impl Shell {
-    /// A session that is not connected yet; `tab` is its name among others, and the way to them.
+    /// A session that is not connected yet; `owner` is whose rows of the device's store it uses, and
+    /// `tab` its name among others, and the way to them.
     pub(crate) fn new(
         connection: Connection,
-        store: Option<DeviceStore>,
+        owner: Option<String>,
         session: SessionKey,
         notify: Function,
         keeper: Keeper,
@@ -85,7 +86,7 @@ impl Shell {
             session,
             agent: concat!("coweave/", env!("CARGO_PKG_VERSION")).to_owned(),
             limits: Limits::default(),
-            has_device_store: store.is_some(),
+            has_device_store: owner.is_some(),
         };
         let machine = Client::new(settings, random::seed(), clock.now());
         let tabs = tab.as_ref().map_or_else(|| Tabs::alone(TabId(0)), |(id, _)| Tabs::new(*id));
@@ -97,7 +98,7 @@ impl Shell {
             timer: Timer::new(with(this, Self::on_timer)),
             hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
-            store: store.map(|store| Rc::new(store.answering_to(this.clone()))),
+            store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
             is_busy: Cell::new(false),
             edited: RefCell::default(),
@@ -125,6 +126,9 @@ impl Shell {
     }
 
     fn take_in(&self, input: Either) {
+        if self.clock.has_jumped() {
+            self.waiting.borrow_mut().push_back(Either::Client(Input::Probe));
+        }
         self.waiting.borrow_mut().push_back(input);
         if self.is_busy.replace(true) {
             return;
@@ -250,7 +254,7 @@ impl Shell {
 
     fn on_timer(&self) {
         let Some(due) = self.timer.take_due() else { return };
-        let is_late = self.clock.has_lost_time(due);
+        let is_late = self.clock.is_late(due);
         self.handle(if is_late { Input::Probe } else { Input::Tick });
     }
 

@@ -93,6 +93,7 @@ impl SavedView {
 #[serde(tag = "kind", rename_all = "camelCase")]
 enum StorageView {
     Device,
+    Damaged { error: ErrorView },
     Memory,
     Lost { error: ErrorView },
 }
@@ -102,6 +103,7 @@ impl StorageView {
         match storage {
             Storage::Device => Self::Device,
             Storage::Memory => Self::Memory,
+            Storage::Damaged { error } => Self::Damaged { error: error.into() },
             Storage::Lost { error } => Self::Lost { error: error.into() },
             _ => Self::Memory,
         }

@@ -62,11 +62,13 @@ impl<K, V> OrderedMap<K, V> {
     }
 
     /// The keys alone.
+    #[must_use]
     pub fn into_keys(self) -> vec::IntoIter<K> {
         self.keys.into_iter()
     }
 
     /// The values alone.
+    #[must_use]
     pub fn into_values(self) -> vec::IntoIter<V> {
         self.values.into_iter()
     }

@@ -11,7 +11,7 @@ import {
 import type { RoomSession, RoomStatus } from './room-session.js'
 import type { Session } from './session.js'
 import { version } from './version.js'
-import type { RoomView, SavedTier } from './view.js'
+import type { Role, RoomView, SavedTier } from './view.js'
 
 /** A client at one moment, as plain JSON. It holds no token, and nothing of what was written. */
 export interface DebugSnapshot {
@@ -35,6 +35,7 @@ export interface DebugRoom {
   readonly status: RoomView['status']
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
   readonly storage: RoomView['storage']
+  readonly role: Role
   readonly isLoaded: boolean
   readonly isSynced: boolean
   /** Whether all own edits are in this device's store, whatever the tier. */
@@ -88,9 +89,10 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
     name: session.name,
     status: describeStatus(status),
     saved,
-    storage: storage.kind === 'lost'
-      ? { kind: 'lost', error: toDetails(storage.error) }
+    storage: 'error' in storage
+      ? { kind: storage.kind, error: toDetails(storage.error) }
       : storage,
+    role: view.role,
     isLoaded: view.isLoaded,
     isSynced: view.isSynced,
     isOnDevice: view.isOnDevice,
@@ -104,11 +106,12 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
 
 function describeStatus(status: RoomStatus): RoomView['status'] {
   switch (status.state) {
-    case 'stopped':
-      return { state: 'stopped', error: toDetails(status.error) }
     case 'offline':
       return { ...status, error: status.error && toDetails(status.error) }
+    case 'stopped':
+      return { ...status, error: toDetails(status.error) }
     case 'disposed':
+      // A handle may be; what all handles share is not.
       return { state: 'opening' }
     default:
       return status

@@ -45,9 +45,14 @@ export interface Saved {
 export type RoomStorage =
   /** In IndexedDB. */
   | { readonly kind: 'device' }
+  /**
+   * In IndexedDB, which also holds something of the room that cannot be used any more. It is left as
+   * it is, and the relay is asked for everything; what is written from here on is kept.
+   */
+  | { readonly kind: 'damaged'; readonly error: CoweaveError }
   /** In memory only: there is no IndexedDB, or the app does not want it. */
   | { readonly kind: 'memory' }
-  /** In memory only: IndexedDB failed. */
+  /** In memory only, because IndexedDB failed; it is tried again, and then gets all that it lacks. */
   | { readonly kind: 'lost'; readonly error: CoweaveError }
 
 /**
@@ -67,7 +72,12 @@ export interface RoomEvents {
   readonly refused: RefusedEdit
   readonly 'set-aside': SetAsideCopy
   readonly role: Role
+  /** IndexedDB failed: `storage` is `lost`. Once more when the reason changes. */
   readonly 'storage-lost': CoweaveError
+  /** IndexedDB has everything again. */
+  readonly 'storage-restored': undefined
+  /** Something in IndexedDB cannot be used: `storage` is `damaged`. */
+  readonly 'storage-damaged': CoweaveError
 }
 
 /** The listeners to each event. */
@@ -100,6 +110,8 @@ export class RoomSession implements Receiver {
     'set-aside': new Listeners(),
     role: new Listeners(),
     'storage-lost': new Listeners(),
+    'storage-restored': new Listeners(),
+    'storage-damaged': new Listeners(),
   }
   readonly loaded: Deferred<undefined> = new Deferred()
   readonly synced: Deferred<undefined> = new Deferred()
@@ -370,12 +382,6 @@ export class RoomSession implements Receiver {
       this.#flushes.delete(number)
     }
     if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
-    if (batch.storageLost !== undefined) {
-      const error = new CoweaveError(batch.storageLost)
-      news.push(() => {
-        this.listeners['storage-lost'].notify(error)
-      })
-    }
     for (const change of batch.changes) news.push(this.#changed(change))
     if (batch.peers.length > 0) this.#takePeers(batch.peers)
     if (batch.view !== undefined) this.#takeView(batch.view, news)
@@ -410,7 +416,7 @@ export class RoomSession implements Receiver {
     const isLoaded = before.isLoaded || latest.isLoaded
     const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
-    if (isOther(before.storage, view.storage)) this.storage = toStorage(view.storage)
+    if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
       news.push(() => {
@@ -442,6 +448,21 @@ export class RoomSession implements Receiver {
     if (this.status.state === 'stopped') this.#reject(this.status.error)
     if (view.saved.tier !== 'memory') this.#isRestored = false
     if (this.#isClosed) this.#leave()
+  }
+
+  #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
+    const before = this.storage.kind
+    this.storage = storage
+    if (before === 'lost' && storage.kind !== 'lost' || before === 'damaged' && storage.kind === 'device') {
+      news.push(() => {
+        this.listeners['storage-restored'].notify(undefined)
+      })
+    }
+    if (storage.kind !== 'lost' && storage.kind !== 'damaged') return
+    const event = this.listeners[`storage-${storage.kind}`]
+    news.push(() => {
+      event.notify(storage.error)
+    })
   }
 
   #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
@@ -523,9 +544,11 @@ function toStatus(status: RoomView['status']): RoomStatus {
   switch (status.state) {
     case 'offline': {
       const { retryAt, error } = status
+      // The wall clock may have been set, or gone on while the steady one slept.
+      const now = Date.now() - performance.now()
       return {
         state: 'offline',
-        retryAt: retryAt && Math.round(performance.timeOrigin + retryAt),
+        retryAt: retryAt && Math.round(now + retryAt),
         error: error && new CoweaveError(error),
       }
     }
@@ -537,8 +560,8 @@ function toStatus(status: RoomView['status']): RoomStatus {
 }
 
 function toStorage(storage: RoomView['storage']): RoomStorage {
-  return storage.kind === 'lost'
-    ? { kind: 'lost', error: new CoweaveError(storage.error) }
+  return 'error' in storage
+    ? { kind: storage.kind, error: new CoweaveError(storage.error) }
     : storage
 }
 

@@ -3,7 +3,7 @@
 import type { ErrorDetails } from './error.js'
 import type { Delta } from './text.js'
 
-/** The state of a room; times count from `performance.timeOrigin`. */
+/** The state of a room; times are those of `performance.now()`. */
 export interface RoomView {
   readonly status:
     | { readonly state: 'opening' | 'connecting' | 'live' }
@@ -17,7 +17,7 @@ export interface RoomView {
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
   readonly storage:
     | { readonly kind: 'device' | 'memory' }
-    | { readonly kind: 'lost'; readonly error: ErrorDetails }
+    | { readonly kind: 'damaged' | 'lost'; readonly error: ErrorDetails }
   readonly isLoaded: boolean
   readonly isSynced: boolean
   readonly role: Role
@@ -42,7 +42,6 @@ export interface Batch {
   /** The numbers of requests to flush that are answered. */
   readonly flushed: readonly number[]
   readonly seeded?: { readonly isFirst: boolean } | { readonly error: ErrorDetails }
-  readonly storageLost?: ErrorDetails
 }
 
 /** What is known of a copy that was set aside. */

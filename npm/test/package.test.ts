@@ -2,19 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { chromium } from 'playwright-core'
-import { build, createServer, preview } from 'vite'
 
 const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
-const BROWSER = process.env['COWEAVE_CHROMIUM'] ?? '/usr/bin/chromium'
 
 const main = `
 import { type Client, type CoweaveError, type Delta, type Room, connect } from 'coweave'
@@ -53,8 +49,6 @@ async function app(t: TestContext): Promise<string> {
   await symlink(join(root, 'node_modules/ws'), join(folder, 'node_modules/ws'))
   await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
   await writeFile(join(folder, 'main.ts'), main)
-  const page = '<!doctype html><script type="module" src="/main.ts"></script>'
-  await writeFile(join(folder, 'index.html'), page)
   return folder
 }
 
@@ -85,30 +79,4 @@ test('the types compile in a strict app, with no option but its own', async t =>
   const found = await run('node', [compiler, ...options, ...resolution, 'main.ts'], { cwd: folder })
     .catch((error: unknown) => error as { readonly stdout: string })
   assert.equal(found.stdout, '')
-})
-
-test('a Vite app needs no plugin, in development and built', {
-  skip: !existsSync(BROWSER) && `there is no browser at ${BROWSER}: NOT TESTED`,
-}, async t => {
-  const folder = await app(t)
-  const browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox'] })
-  t.after(() => browser.close())
-  const visit = async (address: string | undefined): Promise<void> => {
-    assert.ok(address !== undefined)
-    const page = await browser.newPage()
-    await page.goto(address)
-    await page.waitForFunction(() => document.title === 'device')
-    await page.close()
-  }
-  const common = { root: folder, configFile: false, logLevel: 'error' } as const
-  const server = await createServer({ ...common, server: { host: '127.0.0.1', port: 0 } })
-  await server.listen()
-  await visit(server.resolvedUrls?.local[0])
-  await server.close()
-  await build(common)
-  const files = await readdir(join(folder, 'dist/assets'))
-  assert.equal(files.filter(name => name.endsWith('.wasm')).length, 1, files.join(' '))
-  const built = await preview({ ...common, preview: { host: '127.0.0.1', port: 0 } })
-  await visit(built.resolvedUrls?.local[0])
-  await built.close()
 })

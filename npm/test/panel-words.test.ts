@@ -26,6 +26,7 @@ const room: DebugRoom = {
   status: { state: 'live' },
   saved: { tier: 'durable', pending: 0 },
   storage: { kind: 'device' },
+  role: 'editor',
   isLoaded: true,
   isSynced: true,
   isOnDevice: true,
@@ -132,9 +133,10 @@ test('a room tells its reasons, and none when there is none', () => {
     says({ status: { state: 'syncing', received: 1, total: 3 } }),
     'Catching up with the relay: 33 %.',
   )
-  const offline = { state: 'offline', retryAt: at + 1_000 } as const
-  assert.equal(says({ status: offline }), 'The relay does not let this room in; next try in 1 s.')
+  const offline = { state: 'offline', retryAt: at + 1_000, error: full } as const
+  assert.equal(says({ status: offline }), 'The relay does not let this room in; next try in 1 s. The room is full (room.full).')
   assert.equal(says({ status: offline }, 'waiting'), '')
+  assert.equal(says({ role: 'viewer' }), 'This session may read the room, and not write into it.')
 })
 
 test('a room that has stopped never looks good', () => {

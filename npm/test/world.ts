@@ -1,7 +1,7 @@
 // What the tests share: clients that end with their test, a relay of their own, and waiting.
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,23 +60,42 @@ export class Relay {
   readonly url: string
   readonly #port: number
   readonly #folder: string
+  readonly #adminToken = 'a-token-for-the-tests'
+  readonly #settings: Readonly<Record<string, string>>
   #process: ChildProcess | undefined
 
-  private constructor(port: number, folder: string) {
+  private constructor(port: number, folder: string, settings: Readonly<Record<string, string>>) {
     this.url = `ws://127.0.0.1:${String(port)}`
     this.#port = port
     this.#folder = folder
+    this.#settings = settings
   }
 
-  static async start(t: TestContext): Promise<Relay> {
+  static async start(t: TestContext, settings: Readonly<Record<string, string>> = {}): Promise<Relay> {
     const folder = await mkdtemp(join(tmpdir(), 'coweave-'))
-    const relay = new Relay(await freePort(), folder)
+    const relay = new Relay(await freePort(), folder, settings)
     t.after(async () => {
       await relay.stop()
       await rm(folder, { recursive: true, force: true })
     })
+    await writeFile(join(folder, 'admin-token'), relay.#adminToken)
     await relay.start()
     return relay
+  }
+
+  /** Deletes a room, as whoever runs the relay can. */
+  async deleteRoom(name: string): Promise<void> {
+    const url = `${this.url.replace('ws', 'http')}/rooms/${encodeURIComponent(name)}`
+    const headers = { authorization: `Bearer ${this.#adminToken}` }
+    const { status } = await fetch(url, { method: 'DELETE', headers })
+    if (status !== 204) throw new Error(`the room is not deleted: ${String(status)}`)
+  }
+
+  /** Comes back with nothing, as after a restore of the wrong backup. */
+  async loseData(): Promise<void> {
+    await this.stop()
+    await rm(join(this.#folder, 'data'), { recursive: true, force: true })
+    await this.start()
   }
 
   async start(): Promise<void> {
@@ -84,7 +103,9 @@ export class Relay {
     const env = {
       PATH: process.env['PATH'],
       COWEAVE_LISTEN: `127.0.0.1:${String(this.#port)}`,
-      COWEAVE_DATA_DIR: this.#folder,
+      COWEAVE_DATA_DIR: join(this.#folder, 'data'),
+      COWEAVE_ADMIN_TOKEN_FILE: join(this.#folder, 'admin-token'),
+      ...this.#settings,
     }
     this.#process = spawn(RELAY, [], { env, stdio: 'inherit' })
     const probe = async (): Promise<boolean> => {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 const packageFolder = fileURLToPath(new URL('../../npm', import.meta.url))
 const TYPES = { js: 'text/javascript', wasm: 'application/wasm' }
 const PAGE = `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>page</title>
+<link rel="icon" href="data:,">
 <style>:root { color-scheme: light dark }</style>
 <textarea aria-label="Note"></textarea>
 <script type="module">

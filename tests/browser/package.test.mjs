@@ -9,11 +9,10 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-import { build, createServer } from 'vite'
+import { createServer } from 'vite'
 
 import { Relay } from '../harness/relay.mjs'
 import { launchChromium } from './chromium.mjs'
-import { serveFolder } from './static-server.mjs'
 
 const run = promisify(execFile)
 const packageFolder = fileURLToPath(new URL('../../npm', import.meta.url))
@@ -71,24 +70,7 @@ async function startDevServer(t) {
   return `http://127.0.0.1:${server.httpServer.address().port}`
 }
 
-async function serveBuild(t) {
-  await build({ root: app, configFile: false, logLevel: 'error', build: { target: 'es2022' } })
-  const served = await serveFolder(join(app, 'dist'))
-  t.after(() => served.close())
-  return served.url
-}
-
 describe('a Vite app', () => {
-  it('runs from the dev server and from a build, and both edit together', async t => {
-    const dev = await openApp(t, await startDevServer(t))
-    const built = await openApp(t, await serveBuild(t))
-    await dev.evaluate(() => window.app.text.insert(0, 'from dev, '))
-    await built.waitForFunction(() => window.app.text.toString() === 'from dev, ')
-    await built.evaluate(() => window.app.text.insert(10, 'from build'))
-    await dev.waitForFunction(() => window.app.text.toString() === 'from dev, from build')
-    await dev.evaluate(() => window.app.room.flush())
-  })
-
   it('that misuses the package gets typed errors, and goes on', async t => {
     const page = await openApp(t, await startDevServer(t))
     const codes = await page.evaluate(async () => {

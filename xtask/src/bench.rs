@@ -1,7 +1,9 @@
-//! Benchmarks: a crate of its own that measures a release build of the relay beside its peers.
+//! Benchmarks: a release build of the relay beside its peers, and the client in a browser beside Yjs.
 
+use crate::browser;
 use crate::demo;
 use crate::failure::{Failure, Outcome};
+use crate::package;
 use crate::process::Program;
 use crate::project::{Build, Project};
 use crate::setup;
@@ -12,8 +14,39 @@ const NPM_PEERS: &str = "bench/peers";
 /// What it builds and what it finds, inside cargo's target folder.
 const TARGET: &str = "bench";
 
+/// The pages that are compared, and what opens them.
+const CLIENT: &str = "bench/client";
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    Relay,
+    Client,
+}
+
 /// Builds what is compared, and runs it; the options are read by the benchmark.
-pub(crate) fn run(project: &Project, options: &[String]) -> Outcome {
+pub(crate) fn run(project: &Project, subject: Subject, options: &[String]) -> Outcome {
+    match subject {
+        Subject::Relay => relay(project, options),
+        Subject::Client => client(project, options),
+    }
+}
+
+fn client(project: &Project, options: &[String]) -> Outcome {
+    package::build(project, Build::Release)?;
+    setup::npm_packages(project, &[CLIENT, NPM_PEERS])?;
+    let browser = browser::CHROMIUM.find_or_install(project)?;
+    demo::build_relay(project, Build::Release)?;
+    let program = project
+        .node_program("node", CLIENT)
+        .arg("main.mjs")
+        .args(options)
+        .env("COWEAVE_RELAY", project.relay(Build::Release))
+        .env(browser::CHROMIUM.variable, browser);
+    show(program)
+}
+
+fn relay(project: &Project, options: &[String]) -> Outcome {
     setup::npm_packages(project, &[NPM_PEERS])?;
     demo::build_relay(project, Build::Release)?;
     let target = project.target(TARGET);
@@ -25,18 +58,24 @@ pub(crate) fn run(project: &Project, options: &[String]) -> Outcome {
         .arg(&target)
         .run("compiling the benchmark", project.verbosity)?;
     let program = target.join(format!("release/coweave-bench{}", std::env::consts::EXE_SUFFIX));
-    let status = Program::new(&program, project.root())
-        .arg("--relay")
-        .arg(project.relay(Build::Release))
-        .arg("--npm")
-        .arg(project.path(NPM_PEERS))
-        .arg("--out")
-        .arg(&target)
-        .args(options)
+    show(
+        Program::new(&program, project.root())
+            .arg("--relay")
+            .arg(project.relay(Build::Release))
+            .arg("--npm")
+            .arg(project.path(NPM_PEERS))
+            .arg("--out")
+            .arg(&target)
+            .args(options),
+    )
+}
+
+/// Runs a benchmark whose tables appear one by one.
+fn show(program: Program) -> Outcome {
+    let status = program
         .into_command()
-        // Its tables appear one by one.
         .status()
-        .map_err(|error| Failure::new(format!("cannot start {}: {error}", program.display())))?;
+        .map_err(|error| Failure::new(format!("cannot start the benchmark: {error}")))?;
     if status.success() {
         return Ok(());
     }

@@ -1,12 +1,13 @@
 //! The command line: its table, its help, and how it is read.
 
+use crate::bench::Subject;
 use crate::failure::{Failure, Outcome};
 use crate::process::say;
 use crate::project::{Build, Verbosity};
 use crate::test::Part;
 
 /// Every command with its arguments and a sentence for the help.
-const COMMANDS: [(&str, &str, &str); 10] = [
+const COMMANDS: [(&str, &str, &str); 11] = [
     ("demo", "[--dev] [--port N]", "Builds everything, starts a relay and serves the example app."),
     (
         "test",
@@ -24,7 +25,8 @@ const COMMANDS: [(&str, &str, &str); 10] = [
         "relay [flags]",
         "Measures the relay beside its peers; all of it, or [--only a,b] [--peers a,b] [--runs N].",
     ),
-    ("setup", "", "Installs what the other commands need: toolchain, npm packages, a browser."),
+    ("bench", "client [--runs N]", "Measures the client in Chromium beside Yjs and its providers."),
+    ("setup", "", "Installs what the other commands need: toolchain, npm packages, browsers."),
 ];
 
 /// The port that the demo listens on when none is given.
@@ -50,7 +52,7 @@ pub(crate) enum Command {
     Lint,
     Tidy,
     Ci,
-    Bench { options: Vec<String> },
+    Bench { subject: Subject, options: Vec<String> },
 }
 
 pub(crate) fn print_help() {
@@ -81,11 +83,11 @@ pub(crate) fn parse(arguments: &[String]) -> Outcome<Invocation> {
         Some("tidy") => Command::Tidy,
         Some("ci") => Command::Ci,
         Some("bench") => match words.next().as_deref() {
-            None | Some("relay") => {
-                Command::Bench { options: std::mem::take(&mut words.bench_options) }
-            }
+            None | Some("relay") => words.take_benchmark(Subject::Relay),
+            Some("client") => words.take_benchmark(Subject::Client),
             Some(other) => {
-                return Err(Failure::new(format!("there is no benchmark {other:?}, only relay")));
+                let text = format!("there is no benchmark {other:?}, only relay and client");
+                return Err(Failure::new(text));
             }
         },
         Some(other) => {
@@ -149,6 +151,10 @@ impl Words {
         self.port.take().unwrap_or(PORT)
     }
 
+    fn take_benchmark(&mut self, subject: Subject) -> Command {
+        Command::Bench { subject, options: std::mem::take(&mut self.bench_options) }
+    }
+
     fn take_parts(&mut self) -> Outcome<Vec<Part>> {
         self.plain
             .by_ref()
@@ -202,9 +208,11 @@ mod tests {
         assert_eq!(read("demo"), Ok(Command::Demo { build: Build::Release, port: 4700 }));
         assert_eq!(read("demo --port 81 --dev"), Ok(Command::Demo { build: Build::Dev, port: 81 }));
         assert_eq!(read("test rust npm"), Ok(Command::Test { parts: vec![Part::Rust, Part::Npm] }));
-        assert_eq!(read("bench"), Ok(Command::Bench { options: Vec::new() }));
+        let bench = |subject, options| Ok(Command::Bench { subject, options });
+        assert_eq!(read("bench"), bench(Subject::Relay, Vec::new()));
+        assert_eq!(read("bench client"), bench(Subject::Client, Vec::new()));
         let options = ["--only", "idle", "--runs", "1"].map(str::to_owned).to_vec();
-        assert_eq!(read("bench relay --only idle --runs 1"), Ok(Command::Bench { options }));
+        assert_eq!(read("bench relay --only idle --runs 1"), bench(Subject::Relay, options));
     }
 
     #[test]

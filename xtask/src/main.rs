@@ -50,7 +50,7 @@ fn run(invocation: &Invocation) -> Outcome {
             lint::run(&project)?;
             test::run(&project, &[])?;
         }
-        Command::Bench { options } => bench::run(&project, options)?,
+        Command::Bench { subject, options } => bench::run(&project, *subject, options)?,
     }
     Ok(())
 }

@@ -28,8 +28,9 @@ pub(crate) fn everything(project: &Project) -> Outcome {
     toolchain(project)?;
     npm_packages(project, &NPM_FOLDERS)?;
     npm_packages(project, &CONSUMERS)?;
-    let browser = browser::find_or_install(project)?;
-    say(&format!("  ready; browser: {}", browser.display()));
+    for browser in [browser::CHROMIUM, browser::FIREFOX] {
+        say(&format!("  browser: {}", browser.find_or_install(project)?.display()));
+    }
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod aside;
 mod backoff;
+mod device;
 mod machine;
 mod outbox;
 pub mod report;
@@ -14,8 +15,9 @@ pub mod tabs;
 use bytes::Bytes;
 
 pub use aside::SetAsideCopy;
+pub use device::Storage;
 pub use machine::{Client, Settings};
-pub use room::{Room, RoomState, Saved, Storage, Tier};
+pub use room::{Room, RoomState, Saved, Tier};
 use tabs::Talk;
 
 use crate::error::Error;
@@ -61,6 +63,8 @@ pub struct StoredCopy {
     /// The records since, of all sessions of the device, in the order they were written; `index`
     /// counts from 1.
     pub records: Vec<Record>,
+    /// What is stored and cannot be read, so that it is not in here.
+    pub damage: Option<Error>,
 }
 
 /// One write to the device's store.
@@ -77,10 +81,12 @@ pub enum Write {
     /// Replace what is kept beside the records.
     SetMeta(Meta),
     /// Replace the snapshot, and drop the records of this session's numbering up to `through`
-    /// that are not pending. To be left out when another session folded in the meantime.
+    /// that are not pending.
     Fold {
         /// The last record that is in the snapshot.
         through: u64,
+        /// Records that are not in it and stay, because they cannot be used; 0 is the snapshot.
+        except: Vec<u64>,
         /// The new snapshot.
         snapshot: Bytes,
     },
@@ -167,7 +173,7 @@ pub enum Input {
         /// The room.
         key: RoomKey,
         /// What the device has, or why it cannot say. After an error the session keeps the room
-        /// in memory only.
+        /// in memory only, and asks again later.
         copy: Result<StoredCopy, Error>,
     },
     /// The device's store has written everything up to this ticket of [`Output::Write`].
@@ -177,7 +183,8 @@ pub enum Input {
         /// The ticket.
         ticket: u64,
     },
-    /// The device's store fails; from here on the room lives in memory only.
+    /// The device's store fails, or what it had of the room is gone. The session keeps the room in
+    /// memory only, asks again later what there is, and writes what is missing.
     WriteFailed {
         /// The room.
         key: RoomKey,
@@ -250,7 +257,8 @@ pub enum Output {
     Frame(Bytes),
     /// Close the socket; [`Input::SocketClosed`] is not needed any more.
     Disconnect,
-    /// Read what the device has of a room; [`Input::Loaded`] follows.
+    /// Read what the device has of a room; [`Input::Loaded`] follows. For a second time after the
+    /// store failed: earlier writes are over then, and the numbering of records begins anew.
     Load {
         /// The room.
         key: RoomKey,
@@ -346,6 +354,7 @@ pub enum Event {
         /// The number of the request.
         number: u64,
     },
-    /// The device's store failed; the room goes on in memory.
-    StorageLost(Error),
+    /// [`Room::storage`] changed: the device's store failed and the room goes on in memory, it has
+    /// everything again, or some of what it has cannot be used.
+    StorageChanged,
 }

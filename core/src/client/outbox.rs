@@ -31,7 +31,7 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct Entry {
     number: EditNumber,
-    /// The record on the device.
+    /// The record on the device; 0 when it has none.
     index: u64,
     kind: EditKind,
     update: Bytes,
@@ -44,13 +44,6 @@ impl Outbox {
         self.last = EditNumber(self.last.0 + 1);
         self.entries.push_back(Entry { number: self.last, index, kind, update });
         self.last
-    }
-
-    /// Names the records of all entries anew.
-    pub(super) fn name_records(&mut self, mut name: impl FnMut(&Bytes) -> u64) {
-        for entry in &mut self.entries {
-            entry.index = name(&entry.update);
-        }
     }
 
     /// What is not known to be durable.
@@ -82,13 +75,6 @@ impl Outbox {
         self.durable = self.last;
     }
 
-    /// Writes what is pending to the device anew; `record` gives the new index.
-    pub(super) fn record_again(&mut self, mut record: impl FnMut(Bytes) -> u64) {
-        for entry in &mut self.entries {
-            entry.index = record(entry.update.clone());
-        }
-    }
-
     pub(super) fn set_device(&mut self, through: EditNumber) {
         self.device = self.device.max(through);
     }
@@ -98,16 +84,43 @@ impl Outbox {
         self.accepted = self.durable;
     }
 
+    /// Notes that no edit is known to be recorded: the device's log is read again.
+    pub(super) fn forget_records(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.index = 0);
+    }
+
+    /// Notes that an edit is recorded; false when there is none with this content.
+    pub(super) fn has_record(&mut self, index: u64, update: &Bytes) -> bool {
+        // Edits are recorded in their order: mostly the first one is it.
+        let mut entries = self.entries.iter_mut().filter(|entry| entry.index == 0);
+        let entry = entries.find(|entry| entry.update == update);
+        entry.map(|entry| entry.index = index).is_some()
+    }
+
+    /// Numbers the records of all edits that have none, and gives their contents.
+    pub(super) fn give_records(&mut self, first: u64) -> Vec<Bytes> {
+        let unrecorded = self.entries.iter_mut().filter(|entry| entry.index == 0);
+        let numbered = unrecorded.zip(first..).map(|(entry, index)| {
+            entry.index = index;
+            entry.update.clone()
+        });
+        numbered.collect()
+    }
+
     /// Moves the relay's watermarks, which never pass what was sent. The answer is the records of
-    /// the edits that became durable.
-    pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) -> Vec<u64> {
+    /// the edits that became durable, and their sizes.
+    pub(super) fn acknowledge(
+        &mut self,
+        accepted: EditNumber,
+        durable: EditNumber,
+    ) -> Vec<(u64, usize)> {
         self.accepted = self.accepted.max(accepted.min(self.last));
         self.durable = self.durable.max(durable.min(self.last));
-        let mut indexes = Vec::new();
+        let mut settled = Vec::new();
         while self.entries.front().is_some_and(|entry| entry.number <= self.durable) {
-            indexes.extend(self.entries.pop_front().map(|entry| entry.index));
+            settled.extend(self.entries.pop_front().map(|it| (it.index, it.update.len())));
         }
-        indexes
+        settled
     }
 
     /// How many updates wait, and how many bytes they have.

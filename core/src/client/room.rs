@@ -2,12 +2,12 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::aside::{Leaving, SetAsideCopy};
+use super::aside::Leaving;
 use super::backoff::Backoff;
+use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
-use super::report::{DeviceReport, Failure};
 use super::tabs::Sharing;
-use super::{Event, Kept, Meta, Output, Record, RoomKey, StoredCopy, Write};
+use super::{Event, Kept, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::pieces::pieces;
@@ -20,10 +20,6 @@ use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
 use crate::wire::v1::{EditKind, Joined, Role};
-
-/// The device's log of a room is folded into a snapshot beyond these.
-const FOLD_RECORDS_MIN: usize = 500;
-const FOLD_BYTES_MIN: usize = 256 << 10;
 
 /// How a room stands to the relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,21 +74,6 @@ pub struct Saved {
     pub is_on_device: bool,
 }
 
-/// Where this device keeps the room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Storage {
-    /// In the device's store.
-    Device,
-    /// In memory only: the device has no store.
-    Memory,
-    /// In memory only: the device's store failed.
-    Lost {
-        /// Why.
-        error: Error,
-    },
-}
-
 /// One room of a session. Edits go through [`Self::replica_mut`], followed by an
 /// [`Input::Tick`](super::Input::Tick).
 #[derive(Debug)]
@@ -119,8 +100,6 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
-    /// Why the relay last ended the membership.
-    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
     /// Why the relay was given up last, until all is well again.
@@ -135,15 +114,13 @@ pub struct Room {
     pub(super) flushes: Vec<u64>,
     /// What is new for [`Output::Keep`].
     pub(super) kept: Vec<Kept>,
-    /// Taken over from an instance that is gone; what the device has is still to be read.
-    pub(super) is_restored: bool,
-    pub(super) device: Device,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
     pub(super) role: Role,
     pub(super) keeps_refused: bool,
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
+    pub(super) device: Device,
     saved: Saved,
 }
 
@@ -158,26 +135,6 @@ pub(super) struct Sync {
     held: Vec<(Sequence, Bytes)>,
 }
 
-/// What waits to be written to the device, and what was.
-#[derive(Debug, Default)]
-pub(super) struct Device {
-    pub(super) next_index: u64,
-    ticket: u64,
-    is_writing: bool,
-    /// The highest own edit in the write under way.
-    writing_number: EditNumber,
-    pub(super) waiting: Vec<Write>,
-    pub(super) waiting_number: EditNumber,
-    pub(super) is_meta_due: bool,
-    records: usize,
-    record_bytes: usize,
-    snapshot_bytes: usize,
-    /// What is to be kept in the place of all that is there.
-    aside: Option<SetAsideCopy>,
-    /// That was asked for; what is there then follows.
-    is_replacing: bool,
-}
-
 impl Room {
     pub(super) fn new(key: RoomKey, name: RoomName, client: ClientId, storage: Storage) -> Self {
         let is_on_device = storage == Storage::Device;
@@ -188,6 +145,7 @@ impl Room {
             state: RoomState::Opening,
             is_loaded: false,
             is_synced: false,
+            device: Device::new(&storage),
             storage,
             outbox: Outbox::default(),
             meta: None,
@@ -197,7 +155,6 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
-            failure: None,
             backoff: Backoff::new(),
             degraded: None,
             trouble: None,
@@ -208,12 +165,10 @@ impl Room {
             seed: None,
             flushes: Vec::new(),
             kept: Vec::new(),
-            is_restored: false,
             sharing: Sharing::default(),
             role: Role::Editor,
             keeps_refused: false,
             leaving: None,
-            device: Device { next_index: 1, ..Device::default() },
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }
@@ -307,63 +262,6 @@ impl Room {
         &self.peers
     }
 
-    /// Brings what the device has into the document.
-    pub(super) fn load(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
-        let limits = limits.for_taken();
-        // Whatever can be read of it: it is of this history, and has to sync from the start.
-        self.meta = copy.meta.map(|meta| Meta { sequence: Sequence(0), ..meta });
-        self.take_in(&copy, &limits)?;
-        for record in copy.records {
-            if record.is_pending {
-                let number = self.push_pending(record.index, record.update);
-                self.outbox.set_device(number);
-            }
-        }
-        self.meta = copy.meta;
-        self.keep_history();
-        Ok(())
-    }
-
-    /// Brings what the device has into the document, and counts it.
-    pub(super) fn take_in(&mut self, copy: &StoredCopy, limits: &Limits) -> Result<(), Error> {
-        let broken = |error: Error| {
-            let text = format!("this device's copy of the room is damaged: {}", error.message);
-            Error::new(Code::DeviceUnavailable, text)
-        };
-        if let Some(snapshot) = &copy.snapshot {
-            self.replica.apply(snapshot, limits).map_err(broken)?;
-            self.kept.push(Kept::Other { update: snapshot.clone() });
-            self.device.snapshot_bytes = snapshot.len();
-        }
-        let mut left_over: Vec<&Record> = copy.records.iter().collect();
-        // Records of two tabs lie as they were written; one may need what stands behind it.
-        while !left_over.is_empty() {
-            let before = left_over.len();
-            let mut last_error = None;
-            left_over.retain(|record| match self.replica.apply(&record.update, limits) {
-                Ok(summary) => {
-                    if summary.is_news || summary.has_deletes {
-                        self.kept.push(Kept::Other { update: record.update.clone() });
-                    }
-                    false
-                }
-                Err(error) => {
-                    last_error = Some(error);
-                    true
-                }
-            });
-            if let (Some(error), true) = (last_error, left_over.len() == before) {
-                return Err(broken(error));
-            }
-        }
-        for record in &copy.records {
-            self.device.next_index = self.device.next_index.max(record.index + 1);
-            self.device.records += 1;
-            self.device.record_bytes += record.update.len();
-        }
-        Ok(())
-    }
-
     /// An edit of an earlier session, for the relay.
     pub(super) fn push_pending(&mut self, index: u64, update: Bytes) -> EditNumber {
         let number = self.outbox.push(index, EditKind::Difference, update.clone());
@@ -386,7 +284,7 @@ impl Room {
         let index = self.record(update.clone(), true);
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.kept.push(Kept::Own { number, update: update.clone() });
-        self.device.waiting_number = number;
+        self.note_waiting(number);
         if self.leaving.is_none() {
             self.sharing.edits.push((number, update.clone()));
         }
@@ -397,7 +295,7 @@ impl Room {
     pub(super) fn adopt(&mut self, update: Bytes) -> (EditNumber, Bytes) {
         let index = self.record(update.clone(), true);
         let number = self.push_pending(index, update.clone());
-        self.device.waiting_number = number;
+        self.note_waiting(number);
         self.sharing.edits.push((number, update.clone()));
         (number, update)
     }
@@ -412,17 +310,6 @@ impl Room {
             self.record(update, false);
         }
         Ok(is_news)
-    }
-
-    fn record(&mut self, update: Bytes, is_pending: bool) -> u64 {
-        let index = self.device.next_index;
-        self.device.next_index += 1;
-        if self.storage == Storage::Device {
-            self.device.records += 1;
-            self.device.record_bytes += update.len();
-            self.device.waiting.push(Write::Append(Record { index, is_pending, update }));
-        }
-        index
     }
 
     /// Notes where in the relay's log the document stands.
@@ -535,13 +422,11 @@ impl Room {
 
     /// The relay's word on how far own edits have come.
     pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) {
-        let indexes = self.outbox.acknowledge(accepted, durable);
-        if !indexes.is_empty() {
+        let settled = self.outbox.acknowledge(accepted, durable);
+        if !settled.is_empty() {
             self.kept.push(Kept::Durable { through: self.outbox.durable() });
         }
-        if self.storage == Storage::Device && !indexes.is_empty() {
-            self.device.waiting.push(Write::Settle { indexes });
-        }
+        self.settle_records(&settled);
     }
 
     /// Notes a success: a sync alone is none while the relay may still refuse what is pending.
@@ -624,126 +509,10 @@ impl Room {
         self.forget_presence()
     }
 
-    /// Gives the device this copy in the place of all that it has of the room.
-    pub(super) fn replace_device(&mut self, copy: SetAsideCopy) {
-        self.device.waiting.clear();
-        self.device.aside = Some(copy);
-    }
-
-    /// Whether the device was asked to put a copy aside, and has not answered.
-    pub(super) const fn is_replacing(&self) -> bool {
-        self.device.is_replacing
-    }
-
-    /// Takes what the device has after a copy was set aside there: nothing, or what another session
-    /// has written since. What it lacks is written.
-    pub(super) fn reload(&mut self, copy: StoredCopy, limits: &Limits) -> Result<(), Error> {
-        self.device.is_replacing = false;
-        if self.leaving.is_some() {
-            // The next copy is on its way aside: its turn comes when it is there.
-            return Ok(());
-        }
-        if let (Some(theirs), Some(ours)) = (copy.meta, self.meta)
-            && theirs.lineage != ours.lineage
-        {
-            let text = "the device's copy of the room has another history than this one";
-            return Err(Error::new(Code::DeviceUnavailable, text));
-        }
-        let ticket = self.device.ticket;
-        self.device = Device { next_index: 1, ticket, ..Device::default() };
-        // What others wrote and is pending, they bring to the relay themselves.
-        let (meta, own) = (self.meta, std::mem::take(&mut self.outbox));
-        let loaded = self.load(copy, limits);
-        (self.meta, self.outbox) = (meta, own);
-        loaded?;
-        self.device.is_meta_due = meta.is_some();
-        if !self.replica.known().is_empty() {
-            self.record(self.replica.state().into(), false);
-        }
-        let mut outbox = std::mem::take(&mut self.outbox);
-        outbox.record_again(|update| self.record(update, true));
-        self.device.waiting_number = outbox.last();
-        self.outbox = outbox;
-        Ok(())
-    }
-
-    /// The next write for the device, when none is under way.
-    pub(super) fn next_write(&mut self) -> Option<Output> {
-        if self.device.is_writing { None } else { self.last_write() }
-    }
-
-    /// What waits to be written, even behind a write under way: for a room that is being closed.
-    pub(super) fn last_write(&mut self) -> Option<Output> {
-        let is_read = self.is_loaded && !self.device.is_replacing && !self.is_restored;
-        if self.storage != Storage::Device || !is_read {
-            return None;
-        }
-        if let Some(copy) = self.device.aside.take() {
-            self.device.is_replacing = true;
-            return Some(Output::SetAside { key: self.key, name: self.name.clone(), copy });
-        }
-        let mut writes = std::mem::take(&mut self.device.waiting);
-        if self.leaving.is_none() && std::mem::take(&mut self.device.is_meta_due) {
-            writes.extend(self.meta.map(Write::SetMeta));
-        }
-        if writes.is_empty() {
-            return None;
-        }
-        if self.wants_fold() {
-            writes.push(self.fold());
-        }
-        self.device.is_writing = true;
-        self.device.ticket += 1;
-        self.device.writing_number = self.device.waiting_number;
-        let (key, name, ticket) = (self.key, self.name.clone(), self.device.ticket);
-        Some(Output::Write { key, name, ticket, writes })
-    }
-
-    /// The whole document in the place of all records so far.
-    pub(super) fn fold(&mut self) -> Write {
-        let snapshot = Bytes::from(self.replica.state());
-        self.device.records = 0;
-        self.device.record_bytes = 0;
-        self.device.snapshot_bytes = snapshot.len();
-        Write::Fold { through: self.device.next_index - 1, snapshot }
-    }
-
-    /// By size, and only when nothing else waits: the snapshot holds all that the document holds.
-    fn wants_fold(&self) -> bool {
-        let is_long =
-            self.device.records >= FOLD_RECORDS_MIN || self.device.record_bytes >= FOLD_BYTES_MIN;
-        self.leaving.is_none()
-            && is_long
-            && self.device.record_bytes * 2 >= self.device.snapshot_bytes
-    }
-
-    pub(super) fn written(&mut self, ticket: u64) {
-        if self.device.is_writing && ticket == self.device.ticket {
-            self.device.is_writing = false;
-            self.outbox.set_device(self.device.writing_number);
-        }
-    }
-
-    pub(super) fn lose_storage(&mut self, error: Error) {
-        self.storage = Storage::Lost { error };
-        self.device.waiting.clear();
-    }
-
-    pub(super) const fn device_report(&self) -> DeviceReport {
-        let device = &self.device;
-        DeviceReport {
-            records: device.records as u64,
-            record_bytes: device.record_bytes as u64,
-            snapshot_bytes: device.snapshot_bytes as u64,
-            waiting: device.waiting.len() as u64,
-            is_writing: device.is_writing,
-        }
-    }
-
     /// Computes the tiers anew; true when they changed.
     pub(super) fn update_saved(&mut self) -> bool {
         let last = self.outbox.last();
-        let is_on_device = self.storage == Storage::Device && self.outbox.device() == last;
+        let is_on_device = self.device.is_open() && self.outbox.device() == last;
         let tier = if self.outbox.durable() == last {
             Tier::Durable
         } else if self.outbox.accepted() == last {

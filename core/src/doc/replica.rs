@@ -334,11 +334,17 @@ impl Replica {
         let Ok(txn) = self.doc.try_transact() else { return Vec::new() };
         let names: Vec<String> = txn.root_refs().map(|(name, _)| name.to_owned()).collect();
         drop(txn);
-        let texts = names.into_iter().map(|name| (self.text_string(&name), name));
-        // What is no text at all shows as a row of objects.
-        let texts = texts.filter(|(text, _)| text.contains(|char| char != OBJECT));
-        let by_name: OrderedMap<_, _> = texts.map(|(text, name)| (name, text)).collect();
-        by_name.into_iter().collect()
+        let mut texts: Vec<(String, String)> = Vec::new();
+        for name in names {
+            let text = self.text_string(&name);
+            // What is no text at all shows as a row of objects.
+            if text.contains(|char| char != OBJECT) {
+                // They come in no order; there are few, and a sort is much code to load.
+                let at = texts.partition_point(|(other, _)| *other < name);
+                texts.insert(at, (name, text));
+            }
+        }
+        texts
     }
 
     fn read_text<T>(

@@ -1,12 +1,15 @@
 //! A session whose edits or whole copy the relay will not have.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use coweave_core::client::tabs::{About, Talk};
 use coweave_core::client::{
-    Event, Input, Meta, Output, Record, RoomState, SetAsideCopy, StoredCopy, Tier, Write,
+    Event, Input, Meta, Output, Record, RoomState, SetAsideCopy, Storage, StoredCopy, Tier, Write,
 };
 use coweave_core::doc::replica::{Delta, Replica, TextChange};
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, Sequence};
+use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::wire::primitive::write_bytes;
 use coweave_core::wire::v1::{EditKind, Join, Joined, Message, Role, read_frame};
@@ -376,6 +379,36 @@ fn a_role_may_change_in_both_directions() {
     assert_eq!(roles, 3);
 }
 
+#[test]
+fn a_tab_that_has_heard_of_a_refused_edit_steps_back_too_and_no_other_one() {
+    let mut edit = Replica::new(ClientId::from_u32(8));
+    edit.text_insert(TEXT, 0, "of another tab, ").unwrap();
+    let edit = About::Edit { number: EditNumber(1), update: edit.state().into() };
+    let talk = |about| {
+        let room = RoomName::parse("room 0").unwrap();
+        Input::Talk { tab: TabId(5), talk: Talk { room, lineage: Some(LINEAGE), about } }
+    };
+    let refused = || About::SetAside { error: Error::new(Code::UpdateMalformed, "not this one") };
+    let mut session = live(false);
+    session.input(talk(refused()));
+    session.input(talk(edit.clone()));
+    session.input(talk(About::Durable { through: EditNumber(1) }));
+    session.input(talk(refused()));
+    assert_eq!(joins(&mut session).len(), 0);
+    assert_eq!(session.state(0), &RoomState::Live);
+
+    let mut session = live(false);
+    session.input(talk(edit));
+    session.input(talk(refused()));
+    assert_eq!(joins(&mut session).len(), 1);
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    assert_eq!((text(&session), session.sent().len()), (THEIRS.to_owned(), 0));
+    assert!(text_in(&set_aside(&session)[0].update).contains("of another tab, "));
+    // And there is nothing left that it would bring to the relay.
+    session.input(Input::TabGone(TabId(5)));
+    assert_eq!(session.sent().len(), 0);
+}
+
 /// What the device is asked to do; writes are answered.
 fn device(session: &mut Session) -> Vec<Output> {
     let key = session.keys[0];
@@ -384,7 +417,7 @@ fn device(session: &mut Session) -> Vec<Output> {
         if let Output::Write { ticket, .. } = output {
             session.input(Input::Written { key, ticket });
         }
-        if !matches!(output, Output::Talk { .. }) {
+        if !matches!(output, Output::Talk { .. } | Output::Keep { .. }) {
             asked.push(output);
         }
     }
@@ -400,6 +433,10 @@ fn stored(outputs: &[Output]) -> StoredCopy {
             match write {
                 Write::Append(record) => copy.records.push(record.clone()),
                 Write::SetMeta(meta) => copy.meta = Some(*meta),
+                Write::Fold { through, snapshot, .. } => {
+                    copy.snapshot = Some(snapshot.clone());
+                    copy.records.retain(|record| record.is_pending || record.index > *through);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -426,8 +463,8 @@ fn on_the_device_the_copy_takes_the_place_of_the_rows_and_the_room_goes_on_behin
     assert_eq!(session.client.room(key).unwrap().saved().tier, Tier::Memory);
     // Another tab has begun anew before.
     let record = Record { index: 1, is_pending: false, update: theirs().state().into() };
-    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1) };
-    let there = StoredCopy { meta: Some(meta), snapshot: None, records: vec![record] };
+    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(0) };
+    let there = StoredCopy { meta: Some(meta), records: vec![record], ..StoredCopy::default() };
     session.input(Input::Loaded { key, copy: Ok(there) });
     let after = stored(&device(&mut session));
     assert_eq!(after.meta.unwrap().lineage, LINEAGE);
@@ -450,8 +487,35 @@ fn a_device_that_cannot_keep_the_copy_is_told_and_the_room_goes_on_in_memory() {
     device(&mut session);
     let error = Error::new(Code::DeviceUnavailable, "the quota is used up");
     session.input(Input::Loaded { key, copy: Err(error.clone()) });
-    assert!(session.events.contains(&Event::StorageLost(error)));
+    assert!(session.events.contains(&Event::StorageChanged));
+    assert_eq!(session.client.room(key).unwrap().storage(), &Storage::Lost { error });
     assert_eq!((text(&session), session.state(0)), (THEIRS.to_owned(), &RoomState::Live));
+    // When the store is tried again, the copy goes first.
+    session.input(Input::Probe);
+    let asked = device(&mut session);
+    assert!(matches!(asked[..], [Output::SetAside { .. }]), "{asked:?}");
+    session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
+    let after = stored(&device(&mut session));
+    assert_eq!(session.client.room(key).unwrap().storage(), &Storage::Device);
+    assert_eq!(text_in(&after.snapshot.unwrap()), THEIRS);
+}
+
+#[test]
+fn what_the_device_answers_while_a_copy_is_on_its_way_aside_is_read_again_later() {
+    let mut session = live(true);
+    let key = session.keys[0];
+    edit(&mut session, "mine, ");
+    device(&mut session);
+    let error = Error::new(Code::DeviceUnavailable, "the quota is used up");
+    session.input(Input::WriteFailed { key, error });
+    session.hear(Channel(1), &refusal(Code::UpdateMalformed));
+    session.now = session.now + Duration::from_secs(60);
+    session.hear(Channel::CONNECTION, &Message::Pong(0));
+    assert_eq!(device(&mut session), []);
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    session.input(Input::Tick);
+    let asked = device(&mut session);
+    assert!(matches!(asked[..], [Output::SetAside { .. }]), "{asked:?}");
 }
 
 #[test]
@@ -469,7 +533,7 @@ fn what_an_earlier_session_left_behind_is_set_aside_like_own_edits() {
     let mut earlier = Replica::new(ClientId::from_u32(4));
     earlier.text_insert(TEXT, 0, "left behind").unwrap();
     let record = Record { index: 1, is_pending: true, update: earlier.state().into() };
-    let copy = StoredCopy { meta: None, snapshot: None, records: vec![record] };
+    let copy = StoredCopy { records: vec![record], ..StoredCopy::default() };
     session.input(Input::Loaded { key: session.keys[0], copy: Ok(copy) });
     session.welcome(&Limits::default());
     session.joined(1);

@@ -276,7 +276,7 @@ fn a_damaged_copy_still_knows_which_history_it_has() {
         sequence: Sequence(5),
     };
     let record = Record { index: 1, is_pending: false, update: Bytes::from_static(&[9, 9]) };
-    let copy = StoredCopy { meta: Some(meta), snapshot: None, records: vec![record] };
+    let copy = StoredCopy { meta: Some(meta), records: vec![record], ..StoredCopy::default() };
     session.input(Input::Loaded { key, copy: Ok(copy) });
     session.welcome(&Limits::default());
     let joins: Vec<_> = session

@@ -12,6 +12,7 @@
 
 mod aside;
 mod client;
+mod device;
 mod fuzz;
 mod link;
 mod reconnection;
@@ -19,4 +20,5 @@ mod report;
 mod return_of_the_relay;
 mod room;
 mod silence;
+mod tabs;
 mod token;

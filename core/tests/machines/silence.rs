@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{Input, RoomState};
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{Channel, EditNumber, Sequence};
+use coweave_core::ids::{Channel, EditNumber, Sequence, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
@@ -232,4 +233,27 @@ fn time_that_jumps_back_and_forth_brings_no_session_down_or_to_a_standstill() {
         assert!(took <= ms(15_000), "{took:?}");
         session.become_live();
     }
+}
+
+#[test]
+fn a_sign_of_life_reaches_a_tab_through_the_line_that_it_shares() {
+    let mut tabs = Tabs::alone(TabId(1));
+    let mut heard = Vec::new();
+    let sign: Bytes = Message::Pong(0).to_frame(Channel::CONNECTION).into();
+    let steps = [
+        tabs::Input::Dial { token: String::new() },
+        tabs::Input::SocketOpened,
+        tabs::Input::SocketFrame(sign.clone()),
+    ];
+    for step in steps {
+        tabs.handle(step, Time::ZERO);
+        loop {
+            match tabs.poll(Time::ZERO) {
+                tabs::Output::Idle { .. } => break,
+                tabs::Output::Client(input) => heard.push(input),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(heard.last(), Some(&Input::SocketFrame(sign)));
 }

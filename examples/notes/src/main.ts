@@ -3,6 +3,7 @@
 import { connect, type Peer, type Text, type TextPosition } from 'coweave'
 
 import { Carets, type Cursor } from './carets'
+import { showCopies } from './copies'
 import { Editor } from './editor'
 import { type Identity, loadIdentity, readIdentity, saveIdentity } from './identity'
 import { Mirror } from './mirror'
@@ -36,7 +37,7 @@ type SomebodysPeer = Peer<Record<string, unknown>>
 
 async function open(): Promise<void> {
   const client = connect(relay)
-  const room = client.room(roomName)
+  const room = client.room(roomName, { refused: 'keep' })
   const text = room.doc.text('body')
   offerPanel(client, element('inspect', HTMLButtonElement), element('panel', HTMLElement))
   const mirror = new Mirror(element('mirror', HTMLElement))
@@ -58,7 +59,7 @@ async function open(): Promise<void> {
     announcer: element('announcer', HTMLElement),
   })
   room.on('storage-lost', error => notice(`This device cannot keep the note: ${error.message}`))
-  room.on('refused', ({ error }) => notice(`The relay did not take an edit: ${error.message}. It is still in this note on this device; copy what you need.`))
+  showCopies(room, 'body', element('copies', HTMLElement))
   room.on('status', status => {
     if (status.state === 'stopped') notice(`The others no longer see what you write: ${status.error.message}.`)
   })

@@ -378,7 +378,7 @@ impl Actor {
                     known.iter().for_each(|(client, next)| told.reach(client, next));
                 }
             }
-            Output::Event { .. } => {}
+            Output::Event { .. } | Output::Keep { .. } => {}
             other => panic!("unknown output {other:?}"),
         }
     }

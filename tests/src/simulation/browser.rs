@@ -157,7 +157,7 @@ impl Browser {
                     rows.for_each(|row| row.is_pending = false);
                 }
                 Write::SetMeta(meta) => kept.meta = Some(meta),
-                Write::Fold { through, snapshot } => {
+                Write::Fold { through, snapshot, .. } => {
                     self.folds += 1;
                     kept.snapshots.retain(|row| !row.indexes.contains_key(&tab));
                     kept.records.retain(|row| {
@@ -186,7 +186,7 @@ impl Browser {
                 row.indexes.insert(tab, record.index);
             }
         }
-        StoredCopy { meta: kept.meta, snapshot, records }
+        StoredCopy { meta: kept.meta, snapshot, records, damage: None }
     }
 
     /// Forgets a room that was deleted.

@@ -4,6 +4,7 @@
 //! named at the head of its file.
 
 mod chaos;
+mod coming_back;
 mod crowd;
 mod damage;
 mod deletion;

@@ -108,17 +108,23 @@ fn prepare_node(project: &Project, parts: &[Part]) -> Outcome<Option<std::path::
     }
     let needs_browser =
         parts.iter().any(|part| matches!(part, Part::Npm | Part::Browser | Part::Packages));
-    if needs_browser { browser::find_or_install(project).map(Some) } else { Ok(None) }
+    if needs_browser { browser::CHROMIUM.find_or_install(project).map(Some) } else { Ok(None) }
 }
 
 fn node_part(project: &Project, part: Part, browser: Option<&std::path::Path>) -> Report {
     let Some(folder) = part.npm_folder() else { return wasm_part(project, part) };
     let mut program = project
         .node_program("npm", folder)
-        .arg("test")
+        .args(["run", part.npm_script()])
         .env("COWEAVE_RELAY", project.relay(Build::Dev));
     if let Some(browser) = browser {
-        program = program.env(browser::VARIABLE, browser);
+        program = program.env(browser::CHROMIUM.variable, browser);
+    }
+    if part == Part::Firefox {
+        program = match browser::FIREFOX.find_or_install(project) {
+            Ok(path) => program.env(browser::FIREFOX.variable, path),
+            Err(failure) => return Report::broken(part, Duration::ZERO, failure),
+        };
     }
     run_part(project, part, [program])
 }

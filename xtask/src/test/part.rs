@@ -15,25 +15,35 @@ pub(crate) enum Part {
     Interop,
     /// The example app in a real browser, against a relay.
     Browser,
+    /// The main paths in Firefox, against a relay.
+    Firefox,
     /// The packed package in tiny projects, one for each way to import it.
     Packages,
 }
 
 impl Part {
     /// Every part that can be named.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Rust,
         Self::Simulation,
         Self::Wasm,
         Self::Npm,
         Self::Interop,
         Self::Browser,
+        Self::Firefox,
         Self::Packages,
     ];
 
     /// What a run without names consists of; the simulation is in `rust`.
-    pub(crate) const EVERY_RUN: [Self; 6] =
-        [Self::Rust, Self::Wasm, Self::Npm, Self::Interop, Self::Browser, Self::Packages];
+    pub(crate) const EVERY_RUN: [Self; 7] = [
+        Self::Rust,
+        Self::Wasm,
+        Self::Npm,
+        Self::Interop,
+        Self::Browser,
+        Self::Firefox,
+        Self::Packages,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -43,6 +53,7 @@ impl Part {
             Self::Npm => "npm",
             Self::Interop => "interop",
             Self::Browser => "browser",
+            Self::Firefox => "firefox",
             Self::Packages => "packages",
         }
     }
@@ -55,14 +66,22 @@ impl Part {
         matches!(self, Self::Rust | Self::Simulation)
     }
 
-    /// Where `npm test` runs this part.
+    /// Where npm runs this part.
     pub(super) const fn npm_folder(self) -> Option<&'static str> {
         match self {
             Self::Npm => Some("npm"),
             Self::Interop => Some("tests/interop"),
-            Self::Browser => Some("tests/browser"),
+            Self::Browser | Self::Firefox => Some("tests/browser"),
             Self::Packages => Some("tests/packages"),
             Self::Rust | Self::Simulation | Self::Wasm => None,
+        }
+    }
+
+    /// The script of npm that runs this part.
+    pub(super) const fn npm_script(self) -> &'static str {
+        match self {
+            Self::Firefox => "firefox",
+            _ => "test",
         }
     }
 }

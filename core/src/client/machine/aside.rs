@@ -2,7 +2,8 @@
 
 use super::Client;
 use crate::client::aside::read_only;
-use crate::client::room::{Room, Storage};
+use crate::client::device::Storage;
+use crate::client::room::Room;
 use crate::client::tabs::About;
 use crate::client::{Event, RoomKey};
 use crate::error::{Code, Error};
@@ -56,9 +57,9 @@ impl Client {
             return;
         };
         if let Some(room) = self.rooms.get_mut(&key)
-            && room.storage == Storage::Device
+            && room.storage != Storage::Memory
         {
-            room.replace_device(copy.clone());
+            room.device.replace(copy.clone());
         }
         self.tell(key, Event::SetAside(copy));
         self.tell(key, Event::DocumentChanged);

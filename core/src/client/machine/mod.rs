@@ -4,6 +4,7 @@ mod aside;
 mod receive;
 mod restore;
 mod sharing;
+mod storage;
 mod token;
 
 use std::collections::VecDeque;
@@ -14,8 +15,9 @@ use bytes::Bytes;
 use self::token::Token;
 use super::aside::read_only;
 use super::backoff::{self, Backoff};
+use super::device::Storage;
 use super::report::{Diary, Phase};
-use super::room::{Room, RoomState, Storage};
+use super::room::{Room, RoomState};
 use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
@@ -167,12 +169,8 @@ impl Client {
             Input::Restored { key, history } => self.restored(key, history, now),
             Input::Close { key } => self.close(key, now),
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
-            Input::Written { key, ticket } => {
-                if let Some(room) = self.rooms.get_mut(&key) {
-                    room.written(ticket);
-                }
-            }
-            Input::WriteFailed { key, error } => self.lose_storage(key, error),
+            Input::Written { key, ticket } => self.written(key, ticket),
+            Input::WriteFailed { key, error } => self.lose_storage(key, error, now),
             Input::Seed { key, update } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
                     room.seed = Some(update);
@@ -204,7 +202,10 @@ impl Client {
             }
             Input::Talk { tab, talk } => self.hear(tab, &talk, now),
             Input::TabGone(tab) => self.tab_gone(tab, now),
-            Input::Probe => self.probe(now),
+            Input::Probe => {
+                self.probe(now);
+                self.read_lost_stores(None);
+            }
             Input::Tick => {}
         }
         self.refresh_states();
@@ -242,39 +243,6 @@ impl Client {
         }
         if matches!(self.socket, Socket::Unneeded) {
             self.connect_when_allowed(now);
-        }
-    }
-
-    fn loaded(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>, now: Time) {
-        let limits = self.settings.limits.clone();
-        let Some(room) = self.rooms.get_mut(&key) else { return };
-        if room.is_replacing() {
-            let reloaded = copy.and_then(|copy| room.reload(copy, &limits));
-            return reloaded.unwrap_or_else(|error| self.lose_storage(key, error));
-        }
-        if room.is_restored {
-            return self.reopened(key, copy);
-        }
-        if room.is_loaded {
-            return;
-        }
-        let result = copy.and_then(|copy| room.load(copy, &limits));
-        room.is_loaded = true;
-        self.tell(key, Event::Loaded);
-        self.tell(key, Event::DocumentChanged);
-        if let Err(error) = result {
-            self.lose_storage(key, error);
-        }
-        self.ask_tabs(key, now);
-        self.join(key, now);
-    }
-
-    fn lose_storage(&mut self, key: RoomKey, error: Error) {
-        if let Some(room) = self.rooms.get_mut(&key)
-            && room.storage == Storage::Device
-        {
-            room.lose_storage(error.clone());
-            self.tell(key, Event::StorageLost(error));
         }
     }
 
@@ -345,7 +313,6 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
             room.trouble = Some(error.clone());
@@ -626,6 +593,7 @@ impl Client {
             _ => {}
         }
         self.refresh_token(now);
+        self.read_lost_stores(Some(now));
         if matches!(self.socket, Socket::Open) {
             let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
             let due: Vec<_> =
@@ -662,7 +630,8 @@ impl Client {
         self.rooms.values().fold(socket, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-            earliest(earliest(wake, presence), earliest(room.rejoin_at, room.asks_at()))
+            let store = earliest(room.store_retry_at(), room.asks_at());
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, store))
         })
     }
 

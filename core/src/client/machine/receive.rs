@@ -50,7 +50,7 @@ impl Client {
                 Ok(())
             }
             Message::Pong(number) => {
-                if number == self.last_ping {
+                if number > 0 && number == self.last_ping {
                     let ms = now.as_ms().saturating_sub(self.diary.pinged_at.as_ms());
                     self.diary.round_trip_ms = Some(ms);
                 }
@@ -271,6 +271,7 @@ impl Client {
         }
         self.tell(key, Event::DocumentChanged);
         self.tell(key, Event::Synced);
+        self.use_what_was_left(key, now);
         self.send_seed(key, now);
     }
 }

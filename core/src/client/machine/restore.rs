@@ -3,8 +3,7 @@
 use bytes::Bytes;
 
 use super::Client;
-use crate::client::{Event, Meta, RoomKey, StoredCopy};
-use crate::error::Error;
+use crate::client::{Event, Meta, RoomKey};
 use crate::ids::{Epoch, Lineage, Sequence};
 use crate::time::Time;
 
@@ -25,15 +24,5 @@ impl Client {
         room.begin_again(history.map(place));
         self.tell(key, Event::Loaded);
         self.join(key, now);
-    }
-
-    /// The device has answered for a room that is in use already.
-    pub(super) fn reopened(&mut self, key: RoomKey, copy: Result<StoredCopy, Error>) {
-        let limits = &self.settings.limits;
-        let Some(room) = self.rooms.get_mut(&key) else { return };
-        match copy.and_then(|copy| room.reopen(copy, limits)) {
-            Ok(()) => self.tell(key, Event::DocumentChanged),
-            Err(error) => self.lose_storage(key, error),
-        }
     }
 }

@@ -259,7 +259,8 @@ impl Line {
             self.outputs.push_back(Output::Send(pong.into()));
             return false;
         }
-        if let Some(number) = message.pong() {
+        // A pong that nobody asked for says to all that the line is alive.
+        if let Some(number) = message.pong().filter(|number| *number > 0) {
             if let Some(at) = self.pings.iter().position(|ping| ping.0 == number) {
                 let (_, tab, own) = self.pings.remove(at);
                 if let Some(part) = self.part_for(tab, parts) {

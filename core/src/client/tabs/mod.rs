@@ -199,7 +199,7 @@ impl Tabs {
             Input::SocketFrame(frame) => self.line.socket_frame(&frame),
             Input::SocketClosed { error } => self.line.socket_closed(error.as_ref()),
             Input::Stop => {
-                self.hang_up();
+                self.call = Call::None;
                 self.line.close(None);
                 self.carry_out();
                 self.post(None, &TabMessage::Bye);

@@ -1,0 +1,393 @@
+//! What the device has of a room: which records, what is still to be written, and the way back
+//! after its store failed.
+
+use bytes::Bytes;
+
+use super::aside::SetAsideCopy;
+use super::backoff::Backoff;
+use super::report::DeviceReport;
+use super::room::Room;
+use super::{Kept, Meta, Output, Record, StoredCopy, Write};
+use crate::error::{Code, Error};
+use crate::ids::{EditNumber, Sequence};
+use crate::limits::Limits;
+use crate::ordered::sort_by_key;
+use crate::time::Time;
+
+/// The device's log of a room is folded into a snapshot when that makes more than these go.
+const FOLD_RECORDS_MIN: usize = 500;
+const FOLD_BYTES_MIN: usize = 256 << 10;
+/// The record that is the snapshot.
+const SNAPSHOT: u64 = 0;
+
+/// Where this device keeps the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Storage {
+    /// In the device's store.
+    Device,
+    /// In the device's store, which also holds something of the room that cannot be used. That is
+    /// left as it is; what is written from here on is kept.
+    Damaged {
+        /// What it is.
+        error: Error,
+    },
+    /// In memory only: the device has no store.
+    Memory,
+    /// In memory only, until the device's store can be used again.
+    Lost {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// What waits to be written to the device, and what was.
+#[derive(Debug)]
+pub(super) struct Device {
+    phase: Phase,
+    pub(super) backoff: Backoff,
+    next_index: u64,
+    ticket: u64,
+    is_writing: bool,
+    /// The highest own edit in the write under way.
+    writing_number: EditNumber,
+    waiting: Vec<Write>,
+    waiting_number: EditNumber,
+    pub(super) is_meta_due: bool,
+    /// There is more in the document than in the store and in what waits.
+    is_fold_due: bool,
+    /// What a fold would make go: records that are not pending.
+    settled_records: usize,
+    settled_bytes: usize,
+    snapshot_bytes: usize,
+    /// Records that cannot be used, at least not yet.
+    unusable: Vec<Record>,
+    /// Why.
+    damage: Option<Error>,
+    /// Why something that is stored cannot even be read.
+    unreadable: Option<Error>,
+    /// What is to be kept in the place of all that is stored.
+    aside: Option<SetAsideCopy>,
+}
+
+/// How the device's store stands to a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There is none.
+    Absent,
+    /// What it has is being read.
+    Reading,
+    /// What it lacks after it failed is being written.
+    Restoring,
+    /// It gets whatever comes.
+    Open,
+    /// It failed; the next attempt is made at this time.
+    Lost { retry_at: Time },
+}
+
+impl Device {
+    pub(super) fn new(storage: &Storage) -> Self {
+        let phase = if *storage == Storage::Device { Phase::Reading } else { Phase::Absent };
+        Self {
+            phase,
+            backoff: Backoff::new(),
+            next_index: 1,
+            ticket: 0,
+            is_writing: false,
+            writing_number: EditNumber(0),
+            waiting: Vec::new(),
+            waiting_number: EditNumber(0),
+            is_meta_due: false,
+            is_fold_due: false,
+            settled_records: 0,
+            settled_bytes: 0,
+            snapshot_bytes: 0,
+            unusable: Vec::new(),
+            damage: None,
+            unreadable: None,
+            aside: None,
+        }
+    }
+
+    pub(super) const fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(super) const fn is_reading(&self) -> bool {
+        matches!(self.phase, Phase::Reading)
+    }
+
+    /// What was read comes at a bad time: it is to be read again.
+    pub(super) const fn read_later(&mut self, now: Time) {
+        self.phase = Phase::Lost { retry_at: now };
+    }
+
+    /// Keeps a copy in the place of all that is stored, as soon as that is possible.
+    pub(super) fn replace(&mut self, copy: SetAsideCopy) {
+        self.waiting.clear();
+        self.unusable.clear();
+        self.aside = Some(copy);
+    }
+
+    /// Whether what happens now reaches the store.
+    const fn takes_records(&self) -> bool {
+        matches!(self.phase, Phase::Open | Phase::Restoring)
+    }
+
+    fn damage(&self) -> Option<&Error> {
+        self.unreadable.as_ref().or(self.damage.as_ref())
+    }
+
+    fn count_settled(&mut self, bytes: usize) {
+        self.settled_records += 1;
+        self.settled_bytes += bytes;
+    }
+
+    /// By what it makes go, so that edits that stay pending do not bring one snapshot after another.
+    const fn wants_fold(&self) -> bool {
+        let is_long =
+            self.settled_records >= FOLD_RECORDS_MIN || self.settled_bytes >= FOLD_BYTES_MIN;
+        is_long && self.settled_bytes * 2 >= self.snapshot_bytes
+    }
+}
+
+impl Room {
+    /// When the store is to be tried again. While a copy is on its way aside, nothing stored can be
+    /// brought into the document that takes its place.
+    pub(super) fn store_retry_at(&self) -> Option<Time> {
+        match self.device.phase {
+            Phase::Lost { retry_at } if self.leaving.is_none() => Some(retry_at),
+            _ => None,
+        }
+    }
+
+    /// Asks for what is stored, after it was replaced when that is due.
+    pub(super) fn read_store(&mut self) -> Output {
+        self.device.phase = Phase::Reading;
+        let (key, name) = (self.key, self.name.clone());
+        match self.device.aside.clone() {
+            Some(copy) => Output::SetAside { key, name, copy },
+            None => Output::Load { key, name },
+        }
+    }
+
+    /// Brings what the device has into the document, and plans to write what it lacks, if it was
+    /// lost before. The answer is the edits in it that are new here and have to reach the relay.
+    pub(super) fn take_copy(
+        &mut self,
+        copy: StoredCopy,
+        limits: &Limits,
+    ) -> Result<Vec<(EditNumber, Bytes)>, Error> {
+        let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
+        if copy.meta.is_some_and(is_other) {
+            let text = "this device's copy of the room has another history than this document";
+            return Err(Error::new(Code::DeviceUnavailable, text));
+        }
+        let is_back = self.is_loaded;
+        self.device.aside = None;
+        self.device.is_fold_due = is_back && !self.replica.known().is_empty();
+        self.device.is_meta_due = self.meta.is_some() && self.meta != copy.meta;
+        self.device.waiting.clear();
+        self.device.unusable.clear();
+        (self.device.settled_records, self.device.settled_bytes) = (0, 0);
+        self.device.snapshot_bytes = copy.snapshot.as_ref().map_or(0, Bytes::len);
+        let last_index = copy.records.iter().map(|record| record.index).max();
+        self.device.next_index = last_index.unwrap_or(SNAPSHOT) + 1;
+        self.outbox.forget_records();
+        let snapshot =
+            copy.snapshot.map(|update| Record { index: SNAPSHOT, is_pending: false, update });
+        let found = self.use_records(snapshot.into_iter().chain(copy.records).collect(), limits);
+        self.device.unreadable = copy.damage;
+        if self.meta.is_none() {
+            // Of what cannot be used nobody knows where in the log it stands: all of it is synced.
+            let is_whole = self.device.damage().is_none();
+            let sequence = |meta: Meta| if is_whole { meta.sequence } else { Sequence(0) };
+            self.meta = copy.meta.map(|meta| Meta { sequence: sequence(meta), ..meta });
+            self.keep_history();
+        }
+        self.device.phase = Phase::Open;
+        let first = self.device.next_index;
+        let updates = self.outbox.give_records(first);
+        for (index, update) in (first..).zip(updates) {
+            self.device.next_index = index + 1;
+            self.device.waiting.push(Write::Append(Record { index, is_pending: true, update }));
+        }
+        self.device.waiting_number = self.outbox.last();
+        if self.device.waiting.is_empty() && !self.device.is_fold_due && !self.device.is_meta_due {
+            self.outbox.set_device(self.outbox.last());
+            self.show_storage();
+        } else {
+            self.device.phase = Phase::Restoring;
+        }
+        Ok(found)
+    }
+
+    /// Tries again what could not be used before the sync, which may have brought what it needs.
+    pub(super) fn use_what_was_left(&mut self, limits: &Limits) -> Vec<(EditNumber, Bytes)> {
+        if self.device.unusable.is_empty() || !self.device.takes_records() {
+            return Vec::new();
+        }
+        let records = std::mem::take(&mut self.device.unusable);
+        let found = self.use_records(records, limits);
+        if self.device.is_open() {
+            self.show_storage();
+        }
+        found
+    }
+
+    /// Brings records into the document. Those of two tabs lie as they were written: one may need
+    /// what stands behind it.
+    fn use_records(&mut self, records: Vec<Record>, limits: &Limits) -> Vec<(EditNumber, Bytes)> {
+        let limits = limits.for_taken();
+        let (mut rest, mut found) = (records, Vec::new());
+        self.device.damage = None;
+        loop {
+            let (before, mut last_error) = (rest.len(), None);
+            rest.retain(|record| match self.replica.apply(&record.update, &limits) {
+                Ok(summary) => {
+                    if !record.is_pending && (summary.is_news || summary.has_deletes) {
+                        self.kept.push(Kept::Other { update: record.update.clone() });
+                    }
+                    found.push(record.clone());
+                    false
+                }
+                Err(error) => {
+                    last_error = Some(error);
+                    true
+                }
+            });
+            if let Some(error) = last_error.filter(|_| rest.len() == before) {
+                let text = format!(
+                    "{before} records of this device's copy cannot be used, and are left as they are: {}",
+                    error.message
+                );
+                self.device.damage = Some(Error::new(Code::DeviceUnavailable, text));
+                break;
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        self.device.unusable = rest;
+        sort_by_key(&mut found, |record| (record.index, 0));
+        let mut edits = Vec::new();
+        for Record { index, is_pending, update } in found {
+            if !is_pending {
+                if index != SNAPSHOT {
+                    self.device.count_settled(update.len());
+                }
+            } else if !self.outbox.has_record(index, &update) {
+                let number = self.push_pending(index, update.clone());
+                edits.push((number, update));
+            }
+        }
+        edits
+    }
+
+    fn show_storage(&mut self) {
+        let damage = self.device.damage().cloned();
+        self.storage = damage.map_or(Storage::Device, |error| Storage::Damaged { error });
+    }
+
+    /// Notes an update for the device; the answer is the index of its record.
+    pub(super) fn record(&mut self, update: Bytes, is_pending: bool) -> u64 {
+        let index = self.device.next_index;
+        if self.device.takes_records() {
+            self.device.next_index += 1;
+            if !is_pending {
+                self.device.count_settled(update.len());
+            }
+            self.device.waiting.push(Write::Append(Record { index, is_pending, update }));
+        }
+        index
+    }
+
+    pub(super) const fn note_waiting(&mut self, number: EditNumber) {
+        self.device.waiting_number = number;
+    }
+
+    /// Notes that own edits are durable on the relay: where they are recorded, and how large they are.
+    pub(super) fn settle_records(&mut self, settled: &[(u64, usize)]) {
+        if settled.is_empty() || !self.device.takes_records() {
+            return;
+        }
+        for (_, bytes) in settled {
+            self.device.count_settled(*bytes);
+        }
+        let indexes = settled.iter().map(|(index, _)| *index).collect();
+        self.device.waiting.push(Write::Settle { indexes });
+    }
+
+    /// The next write for the device, when none is under way.
+    pub(super) fn next_write(&mut self) -> Option<Output> {
+        if self.device.is_writing { None } else { self.last_write() }
+    }
+
+    /// What waits to be written, even behind a write under way: for a room that is being closed.
+    pub(super) fn last_write(&mut self) -> Option<Output> {
+        if !self.device.takes_records() {
+            return None;
+        }
+        if self.device.aside.is_some() {
+            return Some(self.read_store());
+        }
+        let device = &mut self.device;
+        let mut writes = std::mem::take(&mut device.waiting);
+        // What is not in sight yet has no place on the device.
+        if self.leaving.is_none() && std::mem::take(&mut device.is_meta_due) {
+            writes.extend(self.meta.map(Write::SetMeta));
+        }
+        let is_fold_due = std::mem::take(&mut device.is_fold_due);
+        if writes.is_empty() && !is_fold_due {
+            return None;
+        }
+        // Only when nothing else waits: the snapshot holds all that the document holds.
+        if is_fold_due || device.wants_fold() {
+            let shown = self.leaving.as_ref().map_or(&self.replica, |leaving| &leaving.replica);
+            let snapshot = Bytes::from(shown.state());
+            (device.settled_records, device.settled_bytes) = (0, 0);
+            device.snapshot_bytes = snapshot.len();
+            let except = device.unusable.iter().map(|record| record.index).collect();
+            writes.push(Write::Fold { through: device.next_index - 1, except, snapshot });
+        }
+        device.is_writing = true;
+        device.ticket += 1;
+        device.writing_number = device.waiting_number;
+        let (key, name, ticket) = (self.key, self.name.clone(), device.ticket);
+        Some(Output::Write { key, name, ticket, writes })
+    }
+
+    pub(super) fn written(&mut self, ticket: u64) {
+        if !self.device.is_writing || ticket != self.device.ticket {
+            return;
+        }
+        self.device.is_writing = false;
+        self.outbox.set_device(self.device.writing_number);
+        if self.device.phase == Phase::Restoring {
+            self.device.phase = Phase::Open;
+            self.show_storage();
+        } else {
+            self.device.backoff.reset();
+        }
+    }
+
+    /// From here on the room is in memory only, until the store can be used again.
+    pub(super) fn lose_storage(&mut self, error: Error, retry_at: Time) {
+        self.storage = Storage::Lost { error };
+        self.device.phase = Phase::Lost { retry_at };
+        self.device.is_writing = false;
+        self.device.waiting.clear();
+    }
+    pub(super) fn device_report(&self) -> DeviceReport {
+        let device = &self.device;
+        let (records, bytes) =
+            self.outbox.pending().fold((0, 0), |(n, sum), (_, it)| (n + 1, sum + it.len()));
+        DeviceReport {
+            records: (device.settled_records + records) as u64,
+            record_bytes: (device.settled_bytes + bytes) as u64,
+            snapshot_bytes: device.snapshot_bytes as u64,
+            waiting: device.waiting.len() as u64,
+            is_writing: device.is_writing,
+        }
+    }
+}

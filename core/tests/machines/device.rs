@@ -1,0 +1,533 @@
+//! A session whose device's store fails, comes back, or holds what it should not.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use coweave_core::client::{
+    Client, Event, Input, Meta, Output, Record, RoomKey, Saved, Settings, Storage, StoredCopy,
+    Tier, Write,
+};
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::{Code, Error};
+use coweave_core::ids::{
+    Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, SessionKey,
+};
+use coweave_core::limits::Limits;
+use coweave_core::random::Random;
+use coweave_core::time::Time;
+use coweave_core::wire::primitive::write_bytes;
+use coweave_core::wire::v1::{Joined, Message, Role, Welcome, read_frame};
+
+const TEXT: &str = "text";
+const LINEAGE: Lineage = Lineage([1; 16]);
+
+/// What a device keeps of one room, for one session at a time.
+#[derive(Clone, Debug, Default)]
+struct Store {
+    meta: Option<Meta>,
+    snapshot: Option<Bytes>,
+    records: Vec<Record>,
+}
+
+impl Store {
+    /// Every load numbers anew.
+    fn load(&mut self) -> StoredCopy {
+        for (index, record) in (1..).zip(&mut self.records) {
+            record.index = index;
+        }
+        StoredCopy {
+            meta: self.meta,
+            snapshot: self.snapshot.clone(),
+            records: self.records.clone(),
+            damage: None,
+        }
+    }
+
+    fn write(&mut self, writes: &[Write]) {
+        for write in writes {
+            match write {
+                Write::Append(record) => self.records.push(record.clone()),
+                Write::Settle { indexes } => {
+                    for record in &mut self.records {
+                        record.is_pending &= !indexes.contains(&record.index);
+                    }
+                }
+                Write::SetMeta(meta) => self.meta = Some(*meta),
+                Write::Fold { through, except, snapshot } => {
+                    if except.contains(&0) {
+                        let update = self.snapshot.take().unwrap();
+                        self.records.insert(0, Record { index: 0, is_pending: false, update });
+                    }
+                    self.records.retain(|record| {
+                        record.index > *through
+                            || record.is_pending
+                            || except.contains(&record.index)
+                    });
+                    self.snapshot = Some(snapshot.clone());
+                }
+                other => panic!("unknown write {other:?}"),
+            }
+        }
+    }
+
+    /// The document of whoever finds only this.
+    fn content(&mut self) -> String {
+        let mut page = Page::new(7);
+        page.answer_load(Ok(self.load()));
+        page.text()
+    }
+}
+
+/// One session with one room.
+struct Page {
+    client: Client,
+    key: RoomKey,
+    now: Time,
+    wake: Option<Time>,
+    /// Reads that were not answered yet.
+    loads: usize,
+    writes: VecDeque<(u64, Vec<Write>)>,
+    frames: Vec<Bytes>,
+    events: Vec<Event>,
+}
+
+impl Page {
+    fn new(client: u32) -> Self {
+        let settings = Settings {
+            session: SessionKey([1; 16]),
+            agent: "test".to_owned(),
+            limits: Limits::default(),
+            has_device_store: true,
+        };
+        let mut machine = Client::new(settings, u64::from(client), Time::ZERO);
+        let key = machine.next_key();
+        let (writes, frames, events) = (VecDeque::new(), Vec::new(), Vec::new());
+        let (now, wake, loads) = (Time::ZERO, None, 0);
+        let mut this = Self { client: machine, key, now, wake, loads, writes, frames, events };
+        let name = RoomName::parse("room").unwrap();
+        this.input(Input::Open { key, name, client: ClientId::from_u32(client) });
+        this
+    }
+
+    fn with(client: u32, store: &mut Store) -> Self {
+        let mut this = Self::new(client);
+        this.answer_load(Ok(store.load()));
+        this
+    }
+
+    fn input(&mut self, input: Input) {
+        self.client.handle(input, self.now);
+        for _ in 0..10_000 {
+            match self.client.poll(self.now) {
+                Output::Idle { wake } => return self.wake = wake,
+                Output::Load { .. } => self.loads += 1,
+                Output::Write { ticket, writes, .. } => self.writes.push_back((ticket, writes)),
+                Output::Frame(frame) => self.frames.push(frame),
+                Output::Event { event, .. } => self.events.push(event),
+                _ => {}
+            }
+        }
+        panic!("the session never rests");
+    }
+
+    fn answer_load(&mut self, copy: Result<StoredCopy, Error>) {
+        self.loads = self.loads.checked_sub(1).expect("nothing was asked for");
+        self.input(Input::Loaded { key: self.key, copy });
+    }
+
+    /// The store does what it was asked for.
+    fn write_to(&mut self, store: &mut Store) {
+        while let Some((ticket, writes)) = self.writes.pop_front() {
+            store.write(&writes);
+            self.input(Input::Written { key: self.key, ticket });
+        }
+    }
+
+    fn fail(&mut self, why: &str) {
+        let error = Error::new(Code::DeviceUnavailable, why);
+        self.input(Input::WriteFailed { key: self.key, error });
+    }
+
+    /// Lets the time pass until the store is read again.
+    fn wait_for_load(&mut self) {
+        for _ in 0..100 {
+            if self.loads > 0 {
+                return;
+            }
+            self.now = self.wake.expect("something is planned").max(self.now);
+            self.input(Input::Tick);
+        }
+        panic!("the store is not tried again");
+    }
+
+    fn type_in(&mut self, content: &str) {
+        let replica = self.client.room_mut(self.key).unwrap().replica_mut();
+        let end = replica.text_length(TEXT);
+        replica.text_insert(TEXT, end, content).unwrap();
+        self.input(Input::Tick);
+    }
+
+    fn text(&mut self) -> String {
+        self.client.room_mut(self.key).unwrap().replica_mut().text_string(TEXT)
+    }
+
+    fn storage(&self) -> &Storage {
+        self.client.room(self.key).unwrap().storage()
+    }
+
+    fn saved(&self) -> Saved {
+        self.client.room(self.key).unwrap().saved()
+    }
+
+    fn hear(&mut self, channel: Channel, message: &Message) {
+        self.input(Input::SocketFrame(message.to_frame(channel).into()));
+    }
+
+    /// The relay lets the session in, and sends what it has.
+    fn sync(&mut self, sequence: u64, content: Option<&Bytes>) {
+        self.input(Input::SocketOpened { token: String::new() });
+        let welcome = Welcome {
+            version: 1,
+            capabilities: 0,
+            frame_bytes_max: 1 << 20,
+            update_bytes_max: 1 << 20,
+            idle_timeout_ms: 60_000,
+            agent: "test".to_owned(),
+            token_life_ms: 0,
+        };
+        self.hear(Channel::CONNECTION, &Message::Welcome(welcome));
+        let mut sync = Vec::new();
+        let mut relay = Replica::new(ClientId::from_u32(99));
+        if let Some(content) = content {
+            relay.apply(content, &Limits::default()).unwrap();
+            write_bytes(&mut sync, content);
+        }
+        let joined = Joined {
+            lineage: LINEAGE,
+            epoch: Epoch(1),
+            sequence: Sequence(sequence),
+            sync_bytes: sync.len() as u64,
+            state_vector: relay.known().encode().into(),
+            role: Role::Editor,
+        };
+        self.hear(Channel(1), &Message::Joined(joined));
+        if !sync.is_empty() {
+            self.hear(Channel(1), &Message::Sync(sync.into()));
+        }
+    }
+
+    fn acknowledge(&mut self, number: u64) {
+        let number = EditNumber(number);
+        let message =
+            Message::Ack { accepted: number, durable: number, sequence: Sequence(number.0) };
+        self.hear(Channel(1), &message);
+    }
+
+    /// What reached the relay, in a document of its own.
+    fn sent(&mut self) -> String {
+        let mut relay = Replica::new(ClientId::from_u32(99));
+        for frame in std::mem::take(&mut self.frames) {
+            for (_, message) in read_frame(&frame).unwrap() {
+                if let Message::Edit { update, .. } = message {
+                    relay.apply(&update, &Limits::default()).unwrap();
+                }
+            }
+        }
+        relay.text_string(TEXT)
+    }
+}
+
+fn is_lost(storage: &Storage) -> bool {
+    matches!(storage, Storage::Lost { .. })
+}
+
+/// What somebody else wrote into an empty document.
+fn written_by(client: u32, content: &str) -> Bytes {
+    let mut replica = Replica::new(ClientId::from_u32(client));
+    replica.text_insert(TEXT, 0, content).unwrap();
+    replica.state().into()
+}
+
+#[test]
+fn a_store_that_failed_gets_all_it_lacks_when_it_is_back() {
+    let mut store = Store::default();
+    let mut page = Page::with(1, &mut store);
+    page.type_in("one ");
+    page.write_to(&mut store);
+    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 1, is_on_device: true });
+    page.type_in("two ");
+    page.writes.clear();
+    page.fail("the quota is used up");
+    assert_eq!(page.saved(), Saved { tier: Tier::Memory, pending: 2, is_on_device: false });
+    assert!(is_lost(page.storage()));
+    page.type_in("three ");
+    page.wait_for_load();
+    page.answer_load(Err(Error::new(Code::DeviceUnavailable, "not yet")));
+    page.type_in("four ");
+    page.wait_for_load();
+    page.answer_load(Ok(store.load()));
+    assert!(is_lost(page.storage()), "nothing is there again before it is written");
+    page.type_in("five ");
+    let (ticket, writes) = page.writes.pop_front().unwrap();
+    assert!(page.writes.is_empty(), "one write at a time, all or nothing");
+    store.write(&writes);
+    page.input(Input::Written { key: page.key, ticket });
+    assert_eq!((page.storage(), page.saved().tier), (&Storage::Device, Tier::Memory));
+    page.write_to(&mut store);
+    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 5, is_on_device: true });
+    assert_eq!(store.content(), "one two three four five ");
+    let mut next = Page::with(2, &mut store);
+    assert_eq!(next.saved(), Saved { tier: Tier::Device, pending: 5, is_on_device: true });
+    next.sync(0, None);
+    assert_eq!(next.sent(), "one two three four five ");
+}
+
+#[test]
+fn what_was_taken_away_is_not_said_to_be_on_the_device() {
+    let mut store = Store::default();
+    let mut page = Page::with(1, &mut store);
+    page.sync(1, Some(&written_by(9, "theirs, ")));
+    page.type_in("mine");
+    page.write_to(&mut store);
+    page.input(Input::SocketClosed { error: None });
+    assert_eq!(page.saved().tier, Tier::Device);
+    store = Store::default();
+    page.fail("what was kept here was taken away");
+    assert_eq!(page.saved().tier, Tier::Memory);
+    page.wait_for_load();
+    page.answer_load(Ok(store.load()));
+    assert_eq!(page.saved().tier, Tier::Memory);
+    page.write_to(&mut store);
+    assert_eq!(page.saved().tier, Tier::Device);
+    assert_eq!(store.content(), "theirs, mine");
+    assert_eq!(store.meta.map(|meta| meta.lineage), Some(LINEAGE));
+    assert_eq!(store.records.len(), 1, "what is pending is there as it was");
+}
+
+#[test]
+fn a_store_that_keeps_failing_is_tried_less_and_less_often_and_at_every_hint() {
+    let mut page = Page::new(1);
+    let error = || Err(Error::new(Code::DeviceUnavailable, "not in this mode"));
+    page.answer_load(error());
+    let mut attempts = 0;
+    while page.now < Time::from_ms(120_000) {
+        page.wait_for_load();
+        page.answer_load(error());
+        attempts += 1;
+    }
+    assert!((5..60).contains(&attempts), "{attempts} attempts in two minutes");
+    let told = page.events.iter().filter(|event| **event == Event::StorageChanged);
+    assert_eq!(told.count(), 1, "the same reason is told once");
+    page.input(Input::Probe);
+    assert_eq!(page.loads, 1);
+    page.input(Input::Probe);
+    assert_eq!(page.loads, 1, "one read at a time");
+}
+
+#[test]
+fn what_a_store_has_that_could_not_be_read_at_first_reaches_document_and_relay() {
+    let mut store = Store::default();
+    let mut dead = Page::with(1, &mut store);
+    dead.type_in("of a dead tab, ");
+    dead.write_to(&mut store);
+    let mut page = Page::new(2);
+    page.answer_load(Err(Error::new(Code::DeviceUnavailable, "blocked")));
+    page.sync(0, None);
+    page.type_in("new");
+    page.wait_for_load();
+    page.answer_load(Ok(store.load()));
+    page.write_to(&mut store);
+    assert_eq!(page.text().len(), "of a dead tab, new".len());
+    assert_eq!(page.sent(), page.text());
+    assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 2, is_on_device: true });
+    page.acknowledge(2);
+    page.write_to(&mut store);
+    assert!(store.records.iter().all(|record| !record.is_pending));
+    assert_eq!(store.content(), page.text());
+}
+
+#[test]
+fn a_store_that_was_emptied_by_nobody_gets_nothing_twice() {
+    let mut store = Store::default();
+    let mut page = Page::with(1, &mut store);
+    page.type_in("one ");
+    page.type_in("two ");
+    page.write_to(&mut store);
+    page.fail("the connection was closed");
+    page.wait_for_load();
+    page.answer_load(Ok(store.load()));
+    page.write_to(&mut store);
+    assert_eq!(store.records.len(), 2, "edits that are recorded are not recorded again");
+    page.sync(0, None);
+    assert_eq!(page.sent(), "one two ");
+}
+
+#[test]
+fn a_store_with_another_history_is_left_alone() {
+    let mut store = Store::default();
+    let meta = Meta { lineage: Lineage([2; 16]), epoch: Epoch(1), sequence: Sequence(3) };
+    let update = written_by(9, "another history");
+    store.write(&[
+        Write::SetMeta(meta),
+        Write::Append(Record { index: 1, is_pending: false, update }),
+    ]);
+    let mut page = Page::new(1);
+    page.answer_load(Err(Error::new(Code::DeviceUnavailable, "blocked")));
+    page.sync(0, None);
+    page.type_in("mine");
+    for _ in 0..3 {
+        page.wait_for_load();
+        page.answer_load(Ok(store.load()));
+        assert!(is_lost(page.storage()) && page.writes.is_empty());
+    }
+    assert_eq!((page.text().as_str(), store.content().as_str()), ("mine", "another history"));
+}
+
+#[test]
+fn one_damaged_record_costs_no_other_one_and_is_never_deleted() {
+    let broken = Bytes::from_static(&[9, 9]);
+    let mut store = Store::default();
+    let mut first = Page::with(1, &mut store);
+    first.type_in("one ");
+    first.write_to(&mut store);
+    store.records.insert(0, Record { index: 0, is_pending: false, update: broken.clone() });
+    let mut page = Page::with(2, &mut store);
+    assert_eq!(page.text(), "one ");
+    let Storage::Damaged { error } = page.storage() else { panic!("{:?}", page.storage()) };
+    assert!(error.message.starts_with("1 records of this device's copy cannot be used"));
+    // It is kept, although the room is folded.
+    page.sync(0, None);
+    for _ in 0..600 {
+        page.type_in("x");
+        page.write_to(&mut store);
+    }
+    page.acknowledge(601);
+    page.write_to(&mut store);
+    assert!(store.records.iter().any(|record| record.update == broken));
+    assert!(store.snapshot.is_some() && store.records.len() < 100);
+    assert_eq!(store.content(), format!("one {}", "x".repeat(600)));
+    page.input(Input::SocketClosed { error: None });
+    page.type_in("y");
+    page.write_to(&mut store);
+    assert_eq!(page.saved().tier, Tier::Device);
+}
+
+#[test]
+fn a_damaged_snapshot_costs_nothing_that_the_relay_has_and_no_edit_behind_it() {
+    let content = written_by(9, "theirs");
+    let mut typist = Replica::new(ClientId::from_u32(1));
+    typist.apply(&content, &Limits::default()).unwrap();
+    typist.text_insert(TEXT, 6, ", mine").unwrap();
+    let mine = typist.take_edits().unwrap();
+    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1) };
+    let records = vec![Record { index: 1, is_pending: true, update: mine }];
+    let broken = Bytes::from_static(&[1, 2, 3]);
+    let mut store = Store { meta: Some(meta), snapshot: Some(broken), records };
+    let mut page = Page::with(2, &mut store);
+    assert!(matches!(page.storage(), Storage::Damaged { .. }));
+    assert_eq!(page.client.room(page.key).unwrap().position().1, Sequence(0));
+    page.sync(1, Some(&content));
+    assert_eq!(page.text(), "theirs, mine");
+    assert_eq!(page.saved().pending, 1);
+    let frames = std::mem::take(&mut page.frames);
+    let messages = frames.iter().flat_map(|frame| read_frame(frame).unwrap());
+    assert!(messages.into_iter().any(|(_, message)| matches!(message, Message::Edit { .. })));
+}
+
+#[test]
+fn nothing_is_written_when_a_room_is_opened_or_synced_without_news() {
+    let mut store = Store::default();
+    let content = written_by(9, "theirs");
+    let mut first = Page::with(1, &mut store);
+    first.sync(1, Some(&content));
+    first.write_to(&mut store);
+    let mut again = Page::with(2, &mut store);
+    assert_eq!(again.text(), "theirs");
+    again.sync(1, None);
+    assert!(again.writes.is_empty(), "{:?}", again.writes);
+}
+
+#[test]
+fn edits_that_stay_pending_do_not_bring_one_snapshot_after_another() {
+    let mut store = Store::default();
+    let mut page = Page::with(1, &mut store);
+    for _ in 0..1_200 {
+        page.type_in("x");
+        page.write_to(&mut store);
+    }
+    assert!(store.snapshot.is_none(), "there was nothing to make go");
+    page.sync(0, None);
+    page.acknowledge(1_200);
+    page.write_to(&mut store);
+    assert_eq!((store.records.len(), store.snapshot.is_some()), (0, true));
+    assert_eq!(store.content(), "x".repeat(1_200));
+}
+
+#[test]
+fn whatever_fails_what_was_said_to_be_on_the_device_is_there_and_all_is_at_the_end() {
+    for seed in 0..300 {
+        run_with_faults(seed);
+    }
+}
+
+/// A store that fails whenever it likes, with or without doing what it was asked for.
+fn run_with_faults(seed: u64) {
+    let mut random = Random::from_seed(seed);
+    let mut store = Store::default();
+    let mut page = Page::with(1, &mut store);
+    let (mut client, mut told) = (1, String::new());
+    for step in 0..120 {
+        match random.below(10) {
+            0..5 => page.type_in(&format!("{} ", step % 10)),
+            5 if random.chance(30) => page.input(Input::Probe),
+            // Nobody hears of it until something is written.
+            6 if random.chance(20) => {
+                store = Store::default();
+                told.clear();
+                page.writes.clear();
+                page.fail("what was kept here was taken away");
+            }
+            7 if random.chance(20) => {
+                // The page dies, perhaps with its write done.
+                if let Some((_, writes)) = page.writes.pop_front().filter(|_| random.chance(50)) {
+                    store.write(&writes);
+                }
+                client += 1;
+                page = Page::with(client, &mut store);
+                let text = page.text();
+                assert!(text.starts_with(&told), "seed {seed}: {told:?} was told, {text:?} is");
+            }
+            _ => page.now = page.wake.unwrap_or(page.now).max(page.now),
+        }
+        page.input(Input::Tick);
+        if page.loads > 0 {
+            let fails = random.chance(40);
+            let error = Error::new(Code::DeviceUnavailable, "it fails");
+            page.answer_load(if fails { Err(error) } else { Ok(store.load()) });
+        }
+        if let Some((ticket, writes)) = page.writes.pop_front() {
+            let (is_done, is_told) = (random.chance(70), random.chance(70));
+            if is_done {
+                store.write(&writes);
+            }
+            if is_done && is_told {
+                page.input(Input::Written { key: page.key, ticket });
+            } else {
+                page.fail("it fails");
+            }
+        }
+        if page.saved().tier == Tier::Device {
+            told = page.text();
+        }
+    }
+    for _ in 0..10 {
+        if is_lost(page.storage()) && page.writes.is_empty() {
+            page.wait_for_load();
+            page.answer_load(Ok(store.load()));
+        }
+        page.write_to(&mut store);
+    }
+    assert_eq!(page.storage(), &Storage::Device, "seed {seed}");
+    assert_eq!(store.content(), page.text(), "seed {seed}");
+    assert_eq!(page.saved().tier == Tier::Durable, page.text().is_empty(), "seed {seed}");
+}

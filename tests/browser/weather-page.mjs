@@ -1,0 +1,100 @@
+// A page with the package behind a line with weather, and somebody behind a good one.
+
+import assert from 'node:assert/strict'
+
+import { until } from '../harness/until.mjs'
+
+/** What a browser itself prints when it has no connection. */
+const SAID_BY_BROWSER = /WebSocket|net::ERR|to the server at wss?:|was interrupted/
+
+/** A page with one room. */
+export class WeatherPage {
+  #problems = []
+  #place
+
+  /** Opens a page in this context that joins a room. */
+  static async open(context, url, relayUrl, roomName) {
+    const self = new WeatherPage()
+    const page = await context.newPage()
+    self.page = page
+    const note = text => {
+      if (!SAID_BY_BROWSER.test(text)) self.#problems.push(text)
+    }
+    // Firefox calls a connection that fails an error of the page.
+    page.on('pageerror', error => note(String(error)))
+    page.on('console', message => {
+      if (['error', 'warning'].includes(message.type())) note(message.text())
+    })
+    await page.goto(url)
+    await self.#join(relayUrl, roomName)
+    return self
+  }
+
+  async #join(relayUrl, roomName) {
+    this.#place = [relayUrl, roomName]
+    await this.page.waitForFunction(() => 'coweave' in window)
+    await this.page.evaluate(async ([relay, name]) => {
+      const room = window.coweave.connect(relay).room(name)
+      await room.loaded
+      const seen = [room.status.state]
+      room.on('status', status => seen.push(status.state))
+      Object.assign(window, { room, text: room.doc.text('body'), seen })
+    }, this.#place)
+  }
+
+  /** Loads the page anew, and joins the same room. */
+  async reload() {
+    await this.page.reload()
+    await this.#join(...this.#place)
+  }
+
+  status() {
+    return this.page.evaluate(() => ({ ...window.room.status, error: window.room.status.error?.code }))
+  }
+
+  async state() {
+    return (await this.status()).state
+  }
+
+  content() {
+    return this.page.evaluate(() => window.text.toString())
+  }
+
+  tier() {
+    return this.page.evaluate(() => window.room.saved.tier)
+  }
+
+  type(words) {
+    return this.page.evaluate(it => window.text.insert(window.text.length, it), words)
+  }
+
+  untilState(state, waitMsMax) {
+    return until(async () => (await this.state()) === state, `the room is ${state}`, waitMsMax)
+  }
+
+  untilTier(tier) {
+    return until(async () => (await this.tier()) === tier, `everything is ${tier}`)
+  }
+
+  untilContent(content) {
+    return until(async () => (await this.content()) === content, `the text is ${content}`)
+  }
+
+  /** The states that the app was told since the last call. */
+  told() {
+    return this.page.evaluate(() => window.seen.splice(0))
+  }
+
+  /** How many seconds the page has worked so far. */
+  async work() {
+    this.cdp ??= await this.page.context().newCDPSession(this.page)
+    await this.cdp.send('Performance.enable')
+    const { metrics } = await this.cdp.send('Performance.getMetrics')
+    return metrics.find(metric => metric.name === 'TaskDuration').value
+  }
+
+  /** Nothing went wrong that the page had to catch. */
+  assertNoProblem() {
+    assert.deepEqual(this.#problems, [])
+  }
+}

@@ -1,0 +1,282 @@
+// Bad weather, with the package in Chromium: whatever a server or a line does, the status is honest, nothing spins,
+// and what is typed meanwhile arrives when the relay is back.
+
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+
+import { Relay } from '../harness/relay.mjs'
+import { sleep, until } from '../harness/until.mjs'
+import * as weathers from '../harness/weather.mjs'
+import { launchChromium } from './chromium.mjs'
+import { servePackage } from './package-page.mjs'
+import { WeatherPage } from './weather-page.mjs'
+
+const { Weather, clear } = weathers
+const WATCHED_MS = 3_000
+/** Waits are random; this many attempts in that time are next to impossible. */
+const ATTEMPTS_MAX = 25
+
+let browser
+let relay
+let served
+let roomCount = 0
+
+before(async () => {
+  relay = await Relay.start()
+  served = await servePackage()
+  browser = await launchChromium()
+})
+after(async () => {
+  await browser?.close()
+  served?.close()
+  await relay?.dispose()
+})
+
+/** A page behind a line, and a friend who is next to the relay. */
+async function twoPages(t, { weather = clear, init } = {}) {
+  const line = await Weather.start(relay)
+  line.become(weather)
+  const context = await browser.newContext()
+  if (init !== undefined) await context.addInitScript(init)
+  const elsewhere = await browser.newContext()
+  t.after(async () => {
+    await Promise.all([context.close(), elsewhere.close()])
+    line.close()
+  })
+  const roomName = `weather-${++roomCount}`
+  const page = await WeatherPage.open(context, served.url, line.wsUrl, roomName)
+  const friend = await WeatherPage.open(elsewhere, served.url, relay.wsUrl, roomName)
+  return { line, page, friend, context }
+}
+
+/** The two have the same text, and neither had a problem. */
+async function untilTogether(page, friend, content) {
+  await page.untilState('live')
+  await friend.untilContent(content)
+  await page.untilTier('durable')
+  page.assertNoProblem()
+  friend.assertNoProblem()
+}
+
+/** Watches the page for a while: what it is told, and how often it knocks; fails when it spins. */
+async function watch(page, line) {
+  const [attempts, work] = [line.attempts, await page.work()]
+  await sleep(WATCHED_MS)
+  const share = (await page.work() - work) / (WATCHED_MS / 1_000)
+  assert.ok(share < 0.5, `the page works ${Math.round(share * 100)} % of the time`)
+  assert.ok(line.attempts - attempts <= ATTEMPTS_MAX, `${line.attempts - attempts} attempts`)
+  return page.told()
+}
+
+describe('bad weather', { concurrency: 3 }, () => {
+  describe('a session survives', { concurrency: 4 }, () => {
+    const bad = {
+      'a relay that refuses connections': weathers.refused,
+      'a relay that answers noise': weathers.noisy,
+      'a line that answers noise': weathers.noisyLine,
+      'a relay that answers text': weathers.talkative,
+      'a relay that cuts its messages': weathers.cutMessage,
+      'a line that cuts its frames': weathers.cutFrameEnd,
+      'a relay that speaks out of turn': weathers.outOfTurn,
+      'a relay that says what nobody understands, for ever': weathers.babbling,
+      'a captive portal': weathers.portal,
+      'a captive portal that redirects': weathers.redirect,
+      'a server that never answers the upgrade': weathers.deaf,
+      'a socket that opens and never speaks': weathers.mute,
+      'a relay that closes right after its welcome': weathers.closing,
+      'a relay that ends every connection after the welcome': weathers.closingInStep,
+    }
+    for (const [what, weather] of Object.entries(bad)) {
+      it(what, async t => {
+        const { line, page, friend } = await twoPages(t)
+        await page.untilState('live')
+        await page.type('before. ')
+        await friend.untilContent('before. ')
+        await page.untilTier('durable')
+        await page.told()
+        line.become(weather)
+        await until(async () => (await page.state()) !== 'live', 'the app is told')
+        await page.type('meanwhile. ')
+        await page.untilTier('device')
+        const told = await watch(page, line)
+        assert.ok(told.every(state => state === 'connecting' || state === 'offline'), `the app was told ${told}`)
+        assert.equal(await page.tier(), 'device')
+        assert.equal(await friend.content(), 'before. ')
+        line.become(clear)
+        await untilTogether(page, friend, 'before. meanwhile. ')
+      })
+    }
+
+    it('a captive portal that is there from the start', async t => {
+      const { line, page, friend } = await twoPages(t, { weather: weathers.portal })
+      await page.type('in the hotel. ')
+      await page.untilTier('device')
+      const told = await watch(page, line)
+      assert.ok(told.every(state => ['opening', 'connecting', 'offline'].includes(state)), `the app was told ${told}`)
+      line.become(clear)
+      await untilTogether(page, friend, 'in the hotel. ')
+    })
+
+    it('a relay of a newer version that still speaks this one', async t => {
+      const { line, page, friend } = await twoPages(t, { weather: weathers.newer })
+      await page.untilState('live')
+      await page.type('from the old one. ')
+      await untilTogether(page, friend, 'from the old one. ')
+      await friend.type('from the other. ')
+      await page.untilContent('from the old one. from the other. ')
+      assert.equal(line.attempts, 1)
+    })
+
+    it('a relay that does not speak its version: it stops, says why, and a newer page brings what was typed', async t => {
+      const { line, page, friend, context } = await twoPages(t, { weather: weathers.unsupported })
+      await page.type('too old. ')
+      await page.untilState('stopped')
+      assert.equal((await page.status()).error, 'protocol.unsupported')
+      await page.untilTier('device')
+      const { attempts } = line
+      await watch(page, line)
+      assert.equal(line.attempts, attempts, 'trying again would not help')
+      line.become(clear)
+      const roomName = await page.page.evaluate(() => window.room.name)
+      const newer = await WeatherPage.open(context, served.url, line.wsUrl, roomName)
+      await untilTogether(newer, friend, 'too old. ')
+      page.assertNoProblem()
+    })
+  })
+
+  describe('a session notices', { concurrency: 2 }, () => {
+    it('a line that swallows everything, within five seconds of an edit', async t => {
+      const { line, page, friend } = await twoPages(t)
+      await page.untilState('live')
+      line.swallow()
+      await page.type('into the void. ')
+      const typedAt = performance.now()
+      await until(async () => (await page.state()) !== 'live', 'the app is told')
+      const took = performance.now() - typedAt
+      assert.ok(took < 7_000, `it took ${took} ms`)
+      await untilTogether(page, friend, 'into the void. ')
+    })
+
+    it('a line that dies under a large paste, as soon as any other', async t => {
+      const { line, page, friend } = await twoPages(t)
+      await page.untilState('live')
+      line.swallow()
+      await page.type('x'.repeat(4_000_000))
+      const typedAt = performance.now()
+      await until(async () => (await page.state()) !== 'live', 'the app is told')
+      const took = performance.now() - typedAt
+      assert.ok(took < 7_000, `it took ${took} ms`)
+      await page.untilState('live')
+      await until(() => friend.page.evaluate(() => window.text.length === 4_000_000), 'all of it arrives')
+      page.assertNoProblem()
+    })
+
+    it('a dead line when the page becomes visible', async t => {
+      const { line, page, friend } = await twoPages(t)
+      await page.untilState('live')
+      await sleep(1_500)
+      line.swallow()
+      await page.page.evaluate(() => {
+        Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => 'hidden' })
+        document.dispatchEvent(new Event('visibilitychange'))
+      })
+      await sleep(500)
+      assert.equal(await page.state(), 'live')
+      await page.page.evaluate(() => {
+        delete document.visibilityState
+        document.dispatchEvent(new Event('visibilitychange'))
+      })
+      await until(async () => (await page.state()) !== 'live', 'the app is told', 7_000)
+      await page.type('awake. ')
+      await untilTogether(page, friend, 'awake. ')
+    })
+
+    it('that the browser is offline, and comes back at once when it is online again', async t => {
+      const { line, page, friend, context } = await twoPages(t)
+      await page.untilState('live')
+      line.swallow()
+      await context.setOffline(true)
+      await page.untilState('offline', 7_000)
+      await page.type('offline. ')
+      await page.untilTier('device')
+      // Until it would wait for a while by itself.
+      const retryAt = await until(async () => {
+        const status = await page.status()
+        return status.retryAt > Date.now() + 5_000 && status.retryAt
+      }, 'the waits become long', 60_000)
+      await context.setOffline(false)
+      await page.untilState('live')
+      assert.ok(Date.now() < retryAt, 'it did not wait for its next attempt')
+      await untilTogether(page, friend, 'offline. ')
+    })
+  })
+
+  describe('a clock', { concurrency: 2 }, () => {
+    /** Lets a page turn its clocks. */
+    const clocks = () => {
+      const [date, steady] = [Date.now, performance.now.bind(performance)]
+      let [wallAhead, steadyAhead] = [0, 0]
+      Date.now = () => date() + wallAhead
+      performance.now = () => steady() + steadyAhead
+      window.turnClocks = ({ wall = 0, steady = 0 }) => {
+        wallAhead += wall
+        steadyAhead += steady
+      }
+    }
+    const HOUR = 3_600_000
+
+    for (const [what, wall] of [['forward', HOUR], ['back', -HOUR]]) {
+      it(`that jumps ${what} by an hour costs no connection, and what the app is told is of its own clock`, async t => {
+        const { line, page, friend } = await twoPages(t, { init: clocks })
+        await page.untilState('live')
+        await page.page.evaluate(wall => window.turnClocks({ wall }), wall)
+        await page.type('one. ')
+        await untilTogether(page, friend, 'one. ')
+        assert.equal(line.attempts, 1)
+        line.become(weathers.refused)
+        const away = await until(() => page.page.evaluate(() => {
+          const { state, retryAt } = window.room.status
+          return state === 'offline' && { wait: retryAt - Date.now() }
+        }), 'the app is told when it tries again')
+        assert.ok(away.wait > -100 && away.wait < 15_000, `in ${away.wait} ms`)
+        line.become(clear)
+        await page.type('two. ')
+        await untilTogether(page, friend, 'one. two. ')
+      })
+    }
+
+    for (const [what, clockDuringSleep] of [
+      ['whose steady clock stood still', { wall: 8 * HOUR }],
+      ['whose steady clock went on', { wall: 8 * HOUR, steady: 8 * HOUR }],
+      ['whose steady clock was turned back', { wall: 8 * HOUR, steady: -HOUR }],
+    ]) {
+      it(`that shows eight hours of sleep, on a machine ${what}: the line of yesterday is replaced`, async t => {
+        const { line, page, friend } = await twoPages(t, { init: clocks })
+        await page.untilState('live')
+        await page.type('yesterday. ')
+        await untilTogether(page, friend, 'yesterday. ')
+        line.swallow()
+        await page.page.evaluate(clock => window.turnClocks(clock), clockDuringSleep)
+        await page.type('today. ')
+        await untilTogether(page, friend, 'yesterday. today. ')
+        const { attempts } = line
+        await watch(page, line)
+        assert.equal(line.attempts, attempts)
+      })
+    }
+
+    it('that stands still because the page was frozen is no reason to give up a line that works', async t => {
+      const { line, page, friend } = await twoPages(t)
+      await page.untilState('live')
+      const cdp = await page.page.context().newCDPSession(page.page)
+      await page.type('before. ')
+      await cdp.send('Page.setWebLifecycleState', { state: 'frozen' })
+      await friend.untilContent('before. ')
+      await sleep(11_000)
+      await cdp.send('Page.setWebLifecycleState', { state: 'active' })
+      await page.type('after. ')
+      await untilTogether(page, friend, 'before. after. ')
+      assert.equal(line.attempts, 1)
+    })
+  })
+})

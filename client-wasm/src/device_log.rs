@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use coweave_core::client::{Meta, Record, StoredCopy, Write};
 use coweave_core::error::{Code, Error};
+use coweave_core::ids::Lineage;
 
 /// Snapshots lie before all records.
 const SNAPSHOT_ORDER: u64 = 0;
@@ -40,6 +41,8 @@ pub(crate) enum Operation {
     ClearPending(RowKey),
     /// Say where the rows stand in the relay's log; there is one such place per lineage.
     PutMeta(Meta),
+    /// Say it of this history no more.
+    DeleteMeta(Lineage),
 }
 
 /// All that the device has of a room.
@@ -96,6 +99,8 @@ impl Fence {
 pub(crate) struct DeviceLog {
     writer: String,
     mark: Option<String>,
+    /// The history of the rows, when it is known.
+    lineage: Option<Lineage>,
     order_base: u64,
     /// Rows that this session knows to exist, by rising index.
     records: Vec<KnownRow>,
@@ -124,8 +129,9 @@ impl DeviceLog {
         }
         let order_base = stored.rows.iter().map(|row| row.key.order).max().unwrap_or(0);
         let (mark, records, snapshots) = (stored.mark.name, Vec::new(), Vec::new());
-        let mut log = Self { writer, mark, order_base, records, snapshots, folds: 0 };
         let meta = stored.metas.first().copied();
+        let lineage = meta.map(|meta| meta.lineage);
+        let mut log = Self { writer, mark, lineage, order_base, records, snapshots, folds: 0 };
         let damage = stored.damage.first().map(|first| {
             let count = stored.damage.len();
             let text = format!(
@@ -160,9 +166,12 @@ impl DeviceLog {
         self.mark = Some(mark);
     }
 
-    /// Whether the rows that this session knew were set aside for the present ones.
-    pub(crate) fn was_set_aside(&self, mark: &Mark) -> bool {
-        self.mark.is_some() && self.mark == mark.before
+    /// Whether the rows that this session knew were set aside for the present ones, which may be of
+    /// another history.
+    pub(crate) fn was_set_aside(&self, stored: &Rows) -> bool {
+        let is_same = |meta: &Meta| Some(meta.lineage) == self.lineage;
+        let was_set_aside = self.mark.is_some() && self.mark == stored.mark.before;
+        was_set_aside && !stored.metas.iter().any(is_same)
     }
 
     /// The steps of one write.
@@ -172,7 +181,13 @@ impl DeviceLog {
             match write {
                 Write::Append(record) => self.append(record, &mut operations),
                 Write::Settle { indexes } => self.settle(indexes, &mut operations),
-                Write::SetMeta(meta) => operations.push(Operation::PutMeta(*meta)),
+                Write::SetMeta(meta) => {
+                    let before = self.lineage.replace(meta.lineage);
+                    // A document without anything in it may go over to another history.
+                    let before = before.filter(|before| *before != meta.lineage);
+                    operations.extend(before.map(Operation::DeleteMeta));
+                    operations.push(Operation::PutMeta(*meta));
+                }
                 Write::Fold { through, except, snapshot } => {
                     self.fold(*through, except, snapshot, &mut operations);
                 }
@@ -266,6 +281,7 @@ mod tests {
                     Operation::MarkPending(key) => drop(self.pending.insert(key)),
                     Operation::ClearPending(key) => drop(self.pending.remove(&key)),
                     Operation::PutMeta(meta) => drop(self.metas.insert(meta.lineage.0, meta)),
+                    Operation::DeleteMeta(lineage) => drop(self.metas.remove(&lineage.0)),
                 }
             }
         }
@@ -383,16 +399,44 @@ mod tests {
         assert!(log(Some("a")).fence().pass(Some("b")).is_err());
         assert!(log(Some("a")).fence().pass(None).is_err());
         let now = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
+        let now = Rows { mark: now, ..Rows::default() };
         assert!(log(Some("a")).was_set_aside(&now));
         assert!(!log(Some("b")).was_set_aside(&now));
-        assert!(!log(None).was_set_aside(&Mark::default()));
+        assert!(!log(None).was_set_aside(&Rows::default()));
+    }
+
+    #[test]
+    fn rows_that_were_set_aside_for_others_of_the_same_history_can_be_read() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        log.set_mark("a".to_owned());
+        store.write(&mut log, &[Write::SetMeta(meta(1))]);
+        let rows = |lineage| {
+            let mark = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
+            Rows { mark, metas: vec![meta(lineage)], ..Rows::default() }
+        };
+        assert!(!log.was_set_aside(&rows(1)));
+        assert!(log.was_set_aside(&rows(2)));
+    }
+
+    #[test]
+    fn a_document_that_goes_over_to_another_history_has_one() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        store.write(&mut log, &[Write::SetMeta(meta(1))]);
+        store.write(&mut log, &[Write::SetMeta(meta(2)), append(1, "one", false)]);
+        let (mut log, copy) = store.open("b");
+        assert_eq!(copy.meta, Some(meta(2)));
+        store.write(&mut log, &[Write::SetMeta(meta(3))]);
+        assert_eq!(store.open("c").1.meta, Some(meta(3)));
     }
 
     #[test]
     fn two_histories_are_refused() {
         let mut store = Store::default();
-        let (mut log, _) = store.open("a");
-        store.write(&mut log, &[Write::SetMeta(meta(1)), Write::SetMeta(meta(2))]);
+        let [(mut first, _), (mut second, _)] = [store.open("a"), store.open("b")];
+        store.write(&mut first, &[Write::SetMeta(meta(1))]);
+        store.write(&mut second, &[Write::SetMeta(meta(2))]);
         let metas = store.metas.values().copied().collect();
         let error = DeviceLog::open("b".to_owned(), Rows { metas, ..Rows::default() });
         assert_eq!(error.unwrap_err().code, Code::DeviceUnavailable);
@@ -431,7 +475,7 @@ mod tests {
         let mut random = Random::from_seed(seed);
         let mut store = Store::default();
         let mut opened = 0..;
-        let mut open = |store: &Store| Tab::open(store, &format!("{}", opened.next().unwrap()));
+        let mut open = |store: &Store| Tab::open(store, &opened.next().unwrap().to_string());
         let mut tabs: Vec<Tab> = (0..3).map(|_| open(&store)).collect();
         let (mut written, mut settled) = (BTreeSet::new(), BTreeSet::new());
         for step in 0..60 {

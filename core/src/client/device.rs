@@ -177,6 +177,9 @@ impl Room {
         copy: StoredCopy,
         limits: &Limits,
     ) -> Result<Vec<(EditNumber, Bytes)>, Error> {
+        if self.device.phase == Phase::Absent {
+            return Ok(Vec::new());
+        }
         let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";

@@ -139,7 +139,7 @@ describe('the panel says', () => {
     await untilSays(page, /The client cannot run: the wasm module cannot be loaded: .*\(client\.load_failed\)\./)
   })
 
-  it('it of the worst of a thousand rooms first, without drawing them all', async () => {
+  it('the worst of a thousand rooms first, without drawing them all', async () => {
     const page = await inspected()
     await page.evaluate(() => {
       document.querySelector('coweave-panel').client = {

@@ -249,6 +249,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use coweave_core::ids::{Epoch, Sequence};
+    use coweave_core::random::Random;
 
     use super::*;
 
@@ -439,5 +440,100 @@ mod tests {
         let metas = store.metas.values().copied().collect();
         let error = DeviceLog::open("b".to_owned(), Rows { metas, ..Rows::default() });
         assert_eq!(error.unwrap_err().code, Code::DeviceUnavailable);
+    }
+
+    /// A tab with its log and all that it knows to be in the room.
+    struct Tab {
+        log: DeviceLog,
+        known: BTreeSet<String>,
+        next_index: u64,
+        pending: BTreeMap<u64, String>,
+    }
+
+    impl Tab {
+        fn open(store: &Store, writer: String) -> Self {
+            let (log, copy) = store.open(&writer);
+            let mut known = words_of(copy.snapshot.iter());
+            known.extend(words_of(copy.records.iter().map(|record| &record.update)));
+            let next_index = copy.records.iter().map(|record| record.index).max().unwrap_or(0) + 1;
+            let pending = copy.records.into_iter().filter(|record| record.is_pending);
+            let word = |update: Bytes| String::from_utf8(update.to_vec()).unwrap();
+            let pending = pending.map(|record| (record.index, word(record.update))).collect();
+            Self { log, known, next_index, pending }
+        }
+    }
+
+    fn words_of<'a>(updates: impl Iterator<Item = &'a Bytes>) -> BTreeSet<String> {
+        let text = |update: &Bytes| String::from_utf8(update.to_vec()).unwrap();
+        let texts: Vec<_> = updates.map(text).collect();
+        texts.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect()
+    }
+
+    /// Three tabs write, settle and fold at the same time, on a store that may fail at any write: with
+    /// or without having done it.
+    fn run_with_faults(seed: u64) {
+        let mut random = Random::from_seed(seed);
+        let mut store = Store::default();
+        let mut opened = 0..;
+        let mut open = |store: &Store| Tab::open(store, format!("{}", opened.next().unwrap()));
+        let mut tabs: Vec<Tab> = (0..3).map(|_| open(&store)).collect();
+        let (mut written, mut settled) = (BTreeSet::new(), BTreeSet::new());
+        for step in 0..60 {
+            let tab = &mut tabs[usize::try_from(random.below(3)).unwrap()];
+            let (mut writes, mut added, mut done) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..random.below(3) {
+                let (word, is_pending) = (format!("{step}.{}", added.len()), random.chance(60));
+                let index = tab.next_index;
+                tab.next_index += 1;
+                tab.known.insert(word.clone());
+                if is_pending {
+                    tab.pending.insert(index, word.clone());
+                }
+                writes.push(Write::Append(Record {
+                    index,
+                    is_pending,
+                    update: word.clone().into(),
+                }));
+                added.push((word, is_pending));
+            }
+            if random.chance(30) {
+                let indexes: Vec<u64> = tab.pending.keys().copied().collect();
+                done.extend(std::mem::take(&mut tab.pending).into_values());
+                writes.push(Write::Settle { indexes });
+            }
+            if random.chance(20) {
+                let known: Vec<_> = tab.known.iter().cloned().collect();
+                let (through, snapshot) = (tab.next_index - 1, known.join(" ").into());
+                writes.push(Write::Fold { through, except: Vec::new(), snapshot });
+            }
+            let (is_done, is_told) = (random.chance(80), random.chance(80));
+            if is_done {
+                store.write(&mut tab.log, &writes);
+                // Who is not told may bring it to the relay again, which does no harm.
+                settled.extend(done);
+            }
+            if is_done && is_told {
+                written.extend(added);
+            } else {
+                *tab = open(&store);
+            }
+            let (_, copy) = store.open("reader");
+            let mut found = words_of(copy.snapshot.iter());
+            found.extend(words_of(copy.records.iter().map(|record| &record.update)));
+            let is_waiting = |record: &&Record| record.is_pending;
+            let waiting = words_of(copy.records.iter().filter(is_waiting).map(|it| &it.update));
+            for (word, is_pending) in &written {
+                assert!(found.contains(word), "seed {seed}, step {step}: {word} was written");
+                let is_due = *is_pending && !settled.contains(word);
+                assert!(!is_due || waiting.contains(word), "seed {seed}, step {step}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_write_fails_what_was_written_is_in_the_next_load() {
+        for seed in 0..100 {
+            run_with_faults(seed);
+        }
     }
 }

@@ -451,8 +451,8 @@ mod tests {
     }
 
     impl Tab {
-        fn open(store: &Store, writer: String) -> Self {
-            let (log, copy) = store.open(&writer);
+        fn open(store: &Store, writer: &str) -> Self {
+            let (log, copy) = store.open(writer);
             let mut known = words_of(copy.snapshot.iter());
             known.extend(words_of(copy.records.iter().map(|record| &record.update)));
             let next_index = copy.records.iter().map(|record| record.index).max().unwrap_or(0) + 1;
@@ -475,7 +475,7 @@ mod tests {
         let mut random = Random::from_seed(seed);
         let mut store = Store::default();
         let mut opened = 0..;
-        let mut open = |store: &Store| Tab::open(store, format!("{}", opened.next().unwrap()));
+        let mut open = |store: &Store| Tab::open(store, &opened.next().unwrap().to_string());
         let mut tabs: Vec<Tab> = (0..3).map(|_| open(&store)).collect();
         let (mut written, mut settled) = (BTreeSet::new(), BTreeSet::new());
         for step in 0..60 {

@@ -11,6 +11,7 @@ use super::{Kept, Meta, Output, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
 use crate::ids::{EditNumber, Sequence};
 use crate::limits::Limits;
+use crate::ordered::sort_by_key;
 use crate::time::Time;
 
 /// The device's log of a room is folded into a snapshot when that makes more than these go.
@@ -177,6 +178,9 @@ impl Room {
         copy: StoredCopy,
         limits: &Limits,
     ) -> Result<Vec<(EditNumber, Bytes)>, Error> {
+        if self.device.phase == Phase::Absent {
+            return Ok(Vec::new());
+        }
         let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";
@@ -272,7 +276,7 @@ impl Room {
             }
         }
         self.device.unusable = rest;
-        found.sort_by_key(|record| record.index);
+        sort_by_key(&mut found, |record| (record.index, 0));
         let mut edits = Vec::new();
         for Record { index, is_pending, update } in found {
             if !is_pending {

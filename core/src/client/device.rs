@@ -208,9 +208,6 @@ impl Room {
             self.meta = copy.meta.map(|meta| Meta { sequence: sequence(meta), ..meta });
             self.keep_history();
         }
-        if self.device.phase == Phase::Absent {
-            return Ok(found);
-        }
         self.device.phase = Phase::Open;
         let first = self.device.next_index;
         let updates = self.outbox.give_records(first);

@@ -248,7 +248,7 @@ impl DeviceLog {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use coweave_core::ids::{Epoch, Lineage, Sequence};
+    use coweave_core::ids::{Epoch, Sequence};
     use coweave_core::random::Random;
 
     use super::*;

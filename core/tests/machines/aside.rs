@@ -478,6 +478,18 @@ fn on_the_device_the_copy_takes_the_place_of_the_rows_and_the_room_goes_on_behin
 }
 
 #[test]
+fn a_room_without_a_device_stays_one_whatever_is_set_aside() {
+    let mut session = live(false);
+    edit(&mut session, "mine, ");
+    session.hear(Channel(1), &refusal(Code::UpdateMalformed));
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    edit(&mut session, "again, ");
+    let room = session.client.room(session.keys[0]).unwrap();
+    assert_eq!((room.storage(), room.saved().tier), (&Storage::Memory, Tier::Memory));
+    assert_eq!(device(&mut session), []);
+}
+
+#[test]
 fn a_device_that_cannot_keep_the_copy_is_told_and_the_room_goes_on_in_memory() {
     let mut session = live(true);
     let key = session.keys[0];

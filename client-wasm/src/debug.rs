@@ -1,10 +1,9 @@
 //! What a developer gets to see of a session: figures in the order that the npm package names them
 //! in (`npm/src/figures.ts`). Their names would weigh more here than all the rest.
 
-use coweave_core::client::report::{Failure, Phase};
+use coweave_core::client::report::Phase;
 use coweave_core::client::tabs::Tabs;
 use coweave_core::client::{Client, Room};
-use coweave_core::error::Error;
 use coweave_core::time::Time;
 use js_sys::Array;
 use wasm_bindgen::JsValue;
@@ -30,7 +29,12 @@ pub(crate) fn connection(client: &Client, tabs: &Tabs) -> Array {
         Some((version, agent)) => (version, JsValue::from_str(agent)),
         None => (NONE, JsValue::NULL),
     };
+    let (failure, failed_at) = match report.failure {
+        Some((error, at)) => (to_thrown(error), at.as_ms()),
+        None => (JsValue::NULL, NONE),
+    };
     let figures = [
+        failed_at,
         phase,
         time(report.since),
         time(report.retry_at),
@@ -46,10 +50,10 @@ pub(crate) fn connection(client: &Client, tabs: &Tabs) -> Array {
         tabs.others().len() as u64,
         u64::from(tabs.is_leader()),
     ];
-    array(report.failure, &software, &figures)
+    with(Array::of2(&failure, &software), &figures)
 }
 
-/// A room of a session. The figures stand behind the last failure and what holds up durability;
+/// A room of a session. The figures stand behind what holds up durability;
 /// the bytes of the lineage follow them, when there is one.
 pub(crate) fn room(room: &Room) -> Array {
     let report = room.report();
@@ -74,7 +78,7 @@ pub(crate) fn room(room: &Room) -> Array {
         report.device.waiting,
         u64::from(report.device.is_writing),
     ];
-    let array = array(report.failure, &error(room.degraded()), &figures);
+    let array = with(Array::of1(&room.degraded().map_or(JsValue::NULL, to_thrown)), &figures);
     if let Some(lineage) = room.lineage() {
         for byte in lineage.0 {
             push(&array, byte.into());
@@ -83,9 +87,7 @@ pub(crate) fn room(room: &Room) -> Array {
     array
 }
 
-fn array(failure: Option<&Failure>, second: &JsValue, figures: &[u64]) -> Array {
-    let array = Array::of2(&error(failure.map(|(error, _)| error)), second);
-    push(&array, time(failure.map(|(_, at)| *at)));
+fn with(array: Array, figures: &[u64]) -> Array {
     for figure in figures {
         push(&array, *figure);
     }
@@ -94,10 +96,6 @@ fn array(failure: Option<&Failure>, second: &JsValue, figures: &[u64]) -> Array 
 
 fn push(array: &Array, figure: u64) {
     array.push(&if figure == NONE { JsValue::NULL } else { (figure as f64).into() });
-}
-
-fn error(error: Option<&Error>) -> JsValue {
-    error.map_or(JsValue::NULL, to_thrown)
 }
 
 fn time(at: Option<Time>) -> u64 {

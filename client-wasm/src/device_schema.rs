@@ -11,7 +11,7 @@ pub(crate) const ROWS: &str = "rows";
 pub(crate) const PENDING: &str = "pending";
 /// `room, lineage -> epoch, sequence`.
 pub(crate) const PLACES: &str = "places";
-/// `room -> mark`: which rows these are; another mark or none means that somebody took them away.
+/// `room -> mark, before`: which rows these are; another mark or none means that somebody took them away.
 pub(crate) const MARKS: &str = "marks";
 /// `room, id -> about, update`: documents that were set aside.
 pub(crate) const COPIES: &str = "copies";

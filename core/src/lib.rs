@@ -18,6 +18,7 @@ pub mod error;
 pub mod ids;
 pub mod limits;
 pub mod link;
+pub mod ordered;
 pub mod presence;
 pub mod random;
 pub mod rate;

@@ -260,3 +260,42 @@ fn a_text_is_as_long_as_it_is_when_a_struct_that_is_known_in_part_changes_its_pl
         replica.text_delete(text, 0, length).unwrap();
     }
 }
+
+#[test]
+fn who_observes_a_text_goes_on_with_the_document_that_takes_its_place() {
+    for (before, after, delta) in [
+        ("same", "same", vec![]),
+        ("", "new", vec![Delta::Insert("new".to_owned())]),
+        ("gone 😀", "", vec![Delta::Delete(7)]),
+        ("a😀b", "a😁b", vec![Delta::Retain(1), Delta::Delete(2), Delta::Insert("😁".to_owned())]),
+        ("aa", "aaa", vec![Delta::Retain(2), Delta::Insert("a".to_owned())]),
+        ("one two", "two", vec![Delta::Delete(4)]),
+    ] {
+        let (mut old, mut new) = (replica(1), replica(2));
+        old.observe_text("t");
+        old.text_insert("t", 0, before).unwrap();
+        new.text_insert("t", 0, after).unwrap();
+        let known: usize = old.take_changes().len();
+        assert_eq!(known, usize::from(!before.is_empty()));
+        new.take_over(old);
+        let expected = (!delta.is_empty()).then(|| change(&delta, false));
+        assert_eq!(new.take_changes(), Vec::from_iter(expected), "{before} {after}");
+        new.text_insert("t", 0, "x").unwrap();
+        assert_eq!(new.take_changes().len(), 1);
+    }
+}
+
+#[test]
+fn all_texts_of_a_document_can_be_read_without_knowing_their_names() {
+    let mut a = replica(1);
+    a.text_insert("title", 0, "Plan").unwrap();
+    a.text_insert("body", 0, "Dear all 😀").unwrap();
+    a.text_insert("empty", 0, "").unwrap();
+    let mut b = replica(2);
+    // A list of a number, as other software may have: it is no text.
+    let list = [&[1, 1, 9, 0, 8, 1, 4][..], b"list", &[1, 125, 7, 0]].concat();
+    b.apply(&a.state(), &Limits::default()).unwrap();
+    b.apply(&list, &Limits::default()).unwrap();
+    let texts = [("body", "Dear all 😀"), ("title", "Plan")];
+    assert_eq!(b.texts(), texts.map(|(name, text)| (name.to_owned(), text.to_owned())));
+}

@@ -5,7 +5,6 @@ import { type DebugSnapshot, takeSnapshot } from './debug.js'
 import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { type CoweaveError, apiError } from './error.js'
 import { EventLog } from './event-log.js'
-import { readConnection } from './figures.js'
 import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
 import { Listeners } from './listeners.js'
 import { Room, type RoomOptions } from './room.js'
@@ -79,11 +78,7 @@ export class Client implements Disposer {
 
   #share(name: string): Shared {
     const session = new RoomSession(this.#session, name)
-    const log = new EventLog(session.listeners, () => {
-      const { figures } = this.#session.debug()
-      return figures === null ? undefined : readConnection(figures).lastError?.error
-    })
-    return { session, log, shares: 0 }
+    return { session, log: new EventLog(session.listeners), shares: 0 }
   }
 
   /** Everything a developer needs when somebody says that it does not save, as plain JSON. */

@@ -11,7 +11,7 @@ import {
 import type { RoomSession, RoomStatus } from './room-session.js'
 import type { Session } from './session.js'
 import { version } from './version.js'
-import type { RoomView, SavedTier } from './view.js'
+import type { Role, RoomView, SavedTier } from './view.js'
 
 /** A client at one moment, as plain JSON. It holds no token, and nothing of what was written. */
 export interface DebugSnapshot {
@@ -24,6 +24,8 @@ export interface DebugSnapshot {
   /** The wasm module; `failed` says why in `error`. */
   readonly module: 'loading' | 'running' | 'failed' | 'disposed'
   readonly error: ErrorDetails | null
+  /** How often the module was started anew in the last minute, because it had failed. */
+  readonly restarts: number
   /** `null` as long as there is no module. */
   readonly connection: ConnectionFigures | null
   readonly rooms: readonly DebugRoom[]
@@ -35,6 +37,7 @@ export interface DebugRoom {
   readonly status: RoomView['status']
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
   readonly storage: RoomView['storage']
+  readonly role: Role
   readonly isLoaded: boolean
   readonly isSynced: boolean
   /** Whether all own edits are in this device's store, whatever the tier. */
@@ -63,12 +66,13 @@ export function takeSnapshot(
   session: Session,
   rooms: Iterable<Watched>,
 ): DebugSnapshot {
-  const { module, error, figures } = session.debug()
+  const { module, restarts, error, figures } = session.debug()
   const snapshot: DebugSnapshot = {
     version,
     at: Date.now(),
     url,
     module,
+    restarts,
     error: error ? toDetails(error) : null,
     connection: figures && readConnection(figures),
     rooms: [...rooms].map(describeRoom),
@@ -88,9 +92,8 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
     name: session.name,
     status: describeStatus(status),
     saved,
-    storage: 'error' in storage
-      ? { kind: storage.kind, error: toDetails(storage.error) }
-      : storage,
+    storage: 'error' in storage ? { ...storage, error: toDetails(storage.error) } : storage,
+    role: view.role,
     isLoaded: view.isLoaded,
     isSynced: view.isSynced,
     isOnDevice: view.isOnDevice,
@@ -104,11 +107,12 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
 
 function describeStatus(status: RoomStatus): RoomView['status'] {
   switch (status.state) {
-    case 'stopped':
-      return { state: 'stopped', error: toDetails(status.error) }
     case 'offline':
       return { ...status, error: status.error && toDetails(status.error) }
+    case 'stopped':
+      return { ...status, error: toDetails(status.error) }
     case 'disposed':
+      // A handle may be; what all handles share is not.
       return { state: 'opening' }
     default:
       return status

@@ -11,7 +11,7 @@ export interface LoggedEvent {
   readonly at: number
   /** The name of the room's event. */
   readonly event: string
-  /** The state, when it is the status that changed. */
+  /** What the status or the role is now. */
   readonly state?: string
   readonly error?: ErrorDetails
 }
@@ -20,11 +20,10 @@ export interface LoggedEvent {
 export class EventLog {
   readonly #events: LoggedEvent[] = []
 
-  /** `why` tells why the connection last ended. */
-  constructor(listeners: object, why: () => ErrorDetails | undefined) {
+  constructor(listeners: object) {
     for (const [event, of] of Object.entries(listeners as Record<string, Listeners<unknown>>)) {
       // It changes with every letter, and what counts is how it is now.
-      if (event !== 'saved') of.add(value => { this.#note(event, value, why) })
+      if (event !== 'saved') of.add(value => { this.#note(event, value) })
     }
   }
 
@@ -32,16 +31,15 @@ export class EventLog {
     return [...this.#events]
   }
 
-  #note(event: string, value: unknown, why: () => ErrorDetails | undefined): void {
+  #note(event: string, value: unknown): void {
     const { state, error } = Object(value) as { readonly state?: unknown; readonly error?: unknown }
+    const now = typeof value === 'string' ? value : state
     const known = value instanceof CoweaveError ? value : error
-    const reason = known instanceof CoweaveError ? toDetails(known)
-      : state === 'offline' ? why() : undefined
     this.#events.push({
       at: Date.now(),
       event,
-      ...typeof state === 'string' && { state },
-      ...reason && { error: reason },
+      ...typeof now === 'string' && { state: now },
+      ...known instanceof CoweaveError && { error: toDetails(known) },
     })
     if (this.#events.length > EVENTS_MAX) this.#events.shift()
   }

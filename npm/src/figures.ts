@@ -2,7 +2,7 @@
 
 import type { ErrorDetails } from './error.js'
 
-/** An error in JSON, something of its own, when the error happened, and then figures. */
+/** Texts, some of them errors in JSON, and then figures. */
 export type Figures = readonly (string | number | null)[]
 
 const states = ['unneeded', 'waiting', 'connecting', 'greeting', 'open', 'stopped'] as const
@@ -51,8 +51,7 @@ export interface Traffic {
 
 /** What the module knows of a room, beside what every app can ask. */
 export interface RoomFigures {
-  /** Why the relay last ended the membership, with how many failures since a success. */
-  readonly lastError: TimedError | null
+  /** How often the relay did not let the room in since it last was in step with it. */
   readonly attempts: number
   /** Why the relay cannot say at the moment that edits are durable. */
   readonly degraded: ErrorDetails | null
@@ -109,11 +108,10 @@ export function readConnection(figures: Figures): ConnectionFigures {
 }
 
 export function readRoom(figures: Figures): RoomFigures {
-  const [error, degraded, errorAt, attempts, last, device, accepted, durable, updates, bytes,
+  const [degraded, attempts, last, device, accepted, durable, updates, bytes,
     flushes, epoch, sequence, client, clients, elements, records, recordBytes, snapshotBytes,
     writesWaiting, writesUnderWay, ...lineage] = figures
   return {
-    lastError: timed(error, errorAt),
     attempts: number(attempts),
     degraded: details(degraded),
     edits: {

@@ -3,7 +3,6 @@
 import type { DebugRoom, DebugSnapshot } from './debug.js'
 import type { ErrorDetails } from './error.js'
 import type { LoggedEvent } from './event-log.js'
-import type { TimedError } from './figures.js'
 
 /** How a sentence is meant. */
 export type Tone = 'good' | 'wait' | 'bad'
@@ -36,7 +35,7 @@ export function connectionVerdict({ module, connection, at }: DebugSnapshot): Ve
     return module === 'loading' ? wait('The module is being loaded.') : wait('There is no connection.')
   }
   const { state, since, retryAt, attempts, lastError, answerBy } = connection
-  const reason = because(lastError)
+  const reason = because(lastError?.error)
   switch (state) {
     case 'unneeded':
       return wait('Not connected: no room needs it.')
@@ -76,11 +75,15 @@ export function roomVerdict({ status, saved, figures }: DebugRoom): Verdict {
 
 /** Why a room is not where it should be; nothing when it is. */
 export function roomReasons(room: DebugRoom, snapshot: DebugSnapshot): readonly Verdict[] {
-  const { status, storage, figures } = room
+  const { status, storage, figures, role } = room
   const reasons: Verdict[] = []
+  if (role === 'viewer') reasons.push(wait('This session may read the room, and not write into it.'))
   if (status.state === 'stopped') reasons.push(bad(`The room has stopped: ${sentence(status.error)}`))
   if (storage.kind === 'lost') {
-    reasons.push(bad(`This device's store failed: ${sentence(storage.error)}`))
+    reasons.push(bad(`This device's store failed, and is tried again: ${sentence(storage.error)}`))
+  }
+  if (storage.kind === 'damaged') {
+    reasons.push(bad(`Something on this device cannot be used: ${sentence(storage.error)}`))
   }
   if (storage.kind === 'memory') {
     reasons.push(wait('Nothing is kept on this device: there is no store, or the app wants none.'))
@@ -100,7 +103,7 @@ export function roomReasons(room: DebugRoom, snapshot: DebugSnapshot): readonly 
     case 'offline':
       // Else the connection says why, once for all rooms.
       if (snapshot.connection?.state === 'open') {
-        const reason = because(figures?.lastError ?? null)
+        const reason = because(status.error)
         const when = later(status.retryAt, snapshot.at)
         reasons.push(wait(`The relay does not let this room in; next try ${when}.${reason}`))
       }
@@ -167,9 +170,9 @@ function later(at: number | null, now: number): string {
   return seconds > 0 ? `in ${duration(seconds * 1_000)}` : 'now'
 }
 
-function because(last: TimedError | null): string {
-  if (last === null) return ''
-  const text = sentence(last.error)
+function because(error: ErrorDetails | null | undefined): string {
+  if (error == null) return ''
+  const text = sentence(error)
   return ` ${text.charAt(0).toUpperCase()}${text.slice(1)}`
 }
 

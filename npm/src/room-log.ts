@@ -53,14 +53,6 @@ export class RoomLog {
     this.#epoch = epoch
   }
 
-  began(): void {
-    this.#entries = []
-    this.#edits = []
-    this.#told = 0
-    this.#bytes = 0
-    this.#foldedBytes = 0
-  }
-
   #add(update: Uint8Array, number: number): void {
     this.#entries.push({ update: update.slice(), number })
     this.#bytes += update.length

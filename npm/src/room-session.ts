@@ -101,7 +101,6 @@ interface SharedText {
 
 export class RoomSession implements Receiver {
   readonly name: string
-  log: RoomLog = new RoomLog()
   readonly listeners: RoomListeners = {
     status: new Listeners(),
     saved: new Listeners(),
@@ -123,6 +122,10 @@ export class RoomSession implements Receiver {
   readonly peerListeners: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
+  /** What another instance would go on from. */
+  #log: RoomLog = new RoomLog()
+  /** Of another document, of which the app was not told yet. */
+  #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
@@ -182,13 +185,14 @@ export class RoomSession implements Receiver {
   }
 
   restore(room: WasmRoom): void {
-    const log = this.log
+    const log = this.#log
     // What is restored begins the next log, and the one before stays until all of it is.
-    this.log = new RoomLog()
+    this.#log = new RoomLog()
+    this.#nextLog = undefined
     try {
       if (this.#view.isLoaded) {
         log.restore(room, () => {
-          this.log.told()
+          this.#log.told()
           this.#restoreTexts(room)
         })
       }
@@ -197,7 +201,7 @@ export class RoomSession implements Receiver {
       room.keepRefused(this.#keepsRefused)
       this.#restoreRequests(room)
     } catch (error) {
-      this.log = log
+      this.#log = log
       throw error
     }
     this.#wasm = room
@@ -384,9 +388,19 @@ export class RoomSession implements Receiver {
     return news
   }
 
+  get log(): RoomLog {
+    return this.#nextLog ?? this.#log
+  }
+
+  began(): void {
+    this.#nextLog = new RoomLog()
+  }
+
   told(): void {
-    this.log.told()
-    if (this.log.isLong && this.#wasm !== undefined) this.log.fold(this.#wasm.state())
+    this.#log = this.log
+    this.#nextLog = undefined
+    this.#log.told()
+    if (this.#log.isLong && this.#wasm !== undefined) this.#log.fold(this.#wasm.state())
   }
 
   #changed({ text, delta, local }: ChangeView): () => void {

@@ -43,8 +43,10 @@ export interface SessionSettings {
 /** Where the news of a room go. */
 export interface Receiver {
   readonly name: string
-  /** What another instance would go on from. */
+  /** Where the module's news of the document are noted. */
   readonly log: RoomLog
+  /** From here on they are about another document. */
+  began(): void
   /** Takes the news in; the answer tells the app. */
   receive(batch: Batch): readonly (() => void)[]
   /** The app was given all news so far. */
@@ -267,13 +269,16 @@ export class Session {
   /** What a developer gets to see. */
   debug(): {
     readonly module: 'loading' | 'running' | 'failed' | 'disposed'
+    readonly restarts: number
     readonly error: CoweaveError | undefined
     readonly figures: Figures | null
   } {
     const error = this.#error
     const module = this.#isDisposed ? 'disposed'
       : error !== undefined ? 'failed' : this.#wasm === undefined ? 'loading' : 'running'
-    return { module, error, figures: module === 'running' ? this.#wasm?.debug() ?? null : null }
+    const restarts = this.#trappedAt.filter(at => at > performance.now() - RESTARTS_MS).length
+    const figures = module === 'running' ? this.#wasm?.debug() ?? null : null
+    return { module, restarts, error, figures }
   }
 
   /** Ends the session; its rooms are closed before. */
@@ -301,6 +306,6 @@ function keeperOf(receivers: Receivers): WasmKeeper {
     other: (room, update) => receivers.get(room)?.log.other(update),
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
-    began: room => receivers.get(room)?.log.began(),
+    began: room => receivers.get(room)?.began(),
   }
 }

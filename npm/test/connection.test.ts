@@ -78,6 +78,22 @@ test('a token callback that fails is an attempt that failed', async t => {
   assert.equal(states.filter(({ state }) => state === 'offline').length, 3)
   const offline = states.find(status => status.state === 'offline')
   assert.ok(offline?.retryAt != null && Math.abs(offline.retryAt - Date.now()) < 60_000)
+  assert.equal(offline.error?.code, 'token.failed')
+})
+
+test('a token callback that never answers is an attempt that failed', async t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const never = (): Promise<string> => new Promise(() => undefined)
+  const room = client(t, NOWHERE, { webSocket: FakeSocket, token: never }).room('room')
+  await room.loaded
+  for (let i = 0; i < 100 && room.status.state !== 'offline'; i += 1) {
+    t.mock.timers.tick(100)
+    await turn()
+  }
+  assert.ok(room.status.state === 'offline')
+  assert.equal(room.status.error?.code, 'token.failed')
+  assert.match(room.status.error.message, /no answer within 8000 ms/)
+  assert.equal(FakeSocket.made.length, 0)
 })
 
 test('a socket of another protocol is not used', async t => {

@@ -113,7 +113,7 @@ test('a snapshot in bad times says what waits, why, and until when', async t => 
 test('a log keeps the last twenty events and no more', () => {
   const refused = new Listeners<{ readonly error: CoweaveError; readonly content: string }>()
   const saved = new Listeners<number>()
-  const log = new EventLog({ refused, saved }, () => undefined)
+  const log = new EventLog({ refused, saved })
   for (let i = 0; i < 30; i += 1) {
     saved.notify(i)
     const message = String(i)

@@ -26,6 +26,7 @@ const room: DebugRoom = {
   status: { state: 'live' },
   saved: { tier: 'durable', pending: 0 },
   storage: { kind: 'device' },
+  role: 'editor',
   isLoaded: true,
   isSynced: true,
   isOnDevice: true,
@@ -57,6 +58,7 @@ const snapshot = (of: Partial<DebugSnapshot> = {}): DebugSnapshot => ({
   url: 'ws://127.0.0.1:9/',
   module: 'running',
   error: null,
+  restarts: 0,
   connection,
   rooms: [room],
   ...of,
@@ -125,16 +127,21 @@ test('a room tells its reasons, and none when there is none', () => {
   )
   assert.equal(
     says({ storage: { kind: 'lost', error: full }, status: { state: 'opening' } }),
-    'This device\'s store failed: the room is full (room.full). What this device has is being read.',
+    'This device\'s store failed, and is tried again: the room is full (room.full). What this device has is being read.',
+  )
+  assert.equal(
+    says({ storage: { kind: 'damaged', error: full } }),
+    'Something on this device cannot be used: the room is full (room.full).',
   )
   assert.match(says({ storage: { kind: 'memory' } }), /^Nothing is kept on this device/)
   assert.equal(
     says({ status: { state: 'syncing', received: 1, total: 3 } }),
     'Catching up with the relay: 33 %.',
   )
-  const offline = { state: 'offline', retryAt: at + 1_000, error: null } as const
-  assert.equal(says({ status: offline }), 'The relay does not let this room in; next try in 1 s.')
+  const offline = { state: 'offline', retryAt: at + 1_000, error: full } as const
+  assert.equal(says({ status: offline }), 'The relay does not let this room in; next try in 1 s. The room is full (room.full).')
   assert.equal(says({ status: offline }, 'waiting'), '')
+  assert.equal(says({ role: 'viewer' }), 'This session may read the room, and not write into it.')
 })
 
 test('a room that has stopped never looks good', () => {

@@ -1,5 +1,8 @@
 // Starts Debian's Chromium for the tests; `COWEAVE_CHROMIUM` names another one.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+
 import { chromium } from 'playwright-core'
 
 const ARGS = [
@@ -7,6 +10,39 @@ const ARGS = [
   '--disable-component-update', '--disable-sync',
 ]
 
+const START_MS_MAX = 30_000
+
+const executablePath = process.env.COWEAVE_CHROMIUM ?? '/usr/bin/chromium'
+
 export function launchChromium() {
-  return chromium.launch({ executablePath: process.env.COWEAVE_CHROMIUM ?? '/usr/bin/chromium', args: ARGS })
+  return chromium.launch({ executablePath, args: ARGS })
+}
+
+/** A browser with a profile that outlives it, to be killed as a whole. */
+export async function startChromium(t, profile) {
+  const own = ['--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank']
+  // A group of its own, so that no part of it outlives the kill.
+  const child = spawn(executablePath, [...ARGS, ...own], { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+  const exited = once(child, 'exit')
+  let isDead = false
+  const kill = async () => {
+    if (isDead) return
+    isDead = true
+    process.kill(-child.pid, 'SIGKILL')
+    await exited
+  }
+  t.after(kill)
+  const address = await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error('The browser does not start.')), START_MS_MAX)
+    let said = ''
+    child.stderr.setEncoding('utf8').on('data', text => {
+      said += text
+      const found = /DevTools listening on (ws:\S+)/.exec(said)
+      if (found === null) return
+      clearTimeout(timer)
+      resolve(found[1])
+    })
+  })
+  const browser = await chromium.connectOverCDP(address)
+  return { context: browser.contexts()[0], kill }
 }

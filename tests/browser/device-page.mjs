@@ -15,19 +15,14 @@ export const NOWHERE = 'ws://127.0.0.1:9'
 
 /** Serves the package as it is built, and a page that imports it. */
 export async function servePackage() {
-  return serveFolder(packageFolder)
+  return serveFolder(packageFolder, { '/page.html': PAGE })
 }
 
-/** A browser profile of its own, whose pages find the package. */
+/** A browser profile of its own. */
 export async function newProfile(t, browser) {
   const context = await browser.newContext()
   t.after(() => context.close())
-  await routePage(context)
   return context
-}
-
-export async function routePage(context) {
-  await context.route('**/page.html', route => route.fulfill({ contentType: 'text/html', body: PAGE }))
 }
 
 /** A page without a room. */
@@ -54,15 +49,23 @@ export async function enter(page, { relay = NOWHERE, room = 'notes', user } = {}
     const room = client.room(name)
     const events = []
     for (const event of ['storage-lost', 'storage-restored', 'storage-damaged']) {
-      try {
-        room.on(event, error => events.push([event, error?.message ?? '']))
-      } catch {
-        // An older package knows fewer.
-      }
+      room.on(event, error => events.push([event, error?.message ?? '']))
     }
     Object.assign(window, { client, room, events })
     await room.loaded
   }, { relay, name: room, user })
+}
+
+/** Waits for the device, which a busy machine may open later than the room needs it. */
+export async function waitForDevice(page) {
+  await page.waitForFunction(() => window.room.storage.kind !== 'lost')
+}
+
+/** Enters a room of a page anew. */
+export async function enterAgain(page, options) {
+  await page.reload()
+  await enter(page, options)
+  await waitForDevice(page)
 }
 
 export function read(page) {
@@ -102,4 +105,28 @@ export function rows(page) {
     database.close()
     return { version, ...all }
   })
+}
+
+/** Lays a database out as its first version was, with what a page that died had in it, and holds it open. */
+export async function layOutVersion1(page, relay, given = []) {
+  await page.evaluate(async ({ room, given }) => {
+    const request = indexedDB.open('coweave', 1)
+    request.onupgradeneeded = () => {
+      const database = request.result
+      database.createObjectStore('rows', { keyPath: ['room', 'order', 'writer'] })
+      database.createObjectStore('pending', { keyPath: ['room', 'order', 'writer'] })
+      database.createObjectStore('places', { keyPath: ['room', 'lineage'] })
+    }
+    await new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }))
+    const database = request.result
+    const transaction = database.transaction(['rows', 'pending', 'places'], 'readwrite')
+    for (const [at, update] of given.entries()) {
+      const key = { room, order: at + 1, writer: '00000000000000aa' }
+      transaction.objectStore('rows').put({ ...key, update: new Uint8Array(update) })
+      if (at === given.length - 1) transaction.objectStore('pending').put(key)
+    }
+    transaction.objectStore('places').put({ room, lineage: new Uint8Array(16).fill(7), epoch: 1, sequence: 2 })
+    await new Promise(resolve => (transaction.oncomplete = resolve))
+    window.held = database
+  }, { room: `${relay}/ notes`, given })
 }

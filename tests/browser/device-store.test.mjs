@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 
 import { launchChromium } from './chromium.mjs'
-import { NOWHERE, enter, keep, newProfile, openPage, openRoom, read, rows, servePackage } from './device-page.mjs'
+import {
+  NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage,
+} from './device-page.mjs'
 
 let browser
 let server
@@ -18,30 +20,6 @@ after(async () => {
   server?.close()
 })
 
-/** Lays a database out as its first version was, with what a page that died had in it. */
-async function layOutVersion1(page, relay, given) {
-  await page.evaluate(async ({ room, given }) => {
-    const request = indexedDB.open('coweave', 1)
-    request.onupgradeneeded = () => {
-      const database = request.result
-      database.createObjectStore('rows', { keyPath: ['room', 'order', 'writer'] })
-      database.createObjectStore('pending', { keyPath: ['room', 'order', 'writer'] })
-      database.createObjectStore('places', { keyPath: ['room', 'lineage'] })
-    }
-    await new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }))
-    const database = request.result
-    const transaction = database.transaction(['rows', 'pending', 'places'], 'readwrite')
-    for (const [at, update] of given.entries()) {
-      const key = { room, order: at + 1, writer: '00000000000000aa' }
-      transaction.objectStore('rows').put({ ...key, update: new Uint8Array(update) })
-      if (at === given.length - 1) transaction.objectStore('pending').put(key)
-    }
-    transaction.objectStore('places').put({ room, lineage: new Uint8Array(16).fill(7), epoch: 1, sequence: 2 })
-    await new Promise(resolve => (transaction.oncomplete = resolve))
-    database.close()
-  }, { room: `${relay}/ notes`, given })
-}
-
 /** An update that writes into the text `body`: one client, one struct. */
 function typed(client, content) {
   const bytes = [...new TextEncoder().encode(content)]
@@ -53,6 +31,7 @@ describe('a database of the first version', () => {
     const context = await newProfile(t, browser)
     const page = await openPage(context, server.url)
     await layOutVersion1(page, NOWHERE, [typed(1, 'kept '), typed(2, 'pending ')])
+    await page.evaluate(() => window.held.close())
     await enter(page)
     assert.equal((await read(page)).length, 'kept pending '.length)
     assert.deepEqual(await page.evaluate(() => [window.room.storage, window.room.saved]), [
@@ -61,8 +40,7 @@ describe('a database of the first version', () => {
     await keep(page, 'new')
     const { version, rows: kept, places, marks, copies } = await rows(page)
     assert.deepEqual([version, kept.length, places.length, marks.length, copies.length], [2, 3, 1, 1, 0])
-    await page.reload()
-    await enter(page)
+    await enterAgain(page)
     assert.match(await read(page), /kept .*new|pending .*new/)
   })
 })

@@ -1,4 +1,4 @@
-// Serves a folder, so that a page can be opened while the relay, which usually serves it, is dead.
+// Serves a folder and perhaps pages beside it, so that a page can be opened while the relay, which usually serves it, is dead.
 
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
@@ -13,8 +13,8 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-export async function serveFolder(folder) {
-  const server = createServer((request, response) => void answer(folder, request, response))
+export async function serveFolder(folder, pages = {}) {
+  const server = createServer((request, response) => void answer(folder, pages, request, response))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
@@ -27,8 +27,12 @@ export async function serveFolder(folder) {
   }
 }
 
-async function answer(folder, request, response) {
+async function answer(folder, pages, request, response) {
   const { pathname } = new URL(request.url, 'http://localhost')
+  if (pathname in pages) {
+    response.writeHead(200, { 'content-type': TYPES['.html'] }).end(pages[pathname])
+    return
+  }
   const path = join(folder, normalize(pathname === '/' ? '/index.html' : pathname))
   const isFile = await stat(path).then(entry => entry.isFile(), () => false)
   if (!isFile) {

@@ -142,6 +142,8 @@ fn shrink(project: &Project) -> Outcome {
         .node_program("node", ".")
         .arg(optimizer)
         .arg("-Oz")
+        // The stack ends there: addresses of objects are above it.
+        .arg("--low-memory-unused")
         .arg(&module)
         .arg("--output")
         .arg(&module)

@@ -11,6 +11,7 @@ use super::{Kept, Meta, Output, Record, StoredCopy, Write};
 use crate::error::{Code, Error};
 use crate::ids::{EditNumber, Sequence};
 use crate::limits::Limits;
+use crate::ordered::sort_by_key;
 use crate::time::Time;
 
 /// The device's log of a room is folded into a snapshot when that makes more than these go.
@@ -177,6 +178,9 @@ impl Room {
         copy: StoredCopy,
         limits: &Limits,
     ) -> Result<Vec<(EditNumber, Bytes)>, Error> {
+        if self.device.phase == Phase::Absent {
+            return Ok(Vec::new());
+        }
         let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";
@@ -244,7 +248,8 @@ impl Room {
             let (before, mut last_error) = (rest.len(), None);
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
                 Ok(summary) => {
-                    if !record.is_pending && (summary.is_news || summary.has_deletes) {
+                    // In this order; that some of them are pending is kept behind.
+                    if summary.is_news || summary.has_deletes {
                         self.kept.push(Kept::Other { update: record.update.clone() });
                     }
                     found.push(record.clone());
@@ -268,7 +273,7 @@ impl Room {
             }
         }
         self.device.unusable = rest;
-        found.sort_by_key(|record| record.index);
+        sort_by_key(&mut found, |record| (record.index, 0));
         let mut edits = Vec::new();
         for Record { index, is_pending, update } in found {
             if !is_pending {

@@ -115,10 +115,8 @@ pub struct DeviceReport {
 
 /// A room of a session, beside what [`Room`] shows of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoomReport<'a> {
-    /// Why the relay ended the membership last.
-    pub failure: Option<&'a Failure>,
-    /// How often it did since the room was last in step with it.
+pub struct RoomReport {
+    /// How often the relay ended the membership since the room was last in step with it.
     pub attempts: u32,
     /// Own edits up to this one are on the device.
     pub device_number: u64,
@@ -163,11 +161,10 @@ impl Room {
     /// What a developer gets to see of the room.
     #[must_use]
     #[inline]
-    pub fn report(&self) -> RoomReport<'_> {
+    pub fn report(&self) -> RoomReport {
         let (updates, bytes) = self.outbox.size();
         let (clients, elements) = self.replica.known().size();
         RoomReport {
-            failure: self.failure.as_ref(),
             attempts: self.backoff.attempts(),
             device_number: self.outbox.device().0,
             outbox_updates: updates as u64,

@@ -1,14 +1,11 @@
 //! One room of a session: the replica, the outbox, what the device has, and where the relay is.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::{Bytes, BytesMut};
 
 use super::aside::Leaving;
 use super::backoff::Backoff;
 use super::device::{Device, Storage};
 use super::outbox::{Outbox, Sending};
-use super::report::Failure;
 use super::tabs::Sharing;
 use super::{Event, Kept, Meta, RoomKey};
 use crate::doc::guard::{self, Mode};
@@ -18,6 +15,7 @@ use crate::doc::replica::Replica;
 use crate::error::{Code, Error};
 use crate::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence};
 use crate::limits::Limits;
+use crate::ordered::OrderedMap;
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
 use crate::wire::primitive::{ReadError, Reader};
@@ -102,8 +100,6 @@ pub struct Room {
     pub(super) may_send: bool,
     /// Why trying again would not help.
     pub(super) stopped: Option<Error>,
-    /// Why the relay last ended the membership.
-    pub(super) failure: Option<Failure>,
     pub(super) backoff: Backoff,
     pub(super) degraded: Option<Error>,
     /// Why the relay was given up last, until all is well again.
@@ -111,11 +107,11 @@ pub struct Room {
     pub(super) presence: Option<String>,
     pub(super) is_presence_due: bool,
     pub(super) presence_sent_at: Option<Time>,
-    pub(super) peers: BTreeMap<ClientId, String>,
+    pub(super) peers: OrderedMap<ClientId, String>,
     /// Content for a room without any.
     pub(super) seed: Option<Bytes>,
     /// Requests to flush that are not answered yet.
-    pub(super) flushes: BTreeSet<u64>,
+    pub(super) flushes: Vec<u64>,
     /// What is new for [`Output::Keep`].
     pub(super) kept: Vec<Kept>,
     /// What there is to share with the other tabs of the browser.
@@ -159,16 +155,15 @@ impl Room {
             sync: None,
             may_send: false,
             stopped: None,
-            failure: None,
             backoff: Backoff::new(),
             degraded: None,
             trouble: None,
             presence: None,
             is_presence_due: false,
             presence_sent_at: None,
-            peers: BTreeMap::new(),
+            peers: OrderedMap::new(),
             seed: None,
-            flushes: BTreeSet::new(),
+            flushes: Vec::new(),
             kept: Vec::new(),
             sharing: Sharing::default(),
             role: Role::Editor,
@@ -263,7 +258,7 @@ impl Room {
 
     /// What the others show, as JSON by client id.
     #[must_use]
-    pub const fn peers(&self) -> &BTreeMap<ClientId, String> {
+    pub const fn peers(&self) -> &OrderedMap<ClientId, String> {
         &self.peers
     }
 
@@ -274,8 +269,11 @@ impl Room {
         number
     }
 
+    /// Notes the history of what is in sight.
     pub(super) fn keep_history(&mut self) {
-        if let Some(Meta { lineage, epoch, .. }) = self.meta {
+        if self.leaving.is_none()
+            && let Some(Meta { lineage, epoch, .. }) = self.meta
+        {
             self.kept.push(Kept::History { lineage, epoch });
         }
     }

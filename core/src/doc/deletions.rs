@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::walk::{Block, Visit, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
+use crate::ordered::sort_by_key;
 
 /// Deleted ranges of clocks by client: sorted, apart from each other.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl<'a> Visit<'a> for Collected {
 
 /// Sorts ranges, and makes one of those that touch or overlap.
 fn unite(ranges: &mut Vec<(u64, u64)>) {
-    ranges.sort_unstable();
+    sort_by_key(ranges, |range| *range);
     ranges.dedup_by(|next, last| {
         let touches = next.0 <= last.1;
         if touches {

@@ -12,6 +12,7 @@ use super::walk::{Block, Id, Kind, Section, Visit, walk_fast};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
+use crate::ordered::sort_by_key;
 
 /// How the sender means an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +170,7 @@ impl<'a> Visit<'a> for Guard<'_> {
     fn structs_end(&mut self) -> Result<(), Error> {
         let ranges = &mut self.summary.ranges;
         if ranges.len() > 1 {
-            ranges.sort_unstable_by_key(|range| range.client);
+            sort_by_key(ranges, |range| (range.client.get(), 0));
             if let Some(twice) = first_twice(ranges.iter().map(|range| range.client)) {
                 return Err(malformed(twice, "has two sections"));
             }
@@ -295,7 +296,7 @@ impl Guard<'_> {
 
     fn check_deleted_clients(&mut self) -> Result<(), Error> {
         let clients = &mut self.deleted_clients;
-        clients.sort_unstable();
+        sort_by_key(clients, |client| (client.get(), 0));
         match first_twice(clients.iter().copied()) {
             None => Ok(()),
             Some(twice) => Err(malformed(twice, "has two lists of deletions")),

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::ids::ClientId;
+use crate::ordered::sort_by_key;
 use crate::wire::primitive::write_var;
 
 /// What the head of a client's structs and of its deletions may take.
@@ -48,7 +49,7 @@ impl Piece {
     }
 
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.parts.sort_unstable_by_key(|part| std::cmp::Reverse(part.client));
+        sort_by_key(&mut self.parts, |part| (u64::MAX - part.client.get(), 0));
         let mut out = Vec::with_capacity(self.bytes);
         let with_structs = self.parts.iter().filter(|part| part.blocks > 0);
         write_count(&mut out, with_structs.clone().count());

@@ -16,6 +16,7 @@ use super::splice::difference;
 use super::walk::{Block, Id, Section, Visit, read_again, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
+use crate::ordered::sort_by_key;
 use crate::wire::primitive::Reader;
 
 /// Pieces are not made smaller than this.
@@ -126,7 +127,9 @@ impl<'a> Outline<'a, '_> {
     /// All clients, by client id, and the lengths of their structs.
     fn into_authors(self) -> Result<(Vec<Author<'a>>, Vec<Lengths>), Error> {
         let Self { mut authors, lengths, .. } = self;
-        authors.sort_unstable_by_key(|author| (author.client, author.deleted.next.is_some()));
+        sort_by_key(&mut authors, |author| {
+            (author.client.get(), author.deleted.next.is_some().into())
+        });
         let mut twice = None;
         authors.dedup_by(|next, author| {
             if next.client != author.client {

@@ -3,14 +3,10 @@
 //! Nothing reaches yrs that the guard has not seen, and nothing is asked of it that makes it panic:
 //! indexes are checked here first. No transaction outlives a call, so reading is always legal.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
-
 use bytes::Bytes;
-use serde_json::{Value, json};
 use yrs::updates::decoder::Decode;
 use yrs::{
-    BranchID, ClientID, Doc, ID, IndexScope, IndexedSequence, Observable, OffsetKind, Options,
+    Any, BranchID, ClientID, Doc, ID, IndexScope, IndexedSequence, Observable, OffsetKind, Options,
     ReadTxn, StateVector, StickyIndex, Text, TextRef, Transact, Update, WriteTxn,
 };
 
@@ -19,12 +15,13 @@ use super::known::Known;
 use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
 use super::splice;
-use super::text::{Content, OBJECT, Observer, difference, replaced};
+use super::text::{Changes, Content, OBJECT, Observer, difference, replaced};
 pub use super::text::{Delta, TextChange};
 use super::walk::{CLOCK_MAX, Id};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
+use crate::ordered::OrderedMap;
 
 /// The origin of transactions that bring what others wrote.
 const REMOTE: &str = "remote";
@@ -67,16 +64,14 @@ pub struct Replica {
     depth: u32,
     edits: Vec<Vec<u8>>,
     /// How often each text is observed.
-    observed: BTreeMap<String, u32>,
-    changes: Receiver<TextChange>,
-    changed: Sender<TextChange>,
+    observed: OrderedMap<String, u32>,
+    changes: Changes,
 }
 
 impl Replica {
     /// An empty document. The client id must not be in use anywhere else.
     #[must_use]
     pub fn new(client: ClientId) -> Self {
-        let (changed, changes) = channel();
         Self {
             doc: new_document(client),
             client,
@@ -85,9 +80,8 @@ impl Replica {
             pairs: Pairs::default(),
             depth: 0,
             edits: Vec::new(),
-            observed: BTreeMap::new(),
-            changes,
-            changed,
+            observed: OrderedMap::new(),
+            changes: Changes::default(),
         }
     }
 
@@ -200,7 +194,7 @@ impl Replica {
             let delta = replaced(&before, &self.text_string(name));
             if !delta.is_empty() {
                 let change = TextChange { text: name.clone(), delta, is_local: false };
-                self.changed.send(change).ok();
+                self.changes.push(change);
             }
         }
         Ok(())
@@ -213,13 +207,11 @@ impl Replica {
         self.depth = before.depth;
         self.observed = before.observed;
         self.changes = before.changes;
-        self.changed = before.changed;
         for (name, before) in contents {
             self.watch(&name);
             let delta = difference(&before, &self.text_string(&name));
             if !delta.is_empty() {
-                // The receiver is this replica's own.
-                self.changed.send(TextChange { text: name, delta, is_local: false }).ok();
+                self.changes.push(TextChange { text: name, delta, is_local: false });
             }
         }
     }
@@ -342,11 +334,16 @@ impl Replica {
         let Ok(txn) = self.doc.try_transact() else { return Vec::new() };
         let names: Vec<String> = txn.root_refs().map(|(name, _)| name.to_owned()).collect();
         drop(txn);
-        let texts = names.into_iter().map(|name| (self.text_string(&name), name));
-        // What is no text at all shows as a row of objects.
-        let texts = texts.filter(|(text, _)| text.contains(|char| char != OBJECT));
-        let mut texts: Vec<_> = texts.map(|(text, name)| (name, text)).collect();
-        texts.sort_unstable();
+        let mut texts: Vec<(String, String)> = Vec::new();
+        for name in names {
+            let text = self.text_string(&name);
+            // What is no text at all shows as a row of objects.
+            if text.contains(|char| char != OBJECT) {
+                // They come in no order; there are few, and a sort is much code to load.
+                let at = texts.partition_point(|(other, _)| *other < name);
+                texts.insert(at, (name, text));
+            }
+        }
         texts
     }
 
@@ -363,7 +360,7 @@ impl Replica {
     /// Starts to collect the changes of a text. Counted: it takes as many calls of
     /// [`Self::unobserve_text`] to stop.
     pub fn observe_text(&mut self, text: &str) {
-        let count = self.observed.entry(text.to_owned()).or_default();
+        let count = self.observed.or_default(text.to_owned());
         *count = count.saturating_add(1);
         if *count > 1 {
             return;
@@ -374,7 +371,7 @@ impl Replica {
     fn watch(&self, text: &str) {
         let Ok(mut txn) = self.doc.try_transact_mut() else { return };
         let target = txn.get_or_insert_text(text);
-        let mut observer = Observer::new(text, target.len(&txn), self.changed.clone());
+        let mut observer = Observer::new(text, target.len(&txn), self.changes.clone());
         drop(txn);
         target.observe(OBSERVER, move |txn, event| {
             observer.observe(event, txn, txn.origin().is_none());
@@ -383,12 +380,12 @@ impl Replica {
 
     /// Takes back one [`Self::observe_text`].
     pub fn unobserve_text(&mut self, text: &str) {
-        let Some(count) = self.observed.get_mut(text) else { return };
+        let Some(count) = self.observed.get_mut(&text.to_owned()) else { return };
         *count = count.saturating_sub(1);
         if *count > 0 {
             return;
         }
-        self.observed.remove(text);
+        self.observed.remove(&text.to_owned());
         let Ok(mut txn) = self.doc.try_transact_mut() else { return };
         let target = txn.get_or_insert_text(text);
         drop(txn);
@@ -398,7 +395,7 @@ impl Replica {
     /// The changes of observed texts since the last call, in order; none while a group is open.
     #[expect(clippy::needless_pass_by_ref_mut, reason = "it empties the queue")]
     pub fn take_changes(&mut self) -> Vec<TextChange> {
-        if self.depth > 0 { Vec::new() } else { self.changes.try_iter().collect() }
+        if self.depth > 0 { Vec::new() } else { self.changes.take() }
     }
 
     /// A position that stays with the text around it, as JSON in the form that Yjs puts into
@@ -425,9 +422,12 @@ impl Replica {
         let item = target
             .filter(|_| has_neighbor)
             .and_then(|target| target.sticky_index(&txn, index, side)?.id().copied())
-            .map(|id| json!({ "client": id.client.get(), "clock": id.clock }))
-            .unwrap_or_default();
-        let name = Value::from(text);
+            .map_or_else(
+                || "null".to_owned(),
+                |id| format!(r#"{{"client":{},"clock":{}}}"#, id.client.get(), id.clock),
+            );
+        let mut name = String::new();
+        Any::from(text).to_json(&mut name);
         // By hand, because the keys stand in the order of Yjs.
         Ok(format!(r#"{{"type":null,"tname":{name},"item":{item},"assoc":{number}}}"#))
     }
@@ -435,19 +435,21 @@ impl Replica {
     /// Where a position is now; `None` when it is no position, or one that is not known here.
     #[must_use]
     pub fn resolve(&self, json: &str) -> Option<Position> {
-        let json: Value = serde_json::from_str(json).ok()?;
-        let assoc = match json.get("assoc").and_then(Value::as_f64) {
-            Some(assoc) if assoc < 0.0 => yrs::Assoc::Before,
+        let Any::Map(json) = Any::from_json(json).ok()? else { return None };
+        let assoc = match json.get("assoc") {
+            Some(Any::Number(assoc)) if assoc.as_f64().is_some_and(|it| it < 0.0) => {
+                yrs::Assoc::Before
+            }
             _ => yrs::Assoc::After,
         };
         let txn = self.doc.try_transact().ok()?;
         let scope = if let Some(item) = json.get("item").and_then(id) {
             IndexScope::Relative(item)
-        } else if let Some(name) = json.get("tname").and_then(Value::as_str) {
-            if txn.get_text(name).is_none() {
-                return Some(Position { text: Some(name.to_owned()), index: 0 });
+        } else if let Some(Any::String(name)) = json.get("tname") {
+            if txn.get_text(&**name).is_none() {
+                return Some(Position { text: Some((**name).to_owned()), index: 0 });
             }
-            IndexScope::Root(name.into())
+            IndexScope::Root((**name).into())
         } else {
             IndexScope::Nested(json.get("type").and_then(id)?)
         };
@@ -507,10 +509,16 @@ fn check_range<T: ReadTxn>(
     Ok(())
 }
 
-fn id(json: &Value) -> Option<ID> {
-    let client = ClientId::new(json.get("client")?.as_u64()?)?;
-    let clock = json.get("clock")?.as_u64().filter(|clock| *clock < CLOCK_MAX)?;
+fn id(json: &Any) -> Option<ID> {
+    let Any::Map(json) = json else { return None };
+    let client = ClientId::new(whole(json.get("client")?)?)?;
+    let clock = whole(json.get("clock")?).filter(|clock| *clock < CLOCK_MAX)?;
     Some(yrs_id(Id { client, clock }))
+}
+
+fn whole(json: &Any) -> Option<u64> {
+    let Any::Number(number) = json else { return None };
+    u64::try_from(number.as_i64()?).ok()
 }
 
 fn yrs_id(id: Id) -> ID {

@@ -108,9 +108,11 @@ struct Splice<'k> {
     /// Those of the section that is being walked.
     ranges: Behind<'k>,
     scratch: Vec<u8>,
-    structs: BTreeMap<ClientId, Structs>,
-    /// The client whose section is being walked, taken out of `structs`.
-    current: Option<(ClientId, Structs)>,
+    /// Where in `structs` those of a client are.
+    places: BTreeMap<ClientId, u64>,
+    structs: Vec<Structs>,
+    /// Where in `structs` the client is whose section is being walked.
+    current: usize,
     deleted: Collected,
 }
 
@@ -146,28 +148,21 @@ impl<'k> Splice<'k> {
             squeezed: None,
             ranges: Behind::default(),
             scratch: Vec::new(),
-            structs: BTreeMap::new(),
-            current: None,
+            places: BTreeMap::new(),
+            structs: Vec::new(),
+            current: 0,
             deleted: Collected::default(),
         }
     }
 
-    fn put_back(&mut self) {
-        if let Some((client, structs)) = self.current.take() {
-            self.structs.insert(client, structs);
-        }
-    }
-
     fn finish(mut self) -> Vec<u8> {
-        self.put_back();
-        for structs in self.structs.values_mut() {
-            structs.close();
-        }
-        self.structs.retain(|_, structs| structs.blocks > 0);
-        let bytes: usize = self.structs.values().map(|structs| structs.bytes.len() + 16).sum();
+        self.structs.iter_mut().for_each(Structs::close);
+        let bytes: usize = self.structs.iter().map(|structs| structs.bytes.len() + 16).sum();
         let mut out = Vec::with_capacity(bytes + 16);
-        write_count(&mut out, self.structs.len());
-        for (client, structs) in self.structs.iter().rev() {
+        write_count(&mut out, self.structs.iter().filter(|structs| structs.blocks > 0).count());
+        for (client, place) in self.places.iter().rev() {
+            let structs = usize::try_from(*place).ok().and_then(|at| self.structs.get(at));
+            let Some(structs) = structs.filter(|structs| structs.blocks > 0) else { continue };
             write_var(&mut out, structs.blocks);
             write_var(&mut out, client.get());
             write_var(&mut out, structs.start);
@@ -191,18 +186,19 @@ impl<'k> Splice<'k> {
 impl<'a> Visit<'a> for Splice<'_> {
     fn section(&mut self, section: &Section<'a>) -> Result<(), Error> {
         let Section { client, clock, .. } = *section;
-        self.put_back();
-        let structs = self.structs.remove(&client).unwrap_or_else(|| {
+        let next = self.structs.len();
+        let place = *self.places.entry(client).or_insert(next as u64);
+        self.current = usize::try_from(place).unwrap_or(usize::MAX);
+        if self.current == next {
             let floor = self.floor.map_or(0, |known| known.next(client));
-            Structs::new(floor.max(clock))
-        });
+            self.structs.push(Structs::new(floor.max(clock)));
+        }
         self.ranges = self.squeezed.map_or_else(Behind::default, |all| all.behind(client, clock));
-        self.current = Some((client, structs));
         Ok(())
     }
 
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
-        let Some((_, structs)) = &mut self.current else { return Ok(()) };
+        let Some(structs) = self.structs.get_mut(self.current) else { return Ok(()) };
         if let Some(bytes) = self.replace.and_then(|replace| replace(block)) {
             return structs.add(&read_block(&bytes, block.id)?);
         }
@@ -214,7 +210,7 @@ impl<'a> Visit<'a> for Splice<'_> {
     }
 
     fn structs_end(&mut self) -> Result<(), Error> {
-        self.put_back();
+        self.current = usize::MAX;
         Ok(())
     }
 

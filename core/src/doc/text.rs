@@ -1,7 +1,7 @@
 //! Texts of a replica as an editor sees them: content and changes in UTF-16 units, with U+FFFC for
 //! whatever is no text.
 
-use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use yrs::types::text::{TextEvent, YChange};
 use yrs::{Any, GetString, Out, ReadTxn, Text, TextRef, TransactionMut};
@@ -29,6 +29,20 @@ pub enum Delta {
     Delete(u32),
     /// So many UTF-16 units stay.
     Retain(u32),
+}
+
+/// Changes that wait to be taken; a replica and the observers of its document share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes(Arc<Mutex<Vec<TextChange>>>);
+
+impl Changes {
+    pub(super) fn push(&self, change: TextChange) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+    }
+
+    pub(super) fn take(&self) -> Vec<TextChange> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// What a text holds.
@@ -80,12 +94,12 @@ impl Content {
 pub(super) struct Observer {
     text: String,
     len: u32,
-    changed: Sender<TextChange>,
+    changes: Changes,
 }
 
 impl Observer {
-    pub(super) fn new(text: &str, len: u32, changed: Sender<TextChange>) -> Self {
-        Self { text: text.to_owned(), len, changed }
+    pub(super) fn new(text: &str, len: u32, changes: Changes) -> Self {
+        Self { text: text.to_owned(), len, changes }
     }
 
     pub(super) fn observe(&mut self, event: &TextEvent, txn: &TransactionMut<'_>, is_local: bool) {
@@ -116,7 +130,7 @@ impl Observer {
         if !delta.is_empty() {
             let change = TextChange { text: self.text.clone(), delta, is_local };
             // The receiver is only gone when the replica is.
-            self.changed.send(change).ok();
+            self.changes.push(change);
         }
     }
 }

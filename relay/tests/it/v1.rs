@@ -2,7 +2,7 @@
 
 use coweave_core::error::Code;
 use coweave_core::ids::{Channel, Lineage};
-use coweave_core::wire::v1::Message;
+use coweave_core::wire::v1::{Message, Role};
 
 use crate::setup::{Heard, TestRelay};
 use crate::v1_client::V1Client;
@@ -118,4 +118,19 @@ async fn a_shutdown_says_when_to_come_back() {
     let reason = "relay.draining".to_owned();
     assert_eq!(ann.socket.next().await, Heard::Close { code: 1012, reason });
     assert_eq!(shutdown.await.unwrap(), coweave_relay::Drained::Clean);
+}
+
+#[tokio::test]
+async fn everybody_is_an_editor_and_a_new_token_costs_nothing() {
+    let relay = TestRelay::start().await;
+    let mut ann = V1Client::connect(relay.address(), 1).await;
+    ann.send(Channel::CONNECTION, &Message::Token("newer".to_owned())).await;
+    // What a message of this type is to a relay of an earlier version.
+    let mut unknown = Message::Token("newer".to_owned()).to_frame(Channel::CONNECTION);
+    unknown[0] = 99;
+    ann.socket.send(unknown).await;
+    let joined = ann.enter(Channel(1), "notes").await;
+    assert_eq!(joined.role, Role::Editor);
+    let number = ann.write("hello").await;
+    ann.wait_for_durable(number).await;
 }

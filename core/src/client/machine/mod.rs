@@ -7,7 +7,7 @@ mod sharing;
 mod storage;
 mod token;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use super::{Event, Input, Output, RoomKey, StoredCopy};
 use crate::error::{Code, Error};
 use crate::ids::{Channel, EditNumber, SessionKey};
 use crate::limits::Limits;
+use crate::ordered::OrderedMap;
 use crate::random::Random;
 use crate::time::{Time, earliest};
 use crate::wire::v1::{EditKind, Hello, Join, Message, Role, VERSION, Welcome};
@@ -62,9 +63,9 @@ pub struct Settings {
 pub struct Client {
     settings: Settings,
     random: Random,
-    rooms: BTreeMap<RoomKey, Room>,
+    rooms: OrderedMap<RoomKey, Room>,
     last_key: u64,
-    channels: BTreeMap<Channel, RoomKey>,
+    channels: OrderedMap<Channel, RoomKey>,
     last_channel: u32,
     socket: Socket,
     pub(super) backoff: Backoff,
@@ -111,9 +112,9 @@ impl Client {
         Self {
             settings,
             random: Random::from_seed(seed),
-            rooms: BTreeMap::new(),
+            rooms: OrderedMap::new(),
             last_key: 0,
-            channels: BTreeMap::new(),
+            channels: OrderedMap::new(),
             last_channel: 0,
             socket: Socket::Unneeded,
             backoff: Backoff::new(),
@@ -178,7 +179,7 @@ impl Client {
             }
             Input::Flush { key, number } => {
                 if let Some(room) = self.rooms.get_mut(&key) {
-                    room.flushes.insert(number);
+                    room.flushes.push(number);
                     self.settle(now);
                     self.take_over(key, None, now);
                     self.send_flush(key, number);
@@ -312,7 +313,6 @@ impl Client {
     fn rejoin_later(&mut self, key: RoomKey, error: &Error, now: Time) {
         self.end_membership(key);
         if let Some(room) = self.rooms.get_mut(&key) {
-            room.failure = Some((error.clone(), now));
             let wait = room.backoff.next(error, &mut self.random);
             room.rejoin_at = Some(now + wait);
             room.trouble = Some(error.clone());

@@ -50,7 +50,7 @@ impl Client {
                 Ok(())
             }
             Message::Pong(number) => {
-                if number == self.last_ping {
+                if number > 0 && number == self.last_ping {
                     let ms = now.as_ms().saturating_sub(self.diary.pinged_at.as_ms());
                     self.diary.round_trip_ms = Some(ms);
                 }
@@ -144,7 +144,8 @@ impl Client {
             }
             Message::Flushed(EPOCH_FLUSH) => room.epoch_is_settled(),
             Message::Flushed(number) => {
-                if room.flushes.remove(&number) {
+                let at = room.flushes.iter().position(|asked| *asked == number);
+                if at.map(|at| room.flushes.remove(at)).is_some() {
                     self.tell(key, Event::Flushed { number });
                 }
             }

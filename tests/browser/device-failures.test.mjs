@@ -1,0 +1,424 @@
+// A device whose database fails, at every call, in every way that a browser shows: what was typed is
+// there in the end, what is said to be saved is, and the page says what is wrong.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+
+import { Relay } from '../harness/relay.mjs'
+import { launchChromium, startChromium } from './chromium.mjs'
+import {
+  NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage, type,
+  waitForDevice,
+} from './device-page.mjs'
+
+let browser
+let server
+let relay
+
+before(async () => {
+  server = await servePackage()
+  relay = await Relay.start()
+  browser = await launchChromium()
+})
+after(async () => {
+  await browser?.close()
+  await relay?.dispose()
+  server?.close()
+})
+
+/** Makes the calls of IndexedDB countable, and fail when `faults.at` or a later one is reached. */
+function installFaults() {
+  const faults = { calls: 0, at: Infinity, how: 'once', writing: 0, databases: [] }
+  window.faults = faults
+  const isHit = () => {
+    faults.calls += 1
+    return faults.how === 'from then on' ? faults.calls >= faults.at : faults.calls === faults.at
+  }
+  const wrap = (prototype, names) => {
+    for (const name of names) {
+      const original = prototype[name]
+      prototype[name] = function (...given) {
+        if (isHit() && faults.how !== 'abort') throw new DOMException(`the call ${name} fails`, 'UnknownError')
+        return original.apply(this, given)
+      }
+    }
+  }
+  wrap(IDBObjectStore.prototype, ['get', 'getAll', 'put', 'delete'])
+  wrap(IDBTransaction.prototype, ['objectStore'])
+  wrap(IDBFactory.prototype, ['open'])
+  const begin = IDBDatabase.prototype.transaction
+  IDBDatabase.prototype.transaction = function (stores, mode, ...rest) {
+    faults.writing += mode === 'readwrite' ? 1 : 0
+    faults.databases.push(this)
+    const hit = isHit()
+    if (hit && faults.how !== 'abort') throw new DOMException('the connection is closed', 'InvalidStateError')
+    const transaction = begin.call(this, stores, mode, ...rest)
+    if (hit) queueMicrotask(() => transaction.abort())
+    return transaction
+  }
+}
+
+async function faultyPage(t) {
+  const context = await newProfile(t, browser)
+  await context.addInitScript(installFaults)
+  return openPage(context, server.url)
+}
+
+/**
+ * Types two words while the call `at` fails, lets the database heal, and looks what a later page finds
+ * when each word was said to be on the device, and what it and the others find in the end.
+ */
+function typeWithFault(page, relay, how, at) {
+  return page.evaluate(async ({ relay, nowhere, how, at }) => {
+    const { faults, coweave: { connect } } = window
+    const user = `${how} ${at}`
+    const until = async (what, is) => {
+      for (const end = performance.now() + 10_000; !is();) {
+        if (performance.now() > end) throw new Error(`${user}: not within 10 s: ${what}`)
+        await new Promise(resolve => setTimeout(resolve, 2))
+      }
+    }
+    const stored = async () => {
+      Object.assign(faults, { at: Infinity })
+      const client = connect(nowhere, { user })
+      const room = client.room(user)
+      await room.loaded
+      const text = room.doc.text('body').toString()
+      client.dispose()
+      return text
+    }
+    Object.assign(faults, { calls: 0, how, at })
+    const client = connect(relay, { user })
+    const room = client.room(user)
+    const events = []
+    room.on('storage-lost', error => events.push(error.message))
+    room.on('storage-restored', () => events.push('restored'))
+    await room.loaded
+    const body = room.doc.text('body')
+    for (const word of ['one ', 'two ']) {
+      body.insert(body.length, word)
+      await until('saved or lost', () => room.saved.tier !== 'memory' || room.storage.kind === 'lost')
+      if (room.saved.tier === 'device' && faults.calls >= at) {
+        const text = await stored()
+        if (text !== body.toString()) throw new Error(`${user}: ${text} is on the device, said was ${body}`)
+      }
+    }
+    const calls = faults.calls
+    Object.assign(faults, { at: Infinity })
+    if (how === 'from then on') window.dispatchEvent(new Event('online'))
+    await until('the device is back', () => room.storage.kind === 'device')
+    if (relay !== nowhere) await room.flush()
+    else await until('on the device', () => room.saved.tier === 'device')
+    const result = { calls, events, text: relay === nowhere ? await stored() : body.toString() }
+    client.dispose()
+    return result
+  }, { relay, nowhere: NOWHERE, how, at })
+}
+
+describe('a database that fails at any call', () => {
+  for (const how of ['once', 'from then on', 'abort']) {
+    describe(how, () => {
+      it('loses nothing, and is written when it is back', { timeout: 60_000 }, async t => {
+        const page = await faultyPage(t)
+        let lost = 0
+        for (let at = 1; ; at += 1) {
+          const { calls, events, text } = await typeWithFault(page, NOWHERE, how, at)
+          assert.equal(text, 'one two ', `${how}, call ${at}`)
+          assert.ok(events.length === 0 || events.at(-1) === 'restored' && events.length > 1, events.join('; '))
+          lost += events.length > 0 ? 1 : 0
+          if (calls < at) break
+          assert.ok(at < 200, 'there is no end of calls')
+        }
+        // One failure is nothing to speak of, but for the one to open: it is tried once more.
+        assert.ok(how === 'from then on' ? lost > 10 : lost <= 1, `${lost} times lost`)
+      })
+    })
+  }
+
+  it('costs the relay and the others nothing', { timeout: 60_000 }, async t => {
+    const page = await faultyPage(t)
+    for (const at of [1, 2, 5, 9, 14, 20]) {
+      const { text } = await typeWithFault(page, relay.wsUrl, 'from then on', at)
+      assert.equal(text, 'one two ')
+      const other = await openRoom(page.context(), server.url, { relay: relay.wsUrl, room: `from then on ${at}`, user: 'other' })
+      await other.waitForFunction(() => window.room.doc.text('body').toString() === 'one two ')
+      await other.close()
+    }
+  })
+})
+
+describe('a database that does not open', () => {
+  it('because the browser forbids it: the room lives in memory, and is kept when that changes', async t => {
+    const context = await newProfile(t, browser)
+    await context.addInitScript(() => {
+      const { indexedDB } = window
+      window.isForbidden = true
+      Object.defineProperty(window, 'indexedDB', {
+        get() {
+          if (window.isForbidden) throw new DOMException('not in this mode', 'SecurityError')
+          return indexedDB
+        },
+      })
+    })
+    const page = await openRoom(context, server.url)
+    await type(page, 'typed')
+    assert.deepEqual(await page.evaluate(() => [window.room.storage.kind, window.room.saved.tier]), ['lost', 'memory'])
+    assert.match(await page.evaluate(() => window.room.storage.error.message), /SecurityError: not in this mode/)
+    await page.evaluate(() => (window.isForbidden = false))
+    await page.waitForFunction(() => window.room.saved.tier === 'device')
+    assert.deepEqual(await page.evaluate(() => window.events.at(-1)), ['storage-restored', ''])
+    await page.reload()
+    await page.evaluate(() => (window.isForbidden = false))
+    await enter(page)
+    await waitForDevice(page)
+    assert.equal(await read(page), 'typed')
+  })
+
+  it('because another tab stands in the way: the room does not wait, and is kept when it is gone', async t => {
+    const context = await newProfile(t, browser)
+    const old = await openPage(context, server.url)
+    await layOutVersion1(old, NOWHERE)
+    // Five seconds are long for a test.
+    await context.addInitScript(() => {
+      const wait = window.setTimeout
+      window.setTimeout = (call, ms, ...rest) => wait(call, ms === 5_000 ? 100 : ms, ...rest)
+    })
+    const page = await openRoom(context, server.url)
+    await type(page, 'typed')
+    assert.match(await page.evaluate(() => window.room.storage.error.message), /does not open/)
+    assert.equal(await page.evaluate(() => window.room.saved.tier), 'memory')
+    await old.close()
+    await page.waitForFunction(() => window.room.saved.tier === 'device')
+    assert.deepEqual(await page.evaluate(() => window.events.at(-1)), ['storage-restored', ''])
+  })
+})
+
+describe('a database that goes away while the room is open', () => {
+  const ways = {
+    'cleared by the user': async page => {
+      const cdp = await page.context().newCDPSession(page)
+      await cdp.send('Storage.clearDataForOrigin', { origin: server.url, storageTypes: 'indexeddb' })
+    },
+    'deleted by a script': page => page.evaluate(() => new Promise((resolve, reject) => {
+      Object.assign(indexedDB.deleteDatabase('coweave'), { onsuccess: resolve, onerror: reject })
+    })),
+  }
+  for (const [how, clear] of Object.entries(ways)) {
+    describe(how, () => {
+      it('is told at once, and everything is written anew', async t => {
+        const context = await newProfile(t, browser)
+        const page = await openRoom(context, server.url)
+        await keep(page, 'before ')
+        await clear(page)
+        // While it is cleared it may fail for other reasons, too.
+        await page.waitForFunction(() => window.events.at(-1)?.[0] === 'storage-restored')
+        assert.equal(await page.evaluate(() => window.events[0][0]), 'storage-lost')
+        await keep(page, 'after')
+        const { rows: kept, pending } = await rows(page)
+        assert.deepEqual([kept.length, pending.length], [3, 2])
+        await enterAgain(page)
+        assert.equal(await read(page), 'before after')
+        assert.deepEqual(await page.evaluate(() => window.room.saved), { tier: 'device', pending: 2 })
+      })
+    })
+  }
+
+  it('emptied without a word: the next edit is not said to be on the device before all is', async t => {
+    const context = await newProfile(t, browser)
+    const page = await openRoom(context, server.url)
+    await keep(page, 'before ')
+    await page.evaluate(async () => {
+      const request = indexedDB.open('coweave')
+      await new Promise(resolve => (request.onsuccess = resolve))
+      const stores = [...request.result.objectStoreNames]
+      const transaction = request.result.transaction(stores, 'readwrite')
+      for (const store of stores) transaction.objectStore(store).clear()
+      await new Promise(resolve => (transaction.oncomplete = resolve))
+      request.result.close()
+    })
+    await keep(page, 'after')
+    await enterAgain(page)
+    assert.equal(await read(page), 'before after')
+  })
+
+  it('killed by the browser in the background: it is back when the page is', async t => {
+    const page = await faultyPage(t)
+    await enter(page)
+    await keep(page, 'before ')
+    await page.evaluate(() => {
+      const { faults } = window
+      const database = faults.databases.at(-1)
+      Object.assign(faults, { calls: 0, at: 1, how: 'from then on' })
+      database.close()
+      database.dispatchEvent(new Event('close'))
+    })
+    await page.waitForFunction(() => window.room.storage.kind === 'lost')
+    await type(page, 'meanwhile')
+    assert.equal(await page.evaluate(() => window.room.saved.tier), 'memory')
+    await page.evaluate(() => {
+      window.faults.at = Infinity
+      document.dispatchEvent(new Event('visibilitychange'))
+    })
+    await page.waitForFunction(() => window.room.saved.tier === 'device')
+    await enterAgain(page)
+    assert.equal(await read(page), 'before meanwhile')
+  })
+
+  it('closed while idle: nobody notices', async t => {
+    const page = await faultyPage(t)
+    await enter(page)
+    await keep(page, 'before ')
+    await page.evaluate(() => {
+      const database = window.faults.databases.at(-1)
+      database.close()
+      database.dispatchEvent(new Event('close'))
+    })
+    await keep(page, 'after')
+    assert.deepEqual(await page.evaluate(() => window.events), [])
+  })
+})
+
+describe('a device that is full', () => {
+  it('is told, and gets what it lacks when there is space again', async t => {
+    const context = await newProfile(t, browser)
+    const page = await openPage(context, server.url)
+    const cdp = await context.newCDPSession(page)
+    // Chromium looks at the quota when it opens the database, and later on when it seems to be reached.
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin: server.url, quotaSize: 300_000 })
+    await enter(page)
+    await keep(page, 'small ')
+    await type(page, 'x'.repeat(1_000_000))
+    await page.waitForFunction(() => window.room.storage.kind === 'lost')
+    assert.match(await page.evaluate(() => window.room.storage.error.message), /QuotaExceededError/)
+    assert.equal(await page.evaluate(() => window.room.saved.tier), 'memory')
+    await cdp.send('Storage.overrideQuotaForOrigin', { origin: server.url })
+    await page.waitForFunction(() => window.room.saved.tier === 'device')
+    await enterAgain(page)
+    assert.equal((await read(page)).length, 1_000_006)
+  })
+})
+
+describe('a row that is damaged', () => {
+  it('is left as it is, costs no other row, and is told', async t => {
+    const context = await newProfile(t, browser)
+    const page = await openRoom(context, server.url)
+    await keep(page, 'kept ')
+    await page.evaluate(async room => {
+      const request = indexedDB.open('coweave')
+      await new Promise(resolve => (request.onsuccess = resolve))
+      const transaction = request.result.transaction('rows', 'readwrite')
+      const store = transaction.objectStore('rows')
+      store.put({ room, order: 1, writer: 'damaged', update: 'no bytes' })
+      store.put({ room, order: 2, writer: 'damaged', update: new Uint8Array([9, 9, 9]) })
+      await new Promise(resolve => (transaction.oncomplete = resolve))
+      request.result.close()
+    }, `${NOWHERE}/ notes`)
+    await enterAgain(page)
+    assert.equal(await read(page), 'kept ')
+    const { kind, message } = await page.evaluate(() => ({ kind: window.room.storage.kind, message: window.room.storage.error?.message }))
+    assert.equal(kind, 'damaged')
+    assert.match(message, /1 rows of this device's copy cannot be read/)
+    assert.deepEqual(await page.evaluate(() => window.events.map(([event]) => event)), ['storage-damaged'])
+    await keep(page, 'and more')
+    await enterAgain(page)
+    assert.equal(await read(page), 'kept and more')
+    assert.equal((await rows(page)).rows.filter(({ writer }) => writer === 'damaged').length, 2)
+  })
+})
+
+describe('a room that is only opened', () => {
+  it('writes nothing, offline or in step with the relay', async t => {
+    const page = await faultyPage(t)
+    await enter(page, { relay: relay.wsUrl, room: 'only opened' })
+    await keep(page, 'kept')
+    await page.evaluate(() => window.room.flush())
+    // What the relay acknowledged is noted, too.
+    await page.waitForFunction(() => window.room.saved.tier === 'durable')
+    await page.evaluate(() => window.client.dispose())
+    for (const options of [{ relay: relay.wsUrl, room: 'only opened' }, { relay: relay.wsUrl, room: 'only opened' }]) {
+      await enterAgain(page, options)
+      await page.evaluate(() => window.room.synced)
+      await page.evaluate(() => new Promise(resolve => setTimeout(resolve, 50)))
+    }
+    assert.equal(await page.evaluate(() => window.faults.writing), 0)
+    await relay.kill()
+    await enterAgain(page, { relay: relay.wsUrl, room: 'only opened' })
+    assert.equal(await read(page), 'kept')
+    assert.deepEqual(await page.evaluate(() => [window.room.storage.kind, window.faults.writing]), ['device', 0])
+    await relay.start()
+  })
+})
+
+describe('tabs that end', () => {
+  it('both at the same instant: nothing is missing that either of them said was on the device', async t => {
+    const context = await newProfile(t, browser)
+    const tabs = await Promise.all([1, 2].map(() => openRoom(context, server.url)))
+    // Each tab notes, with every word, how many of its own the device has.
+    await Promise.all(tabs.map((page, tab) => page.evaluate(tab => {
+      const body = window.room.doc.text('body')
+      let typed = 0
+      const timer = setInterval(() => body.insert(body.length, `${tab}-${typed++} `), 3)
+      window.stop = () => clearInterval(timer)
+      localStorage.setItem(`said ${tab}`, '0')
+      window.room.on('saved', ({ tier }) => {
+        if (tier === 'device') localStorage.setItem(`said ${tab}`, String(typed))
+      })
+    }, tab)))
+    for (const [tab, page] of tabs.entries()) {
+      await page.waitForFunction(tab => Number(localStorage.getItem(`said ${tab}`)) > 20, tab)
+    }
+    await Promise.all(tabs.map(page => page.close()))
+    const page = await openRoom(context, server.url)
+    await waitForDevice(page)
+    const words = new Set((await read(page)).split(' '))
+    for (const tab of [0, 1]) {
+      const said = Number(await page.evaluate(tab => localStorage.getItem(`said ${tab}`), tab))
+      assert.ok(said > 20)
+      for (let word = 0; word < said; word += 1) assert.ok(words.has(`${tab}-${word}`), `${tab}-${word} of ${said}`)
+    }
+  })
+
+  it('with their browser, by SIGKILL in the middle of a write: what was said to be on the device is there', { timeout: 60_000 }, async t => {
+    const profile = await mkdtemp(join(tmpdir(), 'coweave-profile-'))
+    t.after(() => rm(profile, { recursive: true, force: true, maxRetries: 5 }))
+    let said = ''
+    for (let round = 0; round < 3; round += 1) {
+      const own = await startChromium(t, profile)
+      const page = await openRoom(own.context, server.url)
+      await waitForDevice(page)
+      const text = await read(page)
+      assert.ok(text.startsWith(said), `${text} is there, ${said} was said to be`)
+      const enough = new Promise(resolve => {
+        let times = 0
+        page.on('console', message => {
+          if (message.type() !== 'log') return
+          said = message.text()
+          times += 1
+          if (times === 20 + 7 * round) resolve()
+        })
+      })
+      await page.evaluate(round => {
+        const body = window.room.doc.text('body')
+        let typed = 0
+        const write = () => body.insert(body.length, `${round}-${typed++} `)
+        // The next write is under way whenever one is said to be done.
+        window.room.on('saved', ({ tier }) => {
+          if (tier !== 'device') return
+          console.log(body.toString())
+          write()
+        })
+        write()
+      }, round)
+      await enough
+      await own.kill()
+    }
+    const own = await startChromium(t, profile)
+    const page = await openRoom(own.context, server.url)
+    await waitForDevice(page)
+    assert.equal((await read(page)).slice(0, said.length), said)
+    await own.kill()
+  })
+})

@@ -8,7 +8,7 @@ use super::json::is_json;
 use super::value;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
-use crate::wire::primitive::{ReadError, Reader};
+use crate::wire::primitive::{ReadError, Reader, len_u64};
 
 /// No struct may end beyond this clock: yrs counts in 32 bits and takes differences with a sign.
 pub(super) const CLOCK_MAX: u64 = 1 << 31;
@@ -501,6 +501,10 @@ impl<'a> Walker<'a> {
 
 /// The length of text in UTF-16 units, and whether a character takes two of them.
 fn utf16_len(text: &str) -> (u64, bool) {
+    // Most text; looked at many bytes at a time.
+    if text.is_ascii() {
+        return (len_u64(text.as_bytes()), false);
+    }
     let mut units = 0u64;
     let mut has_astral = false;
     for byte in text.bytes() {

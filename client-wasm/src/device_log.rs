@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use coweave_core::client::{Meta, Record, StoredCopy, Write};
 use coweave_core::error::{Code, Error};
+use coweave_core::ids::Lineage;
 
 /// Snapshots lie before all records.
 const SNAPSHOT_ORDER: u64 = 0;
@@ -40,6 +41,8 @@ pub(crate) enum Operation {
     ClearPending(RowKey),
     /// Say where the rows stand in the relay's log; there is one such place per lineage.
     PutMeta(Meta),
+    /// Say it of this history no more.
+    DeleteMeta(Lineage),
 }
 
 /// All that the device has of a room.
@@ -96,6 +99,8 @@ impl Fence {
 pub(crate) struct DeviceLog {
     writer: String,
     mark: Option<String>,
+    /// The history of the rows, when it is known.
+    lineage: Option<Lineage>,
     order_base: u64,
     /// Rows that this session knows to exist, by rising index.
     records: Vec<KnownRow>,
@@ -124,8 +129,9 @@ impl DeviceLog {
         }
         let order_base = stored.rows.iter().map(|row| row.key.order).max().unwrap_or(0);
         let (mark, records, snapshots) = (stored.mark.name, Vec::new(), Vec::new());
-        let mut log = Self { writer, mark, order_base, records, snapshots, folds: 0 };
         let meta = stored.metas.first().copied();
+        let lineage = meta.map(|meta| meta.lineage);
+        let mut log = Self { writer, mark, lineage, order_base, records, snapshots, folds: 0 };
         let damage = stored.damage.first().map(|first| {
             let count = stored.damage.len();
             let text = format!(
@@ -160,9 +166,12 @@ impl DeviceLog {
         self.mark = Some(mark);
     }
 
-    /// Whether the rows that this session knew were set aside for the present ones.
-    pub(crate) fn was_set_aside(&self, mark: &Mark) -> bool {
-        self.mark.is_some() && self.mark == mark.before
+    /// Whether the rows that this session knew were set aside for the present ones, which may be of
+    /// another history.
+    pub(crate) fn was_set_aside(&self, stored: &Rows) -> bool {
+        let is_same = |meta: &Meta| Some(meta.lineage) == self.lineage;
+        let was_set_aside = self.mark.is_some() && self.mark == stored.mark.before;
+        was_set_aside && !stored.metas.iter().any(is_same)
     }
 
     /// The steps of one write.
@@ -172,7 +181,13 @@ impl DeviceLog {
             match write {
                 Write::Append(record) => self.append(record, &mut operations),
                 Write::Settle { indexes } => self.settle(indexes, &mut operations),
-                Write::SetMeta(meta) => operations.push(Operation::PutMeta(*meta)),
+                Write::SetMeta(meta) => {
+                    let before = self.lineage.replace(meta.lineage);
+                    // A document without anything in it may go over to another history.
+                    let before = before.filter(|before| *before != meta.lineage);
+                    operations.extend(before.map(Operation::DeleteMeta));
+                    operations.push(Operation::PutMeta(*meta));
+                }
                 Write::Fold { through, except, snapshot } => {
                     self.fold(*through, except, snapshot, &mut operations);
                 }
@@ -234,6 +249,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use coweave_core::ids::{Epoch, Lineage, Sequence};
+    use coweave_core::random::Random;
 
     use super::*;
 
@@ -265,6 +281,7 @@ mod tests {
                     Operation::MarkPending(key) => drop(self.pending.insert(key)),
                     Operation::ClearPending(key) => drop(self.pending.remove(&key)),
                     Operation::PutMeta(meta) => drop(self.metas.insert(meta.lineage.0, meta)),
+                    Operation::DeleteMeta(lineage) => drop(self.metas.remove(&lineage.0)),
                 }
             }
         }
@@ -382,18 +399,141 @@ mod tests {
         assert!(log(Some("a")).fence().pass(Some("b")).is_err());
         assert!(log(Some("a")).fence().pass(None).is_err());
         let now = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
+        let now = Rows { mark: now, ..Rows::default() };
         assert!(log(Some("a")).was_set_aside(&now));
         assert!(!log(Some("b")).was_set_aside(&now));
-        assert!(!log(None).was_set_aside(&Mark::default()));
+        assert!(!log(None).was_set_aside(&Rows::default()));
+    }
+
+    #[test]
+    fn rows_that_were_set_aside_for_others_of_the_same_history_can_be_read() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        log.set_mark("a".to_owned());
+        store.write(&mut log, &[Write::SetMeta(meta(1))]);
+        let rows = |lineage| {
+            let mark = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
+            Rows { mark, metas: vec![meta(lineage)], ..Rows::default() }
+        };
+        assert!(!log.was_set_aside(&rows(1)));
+        assert!(log.was_set_aside(&rows(2)));
+    }
+
+    #[test]
+    fn a_document_that_goes_over_to_another_history_has_one() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        store.write(&mut log, &[Write::SetMeta(meta(1))]);
+        store.write(&mut log, &[Write::SetMeta(meta(2)), append(1, "one", false)]);
+        let (mut log, copy) = store.open("b");
+        assert_eq!(copy.meta, Some(meta(2)));
+        store.write(&mut log, &[Write::SetMeta(meta(3))]);
+        assert_eq!(store.open("c").1.meta, Some(meta(3)));
     }
 
     #[test]
     fn two_histories_are_refused() {
         let mut store = Store::default();
-        let (mut log, _) = store.open("a");
-        store.write(&mut log, &[Write::SetMeta(meta(1)), Write::SetMeta(meta(2))]);
+        let [(mut first, _), (mut second, _)] = [store.open("a"), store.open("b")];
+        store.write(&mut first, &[Write::SetMeta(meta(1))]);
+        store.write(&mut second, &[Write::SetMeta(meta(2))]);
         let metas = store.metas.values().copied().collect();
         let error = DeviceLog::open("b".to_owned(), Rows { metas, ..Rows::default() });
         assert_eq!(error.unwrap_err().code, Code::DeviceUnavailable);
+    }
+
+    /// A tab with its log and all that it knows to be in the room.
+    struct Tab {
+        log: DeviceLog,
+        known: BTreeSet<String>,
+        next_index: u64,
+        pending: BTreeMap<u64, String>,
+    }
+
+    impl Tab {
+        fn open(store: &Store, writer: &str) -> Self {
+            let (log, copy) = store.open(writer);
+            let mut known = words_of(copy.snapshot.iter());
+            known.extend(words_of(copy.records.iter().map(|record| &record.update)));
+            let next_index = copy.records.iter().map(|record| record.index).max().unwrap_or(0) + 1;
+            let pending = copy.records.into_iter().filter(|record| record.is_pending);
+            let word = |update: Bytes| String::from_utf8(update.to_vec()).unwrap();
+            let pending = pending.map(|record| (record.index, word(record.update))).collect();
+            Self { log, known, next_index, pending }
+        }
+    }
+
+    fn words_of<'a>(updates: impl Iterator<Item = &'a Bytes>) -> BTreeSet<String> {
+        let text = |update: &Bytes| String::from_utf8(update.to_vec()).unwrap();
+        let texts: Vec<_> = updates.map(text).collect();
+        texts.iter().flat_map(|text| text.split(' ')).map(str::to_owned).collect()
+    }
+
+    /// Three tabs write, settle and fold at the same time, on a store that may fail at any write: with
+    /// or without having done it.
+    fn run_with_faults(seed: u64) {
+        let mut random = Random::from_seed(seed);
+        let mut store = Store::default();
+        let mut opened = 0..;
+        let mut open = |store: &Store| Tab::open(store, &opened.next().unwrap().to_string());
+        let mut tabs: Vec<Tab> = (0..3).map(|_| open(&store)).collect();
+        let (mut written, mut settled) = (BTreeSet::new(), BTreeSet::new());
+        for step in 0..60 {
+            let tab = &mut tabs[usize::try_from(random.below(3)).unwrap()];
+            let (mut writes, mut added, mut done) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..random.below(3) {
+                let (word, is_pending) = (format!("{step}.{}", added.len()), random.chance(60));
+                let index = tab.next_index;
+                tab.next_index += 1;
+                tab.known.insert(word.clone());
+                if is_pending {
+                    tab.pending.insert(index, word.clone());
+                }
+                writes.push(Write::Append(Record {
+                    index,
+                    is_pending,
+                    update: word.clone().into(),
+                }));
+                added.push((word, is_pending));
+            }
+            if random.chance(30) {
+                let indexes: Vec<u64> = tab.pending.keys().copied().collect();
+                done.extend(std::mem::take(&mut tab.pending).into_values());
+                writes.push(Write::Settle { indexes });
+            }
+            if random.chance(20) {
+                let known: Vec<_> = tab.known.iter().cloned().collect();
+                let (through, snapshot) = (tab.next_index - 1, known.join(" ").into());
+                writes.push(Write::Fold { through, except: Vec::new(), snapshot });
+            }
+            let (is_done, is_told) = (random.chance(80), random.chance(80));
+            if is_done {
+                store.write(&mut tab.log, &writes);
+                // Who is not told may bring it to the relay again, which does no harm.
+                settled.extend(done);
+            }
+            if is_done && is_told {
+                written.extend(added);
+            } else {
+                *tab = open(&store);
+            }
+            let (_, copy) = store.open("reader");
+            let mut found = words_of(copy.snapshot.iter());
+            found.extend(words_of(copy.records.iter().map(|record| &record.update)));
+            let is_waiting = |record: &&Record| record.is_pending;
+            let waiting = words_of(copy.records.iter().filter(is_waiting).map(|it| &it.update));
+            for (word, is_pending) in &written {
+                assert!(found.contains(word), "seed {seed}, step {step}: {word} was written");
+                let is_due = *is_pending && !settled.contains(word);
+                assert!(!is_due || waiting.contains(word), "seed {seed}, step {step}: {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_write_fails_what_was_written_is_in_the_next_load() {
+        for seed in 0..100 {
+            run_with_faults(seed);
+        }
     }
 }

@@ -129,6 +129,9 @@ pub(crate) fn request(
         Operation::Delete(key) => store(ROWS)?.delete(&key_path(room, key))?,
         Operation::MarkPending(key) => store(PENDING)?.put(&key_object(room, key))?,
         Operation::ClearPending(key) => store(PENDING)?.delete(&key_path(room, key))?,
+        Operation::DeleteMeta(lineage) => {
+            store(PLACES)?.delete(&Array::of2(&room.into(), &Uint8Array::from(&lineage.0[..])))?
+        }
         Operation::PutMeta(meta) => store(PLACES)?.put(&object(&[
             ("room", room.into()),
             ("lineage", Uint8Array::from(&meta.lineage.0[..]).into()),

@@ -93,7 +93,7 @@ impl DeviceStore {
     }
 
     fn take(&self, key: RoomKey, rows: Rows) -> Result<StoredCopy, Error> {
-        let is_aside = |log: &mut DeviceLog| log.was_set_aside(&rows.mark);
+        let is_aside = |log: &mut DeviceLog| log.was_set_aside(&rows);
         if self.with(key, is_aside) == Some(true) {
             let text = "another tab has set this copy of the room aside";
             return Err(Error::new(Code::DeviceUnavailable, text));

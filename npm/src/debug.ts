@@ -24,6 +24,8 @@ export interface DebugSnapshot {
   /** The wasm module; `failed` says why in `error`. */
   readonly module: 'loading' | 'running' | 'failed' | 'disposed'
   readonly error: ErrorDetails | null
+  /** How often the module was started anew in the last minute, because it had failed. */
+  readonly restarts: number
   /** `null` as long as there is no module. */
   readonly connection: ConnectionFigures | null
   readonly rooms: readonly DebugRoom[]
@@ -64,12 +66,13 @@ export function takeSnapshot(
   session: Session,
   rooms: Iterable<Watched>,
 ): DebugSnapshot {
-  const { module, error, figures } = session.debug()
+  const { module, restarts, error, figures } = session.debug()
   const snapshot: DebugSnapshot = {
     version,
     at: Date.now(),
     url,
     module,
+    restarts,
     error: error ? toDetails(error) : null,
     connection: figures && readConnection(figures),
     rooms: [...rooms].map(describeRoom),
@@ -89,9 +92,7 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
     name: session.name,
     status: describeStatus(status),
     saved,
-    storage: 'error' in storage
-      ? { kind: storage.kind, error: toDetails(storage.error) }
-      : storage,
+    storage: 'error' in storage ? { ...storage, error: toDetails(storage.error) } : storage,
     role: view.role,
     isLoaded: view.isLoaded,
     isSynced: view.isSynced,

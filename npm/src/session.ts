@@ -2,6 +2,7 @@
 
 import { BrowserTabs } from './browser-tabs.js'
 import { Copies } from './copies.js'
+import { wakeDatabase } from './database.js'
 import { CoweaveError, apiError, guarded, loadError, trapError } from './error.js'
 import type { Figures } from './figures.js'
 import { Instance } from './instance.js'
@@ -94,6 +95,7 @@ export class Session {
   ) {
     this.#settings = settings
     this.#onRestart = onRestart
+    if (settings.storage === 'device') wakeDatabase()
     this.started = platform.module().then(
       module => {
         this.#module = module
@@ -267,13 +269,16 @@ export class Session {
   /** What a developer gets to see. */
   debug(): {
     readonly module: 'loading' | 'running' | 'failed' | 'disposed'
+    readonly restarts: number
     readonly error: CoweaveError | undefined
     readonly figures: Figures | null
   } {
     const error = this.#error
     const module = this.#isDisposed ? 'disposed'
       : error !== undefined ? 'failed' : this.#wasm === undefined ? 'loading' : 'running'
-    return { module, error, figures: module === 'running' ? this.#wasm?.debug() ?? null : null }
+    const restarts = this.#trappedAt.filter(at => at > performance.now() - RESTARTS_MS).length
+    const figures = module === 'running' ? this.#wasm?.debug() ?? null : null
+    return { module, restarts, error, figures }
   }
 
   /** Ends the session; its rooms are closed before. */

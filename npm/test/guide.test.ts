@@ -23,6 +23,9 @@ const PROGRAM_MS_MAX = 30_000
 /** What the pages call their relay. */
 const ADDRESS = 'wss://relay.example.org'
 
+/** Rooms that can be filled in a test. */
+const SETTINGS = { COWEAVE_ROOM_BYTES_MAX: '100000' }
+
 /** What every program finds beside the package. */
 const types = `
 interface RelayUnderTest {
@@ -189,7 +192,7 @@ describe('the guide', { ...needsRelay, concurrency: 2 }, () => {
   for (const program of programs) {
     const { skip } = program.isInBrowser ? needsBrowser : needsRelay
     test(program.title, { skip, timeout: PROGRAM_MS_MAX }, async t => {
-      const relay = await Relay.start(t)
+      const relay = await Relay.start(t, SETTINGS)
       const script = join(app, 'out', `${program.file}.js`)
       const code = await readFile(script, 'utf8')
       assert.ok(code.includes(ADDRESS), 'the program talks to no relay')

@@ -58,6 +58,7 @@ const snapshot = (of: Partial<DebugSnapshot> = {}): DebugSnapshot => ({
   url: 'ws://127.0.0.1:9/',
   module: 'running',
   error: null,
+  restarts: 0,
   connection,
   rooms: [room],
   ...of,
@@ -126,7 +127,11 @@ test('a room tells its reasons, and none when there is none', () => {
   )
   assert.equal(
     says({ storage: { kind: 'lost', error: full }, status: { state: 'opening' } }),
-    'This device\'s store failed: the room is full (room.full). What this device has is being read.',
+    'This device\'s store failed, and is tried again: the room is full (room.full). What this device has is being read.',
+  )
+  assert.equal(
+    says({ storage: { kind: 'damaged', error: full } }),
+    'Something on this device cannot be used: the room is full (room.full).',
   )
   assert.match(says({ storage: { kind: 'memory' } }), /^Nothing is kept on this device/)
   assert.equal(

@@ -64,9 +64,9 @@ async function declarationsOf(types, folder) {
     },
   })
   const report = await readFile(join(folder, 'entry.api.md'), 'utf8')
-  // What it remarks is true of everything here, or of nothing.
-  const remark = /^ *\/\/ (@public|\(undocumented\)|\(No @packageDocumentation .*)\n/gm
-  return /```ts\n(.*?)```/s.exec(report)[1].replace(remark, '').trim()
+  // What it remarks is true of everything here, or of nothing; and each word of a list has a line.
+  const remark = /^ *\/\/ (@public.*|\(undocumented\)|\(No @packageDocumentation .*)\n/gm
+  return /```ts\n(.*?)```/s.exec(report)[1].replace(remark, '').replace(/(?<=^const .*'), /gm, ',\n    ').trim()
 }
 
 async function report(folder) {

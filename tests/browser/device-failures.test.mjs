@@ -10,7 +10,8 @@ import { after, before, describe, it } from 'node:test'
 import { Relay } from '../harness/relay.mjs'
 import { launchChromium, startChromium } from './chromium.mjs'
 import {
-  NOWHERE, enter, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage, type,
+  NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage, type,
+  waitForDevice,
 } from './device-page.mjs'
 
 let browser
@@ -119,19 +120,21 @@ function typeWithFault(page, relay, how, at) {
 
 describe('a database that fails at any call', () => {
   for (const how of ['once', 'from then on', 'abort']) {
-    it(`loses nothing, and is written when it is back: ${how}`, { timeout: 60_000 }, async t => {
-      const page = await faultyPage(t)
-      let lost = 0
-      for (let at = 1; ; at += 1) {
-        const { calls, events, text } = await typeWithFault(page, NOWHERE, how, at)
-        assert.equal(text, 'one two ', `${how}, call ${at}`)
-        assert.ok(events.length === 0 || events.at(-1) === 'restored' && events.length > 1, events.join('; '))
-        lost += events.length > 0 ? 1 : 0
-        if (calls < at) break
-        assert.ok(at < 200, 'there is no end of calls')
-      }
-      // One failure is nothing to speak of, but for the one to open: it is tried once more.
-      assert.ok(how === 'from then on' ? lost > 10 : lost <= 1, `${lost} times lost`)
+    describe(how, () => {
+      it('loses nothing, and is written when it is back', { timeout: 60_000 }, async t => {
+        const page = await faultyPage(t)
+        let lost = 0
+        for (let at = 1; ; at += 1) {
+          const { calls, events, text } = await typeWithFault(page, NOWHERE, how, at)
+          assert.equal(text, 'one two ', `${how}, call ${at}`)
+          assert.ok(events.length === 0 || events.at(-1) === 'restored' && events.length > 1, events.join('; '))
+          lost += events.length > 0 ? 1 : 0
+          if (calls < at) break
+          assert.ok(at < 200, 'there is no end of calls')
+        }
+        // One failure is nothing to speak of, but for the one to open: it is tried once more.
+        assert.ok(how === 'from then on' ? lost > 10 : lost <= 1, `${lost} times lost`)
+      })
     })
   }
 
@@ -170,6 +173,7 @@ describe('a database that does not open', () => {
     await page.reload()
     await page.evaluate(() => (window.isForbidden = false))
     await enter(page)
+    await waitForDevice(page)
     assert.equal(await read(page), 'typed')
   })
 
@@ -203,21 +207,22 @@ describe('a database that goes away while the room is open', () => {
     })),
   }
   for (const [how, clear] of Object.entries(ways)) {
-    it(`${how}: it is told at once, and everything is written anew`, async t => {
-      const context = await newProfile(t, browser)
-      const page = await openRoom(context, server.url)
-      await keep(page, 'before ')
-      await clear(page)
-      // While it is cleared it may fail for other reasons, too.
-      await page.waitForFunction(() => window.events.at(-1)?.[0] === 'storage-restored')
-      assert.equal(await page.evaluate(() => window.events[0][0]), 'storage-lost')
-      await keep(page, 'after')
-      const { rows: kept, pending } = await rows(page)
-      assert.deepEqual([kept.length, pending.length], [3, 2])
-      await page.reload()
-      await enter(page)
-      assert.equal(await read(page), 'before after')
-      assert.deepEqual(await page.evaluate(() => window.room.saved), { tier: 'device', pending: 2 })
+    describe(how, () => {
+      it('is told at once, and everything is written anew', async t => {
+        const context = await newProfile(t, browser)
+        const page = await openRoom(context, server.url)
+        await keep(page, 'before ')
+        await clear(page)
+        // While it is cleared it may fail for other reasons, too.
+        await page.waitForFunction(() => window.events.at(-1)?.[0] === 'storage-restored')
+        assert.equal(await page.evaluate(() => window.events[0][0]), 'storage-lost')
+        await keep(page, 'after')
+        const { rows: kept, pending } = await rows(page)
+        assert.deepEqual([kept.length, pending.length], [3, 2])
+        await enterAgain(page)
+        assert.equal(await read(page), 'before after')
+        assert.deepEqual(await page.evaluate(() => window.room.saved), { tier: 'device', pending: 2 })
+      })
     })
   }
 
@@ -235,8 +240,7 @@ describe('a database that goes away while the room is open', () => {
       request.result.close()
     })
     await keep(page, 'after')
-    await page.reload()
-    await enter(page)
+    await enterAgain(page)
     assert.equal(await read(page), 'before after')
   })
 
@@ -259,8 +263,7 @@ describe('a database that goes away while the room is open', () => {
       document.dispatchEvent(new Event('visibilitychange'))
     })
     await page.waitForFunction(() => window.room.saved.tier === 'device')
-    await page.reload()
-    await enter(page)
+    await enterAgain(page)
     assert.equal(await read(page), 'before meanwhile')
   })
 
@@ -293,8 +296,7 @@ describe('a device that is full', () => {
     assert.equal(await page.evaluate(() => window.room.saved.tier), 'memory')
     await cdp.send('Storage.overrideQuotaForOrigin', { origin: server.url })
     await page.waitForFunction(() => window.room.saved.tier === 'device')
-    await page.reload()
-    await enter(page)
+    await enterAgain(page)
     assert.equal((await read(page)).length, 1_000_006)
   })
 })
@@ -314,16 +316,14 @@ describe('a row that is damaged', () => {
       await new Promise(resolve => (transaction.oncomplete = resolve))
       request.result.close()
     }, `${NOWHERE}/ notes`)
-    await page.reload()
-    await enter(page)
+    await enterAgain(page)
     assert.equal(await read(page), 'kept ')
     const { kind, message } = await page.evaluate(() => ({ kind: window.room.storage.kind, message: window.room.storage.error?.message }))
     assert.equal(kind, 'damaged')
     assert.match(message, /1 rows of this device's copy cannot be read/)
     assert.deepEqual(await page.evaluate(() => window.events.map(([event]) => event)), ['storage-damaged'])
     await keep(page, 'and more')
-    await page.reload()
-    await enter(page)
+    await enterAgain(page)
     assert.equal(await read(page), 'kept and more')
     assert.equal((await rows(page)).rows.filter(({ writer }) => writer === 'damaged').length, 2)
   })
@@ -339,15 +339,13 @@ describe('a room that is only opened', () => {
     await page.waitForFunction(() => window.room.saved.tier === 'durable')
     await page.evaluate(() => window.client.dispose())
     for (const options of [{ relay: relay.wsUrl, room: 'only opened' }, { relay: relay.wsUrl, room: 'only opened' }]) {
-      await page.reload()
-      await enter(page, options)
+      await enterAgain(page, options)
       await page.evaluate(() => window.room.synced)
       await page.evaluate(() => new Promise(resolve => setTimeout(resolve, 50)))
     }
     assert.equal(await page.evaluate(() => window.faults.writing), 0)
     await relay.kill()
-    await page.reload()
-    await enter(page, { relay: relay.wsUrl, room: 'only opened' })
+    await enterAgain(page, { relay: relay.wsUrl, room: 'only opened' })
     assert.equal(await read(page), 'kept')
     assert.deepEqual(await page.evaluate(() => [window.room.storage.kind, window.faults.writing]), ['device', 0])
     await relay.start()
@@ -374,6 +372,7 @@ describe('tabs that end', () => {
     }
     await Promise.all(tabs.map(page => page.close()))
     const page = await openRoom(context, server.url)
+    await waitForDevice(page)
     const words = new Set((await read(page)).split(' '))
     for (const tab of [0, 1]) {
       const said = Number(await page.evaluate(tab => localStorage.getItem(`said ${tab}`), tab))
@@ -389,6 +388,7 @@ describe('tabs that end', () => {
     for (let round = 0; round < 3; round += 1) {
       const own = await startChromium(t, profile)
       const page = await openRoom(own.context, server.url)
+      await waitForDevice(page)
       const text = await read(page)
       assert.ok(text.startsWith(said), `${text} is there, ${said} was said to be`)
       const enough = new Promise(resolve => {
@@ -417,6 +417,7 @@ describe('tabs that end', () => {
     }
     const own = await startChromium(t, profile)
     const page = await openRoom(own.context, server.url)
+    await waitForDevice(page)
     assert.equal((await read(page)).slice(0, said.length), said)
     await own.kill()
   })

@@ -56,6 +56,18 @@ export async function enter(page, { relay = NOWHERE, room = 'notes', user } = {}
   }, { relay, name: room, user })
 }
 
+/** Waits for the device, which a busy machine may open later than the room needs it. */
+export async function waitForDevice(page) {
+  await page.waitForFunction(() => window.room.storage.kind !== 'lost')
+}
+
+/** Enters a room of a page anew. */
+export async function enterAgain(page, options) {
+  await page.reload()
+  await enter(page, options)
+  await waitForDevice(page)
+}
+
 export function read(page) {
   return page.evaluate(() => window.room.doc.text('body').toString())
 }

@@ -100,7 +100,7 @@ describe('the panel says', () => {
     await insert(page)
     await untilSays(page, /Not saved: 1 edit is only in memory\./)
     await untilSays(page, /1 edit only in memory: lost when this tab is closed/)
-    await untilSays(page, /This device's store failed: .*SecurityError: not in this mode.*\(device\.unavailable\)\./)
+    await untilSays(page, /This device's store failed, and is tried again: .*SecurityError: not in this mode.*\(device\.unavailable\)\./)
     await picture(page, 'storage-lost-320')
   })
 

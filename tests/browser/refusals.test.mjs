@@ -234,6 +234,51 @@ describe('the real relay', () => {
     await reads(page, 'small')
   })
 
+  it('does not take it, and another tab that knows nothing of it keeps its place on the device', async t => {
+    const context = await device(t)
+    const pages = [await openTab(context, relay.wsUrl), await openTab(context, relay.wsUrl)]
+    for (const page of pages) await page.evaluate(() => window.room.synced)
+    const before = await pages[0].evaluate(() => window.text.toString())
+    await type(pages[0], 'x'.repeat(100_000))
+    await reads(pages[0], before)
+    for (const [content, page] of [['one, ', pages[1]], ['two, ', pages[0]], ['three, ', pages[1]]]) {
+      await type(page, content)
+      await page.evaluate(() => window.room.flush())
+    }
+    for (const page of pages) {
+      await reads(page, `three, two, one, ${before}`)
+      await page.waitForFunction(() => window.room.storage.kind === 'device')
+    }
+    await relay.stop()
+    await pages[0].close()
+    await enter(pages[1], relay.wsUrl)
+    await reads(pages[1], `three, two, one, ${before}`)
+    await relay.start()
+  })
+
+  it('has another history although there was nothing to set aside', async t => {
+    const page = await openTab(await device(t), relay.wsUrl)
+    await page.evaluate(() => window.room.synced)
+    await page.evaluate(async () => {
+      window.empty = window.client.room('empty')
+      await window.empty.synced
+    })
+    await relay.kill()
+    await rm(join(folder, 'data'), { recursive: true, force: true })
+    await relay.start()
+    await page.waitForFunction(() => window.empty.status.state === 'live')
+    await page.evaluate(async () => {
+      window.empty.doc.text('body').insert(0, 'of the new history')
+      await window.empty.flush()
+    })
+    await enter(page, relay.wsUrl)
+    assert.deepEqual(await page.evaluate(async () => {
+      const empty = window.client.room('empty')
+      await empty.loaded
+      return [empty.doc.text('body').toString(), empty.storage, await empty.copies()]
+    }), ['of the new history', { kind: 'device' }, []])
+  })
+
   it('has another history: the copies of two tabs are set aside once, and not merged', async t => {
     const context = await device(t)
     const pages = [await openTab(context, relay.wsUrl), await openTab(context, relay.wsUrl)]

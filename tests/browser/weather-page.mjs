@@ -7,6 +7,42 @@ import { until } from '../harness/until.mjs'
 /** What a browser itself prints when it has no connection. */
 const SAID_BY_BROWSER = /WebSocket|net::ERR|to the server at wss?:|was interrupted/
 
+/** Somebody in another browser, next to the relay, who is in many rooms at once. */
+export class Friend {
+  static async open(browser, url, relayUrl) {
+    const page = await (await browser.newContext()).newPage()
+    await page.goto(url)
+    await page.waitForFunction(() => 'coweave' in window)
+    await page.evaluate(relay => {
+      window.client = window.coweave.connect(relay)
+      window.texts = {}
+    }, relayUrl)
+    const self = new Friend()
+    self.page = page
+    return self
+  }
+
+  /** Joins a room, and stays in it. */
+  async join(name) {
+    await this.page.evaluate(async name => {
+      const room = window.client.room(name)
+      await room.loaded
+      window.texts[name] = room.doc.text('body')
+    }, name)
+    return {
+      content: () => this.page.evaluate(name => window.texts[name].toString(), name),
+      type: words => this.page.evaluate(([name, words]) => {
+        const text = window.texts[name]
+        text.insert(text.length, words)
+      }, [name, words]),
+      untilContent: content => until(
+        () => this.page.evaluate(([name, content]) => window.texts[name].toString() === content, [name, content]),
+        `the friend has ${content.slice(0, 80)}`,
+      ),
+    }
+  }
+}
+
 /** A page with one room. */
 export class WeatherPage {
   #problems = []

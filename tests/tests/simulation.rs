@@ -63,6 +63,7 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("drains", total.drains),
         ("folds", total.folds),
         ("elections", total.elections),
+        ("traps", total.traps),
         ("hostile frames", total.hostile_frames),
         ("stalled readers", total.stalls),
         ("members that fell behind", total.fallen_behind),
@@ -87,6 +88,7 @@ fn add(total: &mut Report, report: &Report) {
     total.drains += report.drains;
     total.folds += report.folds;
     total.elections += report.elections;
+    total.traps += report.traps;
     total.hostile_frames += report.hostile_frames;
     total.stalls += report.stalls;
     total.fallen_behind += report.fallen_behind;

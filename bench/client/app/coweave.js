@@ -21,6 +21,13 @@ await measure(async (server, name) => {
     change: edits => room.doc.transact(() => {
       for (const edit of edits) apply(text, edit)
     }),
-    settled: () => room.flush(),
+    // On the relay's disk, and on this device: neither waits for the other.
+    settled: async () => {
+      await room.flush()
+      if (room.storage.kind !== 'device') throw new Error(`the room is not on the device: ${JSON.stringify(room.storage)}`)
+      while (!client.debug().rooms.every(({ isOnDevice }) => isOnDevice)) {
+        await new Promise(resolve => setTimeout(resolve, 50))
+      }
+    },
   }
 })

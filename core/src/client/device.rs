@@ -178,6 +178,9 @@ impl Room {
         copy: StoredCopy,
         limits: &Limits,
     ) -> Result<Vec<(EditNumber, Bytes)>, Error> {
+        if self.device.phase == Phase::Absent {
+            return Ok(Vec::new());
+        }
         let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";
@@ -245,7 +248,8 @@ impl Room {
             let (before, mut last_error) = (rest.len(), None);
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
                 Ok(summary) => {
-                    if !record.is_pending && (summary.is_news || summary.has_deletes) {
+                    // In this order; that some of them are pending is kept behind.
+                    if summary.is_news || summary.has_deletes {
                         self.kept.push(Kept::Other { update: record.update.clone() });
                     }
                     found.push(record.clone());

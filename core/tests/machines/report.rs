@@ -1,7 +1,7 @@
 //! What a session tells a developer: the figures follow what really happens.
 
 use coweave_core::client::report::{Phase, Traffic};
-use coweave_core::client::{Input, StoredCopy, Tier};
+use coweave_core::client::{Input, Storage, StoredCopy, Tier};
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, EditNumber, Sequence};
 use coweave_core::limits::Limits;
@@ -93,4 +93,17 @@ fn that_an_edit_is_on_the_device_is_told_also_when_the_relay_was_quicker() {
     session.input(Input::Written { key, ticket: 2 });
     assert_eq!((saved(&session).tier, saved(&session).is_on_device), (Tier::Accepted, true));
     assert_eq!(session.saved_changes(), before + 1);
+}
+
+#[test]
+fn a_room_without_a_store_says_so_and_has_nothing_to_write() {
+    let mut session = Session::new(1, false);
+    let key = session.keys[0];
+    session.write(0, "x");
+    session.input(Input::Tick);
+    let room = session.client.room(key).unwrap();
+    assert_eq!(*room.storage(), Storage::Memory);
+    assert_eq!((room.saved().tier, room.saved().is_on_device), (Tier::Memory, false));
+    let device = room.report().device;
+    assert!(device.waiting == 0 && !device.is_writing, "{device:?}");
 }

@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use coweave_core::client::tabs::{self, Tabs};
 use coweave_core::client::{
-    self, Client, Event, Output, Room, RoomKey, RoomState, Settings, Storage, StoredCopy, Tier,
-    Write,
+    self, Client, Event, Kept, Output, Room, RoomKey, RoomState, Settings, Storage, StoredCopy,
+    Tier, Write,
 };
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{ClientId, Lineage, RoomName, TabId};
+use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::{Time, earliest};
@@ -51,6 +51,8 @@ pub struct Actor {
     pub seeded: u64,
     pub flushed: u64,
     pub deleted: u64,
+    /// How often another instance went on.
+    pub trapped: u64,
 }
 
 /// The running page.
@@ -67,6 +69,35 @@ pub struct Process {
     /// What was in the document when flushing was asked for.
     flushes: BTreeMap<(RoomKey, u64), Known>,
     last_flush: u64,
+    /// What another instance of the module would go on from.
+    logs: BTreeMap<RoomKey, Log>,
+}
+
+/// What the package keeps of a room outside of the module.
+#[derive(Debug, Default)]
+struct Log {
+    /// With their numbers as long as they are pending.
+    updates: Vec<(Option<EditNumber>, Bytes)>,
+    history: Option<(Lineage, Epoch)>,
+}
+
+impl Log {
+    fn keep(&mut self, kept: Kept) {
+        match kept {
+            Kept::Own { number, update } | Kept::Adopted { number, update } => {
+                self.updates.push((Some(number), update));
+            }
+            Kept::Other { update } => self.updates.push((None, update)),
+            Kept::Durable { through } => {
+                for (number, _) in &mut self.updates {
+                    number.take_if(|number| *number <= through);
+                }
+            }
+            Kept::History { lineage, epoch } => self.history = Some((lineage, epoch)),
+            Kept::Began => self.updates.clear(),
+            other => panic!("unknown {other:?}"),
+        }
+    }
 }
 
 impl Actor {
@@ -90,11 +121,20 @@ impl Actor {
             seeded: 0,
             flushed: 0,
             deleted: 0,
+            trapped: 0,
         }
     }
 
     /// Opens the page.
     pub fn start(&mut self, random: &mut Random, now: Time) {
+        self.process = Some(self.begin(random, now));
+        for name in self.rooms.clone() {
+            self.open(name, random, now);
+        }
+    }
+
+    /// An instance of the module, without rooms.
+    fn begin(&self, random: &mut Random, now: Time) -> Process {
         let tab = self.browser.borrow_mut().open_tab(now);
         let settings = Settings {
             session: self.browser.borrow().session,
@@ -102,7 +142,7 @@ impl Actor {
             limits: self.limits.clone(),
             has_device_store: true,
         };
-        self.process = Some(Process {
+        Process {
             client: Client::new(settings, random.next_u64(), now),
             tab,
             tabs: Tabs::new(tab),
@@ -112,10 +152,51 @@ impl Actor {
             clocks: BTreeMap::new(),
             flushes: BTreeMap::new(),
             last_flush: 0,
-        });
-        for name in self.rooms.clone() {
-            self.open(name, random, now);
+            logs: BTreeMap::new(),
         }
+    }
+
+    /// The module traps: another instance goes on where it was. What was handed to the device gets
+    /// there, but nobody hears of it.
+    pub fn trap(&mut self, network: &mut Network, random: &mut Random, now: Time) {
+        // What was typed in this very turn is kept in another way, which is not modeled.
+        if self.process.as_ref().is_none_or(|process| process.wake == Some(Time::ZERO)) {
+            return;
+        }
+        let Some(before) = self.process.take() else { return };
+        self.trapped += 1;
+        if let Some(socket) = before.socket {
+            network.cut(socket, now);
+        }
+        for (_, _, name, _, writes) in std::mem::take(&mut self.writes) {
+            self.browser.borrow_mut().write(before.tab, &name, writes);
+        }
+        self.browser.borrow_mut().close_tab(before.tab, random, now);
+        let mut process = self.begin(random, now);
+        process.last_flush = before.last_flush;
+        for (name, old) in before.keys {
+            let key = process.client.next_key();
+            process.keys.insert(name.clone(), key);
+            let client = client_id(random);
+            process.client.handle(client::Input::Open { key, name, client }, now);
+            let Some(room) = before.client.room(old).filter(|room| room.is_loaded()) else {
+                continue;
+            };
+            let nothing = Log::default();
+            let log = before.logs.get(&old).unwrap_or(&nothing);
+            for (number, update) in &log.updates {
+                let (is_pending, is_news) = (number.is_some(), random.chance(10));
+                let update = update.clone();
+                process
+                    .client
+                    .handle(client::Input::Restore { key, update, is_pending, is_news }, now);
+            }
+            process.client.handle(client::Input::Restored { key, history: log.history }, now);
+            let (had, has) = (room.replica().known(), process.client.room(key));
+            let has = has.expect("just opened").replica().known();
+            assert_eq!(has, had, "person {}: the instance goes on elsewhere", self.name);
+        }
+        self.process = Some(process);
     }
 
     fn open(&mut self, name: RoomName, random: &mut Random, now: Time) {
@@ -378,7 +459,11 @@ impl Actor {
                     known.iter().for_each(|(client, next)| told.reach(client, next));
                 }
             }
-            Output::Event { .. } | Output::Keep { .. } => {}
+            Output::Keep { key, kept } => {
+                let log = process.logs.entry(key).or_default();
+                kept.into_iter().for_each(|kept| log.keep(kept));
+            }
+            Output::Event { .. } => {}
             other => panic!("unknown output {other:?}"),
         }
     }

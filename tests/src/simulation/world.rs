@@ -35,6 +35,7 @@ pub struct Report {
     pub drains: u64,
     pub folds: u64,
     pub elections: u64,
+    pub traps: u64,
     pub hostile_frames: u64,
     pub stalls: u64,
     pub fallen_behind: u64,
@@ -138,6 +139,7 @@ impl World {
             self.report.seeded += actor.seeded;
             self.report.flushed += actor.flushed;
             self.report.deleted_copies += actor.deleted;
+            self.report.traps += actor.trapped;
         }
         self.report
     }
@@ -180,7 +182,8 @@ impl World {
         let pick = self.random.below(sockets.len().max(1) as u64);
         let socket = sockets.get(usize::try_from(pick).unwrap()).copied();
         let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
-        match self.random.below(15) {
+        match self.random.below(16) {
+            15 => self.actors[at].trap(&mut self.network, &mut self.random, self.now),
             0..4 => {
                 if let Some(socket) = socket {
                     self.report.cuts += 1;

@@ -26,10 +26,6 @@ impl Client {
             if matches!(lineages, (Some(ours), Some(theirs)) if ours != theirs) {
                 continue;
             }
-            if room.leaving.is_some() {
-                // What is there will not be shared, and what is to come comes from the relay.
-                continue;
-            }
             match &talk.about {
                 About::Ask { state_vector } => self.answer_tab(key, tab, state_vector, now),
                 About::Known { number, update } => {

@@ -23,7 +23,11 @@ impl Client {
             return room.device.read_later(now);
         }
         let before = room.storage.clone();
-        let found = copy.and_then(|copy| room.take_copy(copy, &limits));
+        let found = match before {
+            // There is nothing to take from, and nothing to write to.
+            Storage::Memory => Ok(Vec::new()),
+            _ => copy.and_then(|copy| room.take_copy(copy, &limits)),
+        };
         room.is_loaded = true;
         if is_first {
             self.tell(key, Event::Loaded);

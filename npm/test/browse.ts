@@ -30,7 +30,8 @@ export async function browse(t: TestContext): Promise<{ context: BrowserContext;
       response.setHeader('content-type', 'text/html').end(page)
       return
     }
-    readFile(new URL(`..${path}`, import.meta.url)).then(
+    // What lies in this folder, too, is another copy of the package to the browser.
+    readFile(new URL(`..${path.replace(/^\/copy/, '')}`, import.meta.url)).then(
       content => {
         const type = types[path.split('.').at(-1) ?? ''] ?? 'text/plain'
         response.setHeader('content-type', type).end(content)

@@ -1,0 +1,135 @@
+// How long things live: rooms that were dropped leave nothing behind.
+
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { type Room, connect } from 'coweave'
+import { NOWHERE, Relay, client, needsRelay, turn, until } from './world.js'
+
+/** The memories of all instances that are made from here on. */
+function watchMemories(t: TestContext): WebAssembly.Memory[] {
+  const memories: WebAssembly.Memory[] = []
+  const real = WebAssembly.Instance
+  WebAssembly.Instance = new Proxy(real, {
+    construct: (target, [module, imports]: [WebAssembly.Module, WebAssembly.Imports]) => {
+      const instance = new target(module, imports)
+      memories.push(instance.exports['memory'] as WebAssembly.Memory)
+      return instance
+    },
+  })
+  t.after(() => {
+    WebAssembly.Instance = real
+  })
+  return memories
+}
+
+const MIB = 1 << 20
+const words = 'All work and no play makes Jack a dull boy. '
+
+/** Fills a room with 100 kB in some edits, with a subscriber that holds on to it. */
+async function fill(room: Room): Promise<void> {
+  await room.loaded
+  const body = room.doc.text('body')
+  let seen = 0
+  body.subscribe(() => {
+    seen += room.doc.text('body').length
+  })
+  for (let i = 0; i < 10; i += 1) {
+    body.insert(Math.floor(body.length / 2), words.repeat(230))
+    await Promise.resolve()
+  }
+  await turn()
+  assert.ok(seen > 0 && body.length > 100_000)
+}
+
+test('600 rooms of 100 kB, opened and dropped, leave less than 2 MiB behind', async t => {
+  const memories = watchMemories(t)
+  const it = client(t, NOWHERE)
+  const first = it.room('first')
+  await first.loaded
+  const memory = memories[0]
+  assert.ok(memory !== undefined)
+  const before = memory.buffer.byteLength
+  for (let i = 0; i < 600; i += 1) {
+    const room = it.room(`room-${String(i)}`)
+    await fill(room)
+    room.dispose()
+    await turn()
+  }
+  const grown = memory.buffer.byteLength - before
+  assert.ok(grown < 2 * MIB, `${String(grown)} bytes more`)
+  assert.equal(memories.length, 1)
+})
+
+test('what many rooms took at once is there for others', async t => {
+  const memories = watchMemories(t)
+  const it = client(t, NOWHERE)
+  const open = async (name: string): Promise<void> => {
+    const rooms = Array.from({ length: 30 }, (_, i) => it.room(`${name}-${String(i)}`))
+    for (const room of rooms) await fill(room)
+    for (const room of rooms) room.dispose()
+    await turn()
+  }
+  await open('first')
+  const after = memories[0]?.buffer.byteLength ?? 0
+  for (const name of ['second', 'third']) await open(name)
+  const grown = (memories[0]?.buffer.byteLength ?? 0) - after
+  assert.ok(grown < 2 * MIB, `${String(grown)} bytes more`)
+})
+
+test('an instance is let go of with its client', async t => {
+  const memories = watchMemories(t)
+  const use = async (): Promise<WeakRef<WebAssembly.Memory>> => {
+    const it = connect(NOWHERE)
+    const room = it.room('room')
+    await room.loaded
+    room.doc.text('body').insert(0, 'x')
+    it.dispose()
+    const memory = memories.pop()
+    assert.ok(memory !== undefined)
+    return new WeakRef(memory)
+  }
+  const refs: WeakRef<WebAssembly.Memory>[] = []
+  for (let i = 0; i < 5; i += 1) refs.push(await use())
+  const { setFlagsFromString } = await import('node:v8')
+  const { runInNewContext } = await import('node:vm')
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until('all memories to be gone', () => {
+    collect()
+    return refs.every(ref => ref.deref() === undefined)
+  })
+})
+
+test('mounted twice, as frameworks do, a room has one socket and loses no sync', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const writer = client(t, relay.url).room('room')
+  await writer.synced
+  writer.doc.text('body').insert(0, 'content')
+  await writer.flush()
+  const { WebSocket } = await import('ws')
+  let sockets = 0
+  class CountedSocket extends WebSocket {
+    constructor(url: string, protocol: string) {
+      super(url, protocol)
+      sockets += 1
+    }
+  }
+  const it = client(t, relay.url, { webSocket: CountedSocket })
+  const mount = (): Room => {
+    const room = it.room('room')
+    room.on('synced', () => undefined)
+    return room
+  }
+  // In one tick, and with a microtask between.
+  mount().dispose()
+  const room = mount()
+  room.dispose()
+  const last = mount()
+  await last.synced
+  last.dispose()
+  const again = mount()
+  await Promise.resolve()
+  assert.equal(again.doc.text('body').toString(), 'content')
+  assert.equal(again.status.state, 'live')
+  assert.equal(sockets, 1)
+})

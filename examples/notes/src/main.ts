@@ -37,7 +37,7 @@ type SomebodysPeer = Peer<Record<string, unknown>>
 
 async function open(): Promise<void> {
   const client = connect(relay)
-  const room = client.room(roomName, { refused: 'keep' })
+  const room = client.room(roomName)
   const text = room.doc.text('body')
   offerPanel(client, element('inspect', HTMLButtonElement), element('panel', HTMLElement))
   const mirror = new Mirror(element('mirror', HTMLElement))

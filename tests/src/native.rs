@@ -147,6 +147,8 @@ impl NativeClient {
                 }
                 Output::Frame(frame) => self.outgoing.push_back(frame),
                 Output::Event { event, .. } => self.note(event),
+                // There are no other tabs.
+                Output::Talk { .. } => {}
                 other => panic!("a client without a device wants {other:?}"),
             }
             if let RoomState::Stopped { error } = self.room().state() {

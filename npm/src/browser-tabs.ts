@@ -40,7 +40,12 @@ export class BrowserTabs {
   static find(name: string): BrowserTabs | undefined {
     const isPossible = 'document' in globalThis && 'BroadcastChannel' in globalThis
     const locks = isPossible ? (navigator as { readonly locks?: LockManager }).locks : undefined
-    return locks && new BrowserTabs(name, locks)
+    try {
+      return locks && new BrowserTabs(name, locks)
+    } catch {
+      // A browser that keeps nothing may let nobody talk either.
+      return undefined
+    }
   }
 
   private constructor(name: string, locks: LockManager) {

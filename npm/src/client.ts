@@ -6,7 +6,7 @@ import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { type CoweaveError, apiError } from './error.js'
 import { EventLog } from './event-log.js'
 import { type LeaveGuardOptions, guardLeaving } from './leave-guard.js'
-import { Listeners } from './listeners.js'
+import { Listeners, report } from './listeners.js'
 import { Room, type RoomOptions } from './room.js'
 import { RoomSession } from './room-session.js'
 import { type Platform, Session, type WebSocketConstructor } from './session.js'
@@ -69,8 +69,8 @@ export class Client implements Disposer {
     const refused = checkRefused(options)
     const shared = this.#rooms.get(name) ?? this.#share(name)
     this.#rooms.set(name, shared)
-    shared.shares += 1
     if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
+    shared.shares += 1
     return new Room(shared.session, () => {
       this.#release(name, shared)
     })
@@ -125,7 +125,13 @@ export class Client implements Disposer {
     if (this.#isDisposed) return
     this.#isDisposed = true
     for (const guard of this.#guards) guard.dispose()
-    for (const { session } of this.#rooms.values()) session.close()
+    for (const { session } of this.#rooms.values()) {
+      try {
+        session.close()
+      } catch (error) {
+        report(error)
+      }
+    }
     this.#rooms.clear()
     this.#session.dispose()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()

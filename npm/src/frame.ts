@@ -1,6 +1,7 @@
 // Calls at most once per animation frame.
 
 const FRAME_MS = 16
+const HIDDEN_MS = 1_000
 
 /** Calls a function in the next animation frame; soon, where nothing is drawn. */
 export class FrameSchedule {
@@ -14,20 +15,17 @@ export class FrameSchedule {
   request(): void {
     if (this.#cancel !== undefined) return
     const run = (): void => {
-      this.#cancel = undefined
+      this.cancel()
       this.#call()
     }
     // Hidden pages get no frames, but their listeners may do more than draw.
-    if (typeof document !== 'undefined' && document.visibilityState === 'visible') {
-      const id = requestAnimationFrame(run)
-      this.#cancel = () => {
-        cancelAnimationFrame(id)
-      }
-    } else {
-      const id = setTimeout(run, FRAME_MS)
-      this.#cancel = () => {
-        clearTimeout(id)
-      }
+    const isVisible = typeof document !== 'undefined' && document.visibilityState === 'visible'
+    // A page may be hidden before its next frame comes.
+    const timer = setTimeout(run, isVisible ? HIDDEN_MS : FRAME_MS)
+    const frame = isVisible ? requestAnimationFrame(run) : undefined
+    this.#cancel = () => {
+      clearTimeout(timer)
+      if (frame !== undefined) cancelAnimationFrame(frame)
     }
   }
 

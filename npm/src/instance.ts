@@ -53,6 +53,7 @@ export class Instance {
     for (const [name, value] of Object.entries(this.#guarded)) {
       if (typeof value !== 'function') delete this.#guarded[name]
     }
-    this.classes.release()
+    // A trap at the start leaves none.
+    ;(this.classes as WasmClasses | undefined)?.release()
   }
 }

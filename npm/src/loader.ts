@@ -1,5 +1,7 @@
 // Loading of the wasm module: once, and again after a failure.
 
+import { loadError } from './error.js'
+
 /** Where the wasm module comes from: an address, or its bytes. */
 export type WasmSource = string | URL | ArrayBuffer | Uint8Array<ArrayBuffer>
 
@@ -18,9 +20,9 @@ export function createLoader(find: () => WasmSource | Promise<WasmSource>): Load
   const load = async (source: WasmSource | undefined): Promise<WebAssembly.Module> =>
     compile(source ?? (await find()))
   const module = (source?: WasmSource): Promise<WebAssembly.Module> => {
-    loading ??= load(source).catch((error: unknown) => {
+    loading ??= load(source).catch((cause: unknown) => {
       loading = undefined
-      throw error
+      throw loadError(cause)
     })
     return loading
   }

@@ -58,6 +58,11 @@ export class RoomLog {
     this.#bytes += update.length
   }
 
+  /** How many own edits are not known to be durable on the relay. */
+  get pending(): number {
+    return this.#edits.length + this.#entries.filter(({ number }) => number > 0).length
+  }
+
   // ---- what is made of it --------------------------------------------------------------------
 
   /** The app was told of all so far. */

@@ -32,7 +32,7 @@ export type RoomStatus =
   }
   /** Trying again would not help. */
   | { readonly state: 'stopped'; readonly error: CoweaveError }
-  /** This handle was disposed. */
+  /** This handle was disposed, or its client. */
   | { readonly state: 'disposed' }
 
 /** What is true of every own edit, and how many are not known to be durable on the relay. */
@@ -159,19 +159,30 @@ export class RoomSession implements Receiver {
   #open(): void {
     if (this.#isClosed) return
     try {
-      this.#wasm = this.#session.open(this)
-    } catch (error) {
-      this.#failNow(error as CoweaveError)
-      return
+      this.#enter()
+    } catch {
+      try {
+        // After a trap another instance runs by now.
+        this.#enter()
+      } catch (error) {
+        this.#failNow(error as CoweaveError)
+      }
     }
-    if (this.#presence !== null) this.#wasm.setPresence(this.#presence)
-    this.#wasm.keepRefused(this.#keepsRefused)
+  }
+
+  #enter(): void {
+    const wasm = this.#wasm ?? this.#session.open(this)
+    this.#wasm = wasm
+    guarded(() => {
+      if (this.#presence !== null) wasm.setPresence(this.#presence)
+      wasm.keepRefused(this.#keepsRefused)
+    })
   }
 
   /** What becomes of edits that the relay refuses for good. */
   keepRefused(keeps: boolean): void {
     this.#keepsRefused = keeps
-    this.#wasm?.keepRefused(keeps)
+    guarded(() => this.#wasm?.keepRefused(keeps))
   }
 
   get role(): Role {
@@ -241,7 +252,7 @@ export class RoomSession implements Receiver {
 
   /** What a developer gets to see. */
   debug(): { readonly view: RoomView; readonly figures: Figures | null } {
-    return { view: this.#view, figures: this.#wasm?.debug() ?? null }
+    return { view: this.#view, figures: guarded(() => this.#wasm?.debug()) ?? null }
   }
 
   // ---- the document ---------------------------------------------------------------------------
@@ -322,7 +333,7 @@ export class RoomSession implements Receiver {
   setPresence(json: string | null): void {
     if (this.#isClosed) throw disposedError()
     this.#presence = json
-    this.#wasm?.setPresence(json ?? undefined)
+    guarded(() => this.#wasm?.setPresence(json ?? undefined))
   }
 
   requestPeers(): void {
@@ -400,6 +411,9 @@ export class RoomSession implements Receiver {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
+  }
+
+  fold(): void {
     if (this.#log.isLong && this.#wasm !== undefined) this.#log.fold(this.#wasm.state())
   }
 
@@ -416,6 +430,8 @@ export class RoomSession implements Receiver {
     const isLoaded = before.isLoaded || latest.isLoaded
     const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
+    // It is only left behind, and says nothing any more.
+    if (this.#isClosed) return
     if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
@@ -488,8 +504,15 @@ export class RoomSession implements Receiver {
     this.status = { state: 'stopped', error }
     this.#reject(error)
     this.loaded.reject(error)
+    const lost = this.log.pending
+    if (lost > 0) {
+      const { saved } = this.#view
+      const pending = Math.max(lost, saved.pending)
+      this.#view = { ...this.#view, saved: { tier: 'memory', pending }, isOnDevice: false }
+    }
     return [() => {
       this.listeners.status.notify(this.status)
+      if (lost > 0) this.listeners.saved.notify(this.#view.saved)
     }]
   }
 
@@ -514,11 +537,14 @@ export class RoomSession implements Receiver {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#peerFrame.cancel()
-    for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
-    this.#leave()
+    this.status = { state: 'disposed' }
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+    guarded(() => {
+      for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
+    })
+    this.#leave()
   }
 
   #leave(): void {

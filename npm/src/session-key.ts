@@ -1,21 +1,45 @@
 // By what a relay knows a browser again.
 
-const NAME = 'coweave.session'
 const BYTES = 16
 
-/** The key that all tabs of the browser show, or a new one where nothing can be kept. */
-export function browserKey(): Uint8Array {
-  const key = crypto.getRandomValues(new Uint8Array(BYTES))
+/** A key, and whether all tabs of the browser have it. */
+export interface SessionKey {
+  readonly bytes: Uint8Array
+  readonly isShared: boolean
+}
+
+/** A key for a session that is alone. */
+export function ownKey(): SessionKey {
+  return { bytes: crypto.getRandomValues(new Uint8Array(BYTES)), isShared: false }
+}
+
+/** The key of this browser for one relay and user, or an own one where nothing can be kept. */
+export function browserKey(owner: string): SessionKey {
+  const own = ownKey()
   // Where there is no page there are no other tabs, and to touch a process's storage may cost a warning.
-  if (!('document' in globalThis)) return key
+  if (!('document' in globalThis)) return own
   try {
-    const kept = localStorage.getItem(NAME)
-    if (kept !== null && /^([0-9a-f]{2}){16}$/.test(kept)) {
-      return key.map((_, at) => Number.parseInt(kept.slice(2 * at, 2 * at + 2), 16))
-    }
-    localStorage.setItem(NAME, [...key].map(byte => byte.toString(16).padStart(2, '0')).join(''))
+    const name = `coweave.session ${owner}`
+    const kept = localStorage.getItem(name) ?? ''
+    if (!isKey(kept)) localStorage.setItem(name, toHex(own.bytes))
+    // Another tab may have kept one at the same moment: the one that is there counts.
+    const shared = localStorage.getItem(name) ?? ''
+    if (isKey(shared)) return { bytes: fromHex(shared), isShared: true }
   } catch {
-    // Forbidden: this tab is a session of its own.
+    // Forbidden or full: this tab is a session of its own.
   }
-  return key
+  return own
+}
+
+/** As the name of something that only those share who have the same key. */
+export function toHex(bytes: Uint8Array): string {
+  return [...bytes].map(byte => byte.toString(16).padStart(2, '0')).join('')
+}
+
+function fromHex(digits: string): Uint8Array {
+  return new Uint8Array(BYTES).map((_, at) => Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16))
+}
+
+function isKey(digits: string): boolean {
+  return /^([0-9a-f]{2}){16}$/.test(digits)
 }

@@ -3,13 +3,13 @@
 import { BrowserTabs } from './browser-tabs.js'
 import { Copies } from './copies.js'
 import { wakeDatabase } from './database.js'
-import { CoweaveError, apiError, guarded, loadError, trapError } from './error.js'
+import { CoweaveError, apiError, guarded, trapError } from './error.js'
 import type { Figures } from './figures.js'
 import { Instance } from './instance.js'
 import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
-import { browserKey } from './session-key.js'
+import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
 import type { Batch } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
@@ -51,6 +51,8 @@ export interface Receiver {
   receive(batch: Batch): readonly (() => void)[]
   /** The app was given all news so far. */
   told(): void
+  /** Shortens the log when it has become long. */
+  fold(): void
   /** Goes on with a room of another instance. */
   restore(room: WasmRoom): void
   /** The session cannot go on. */
@@ -70,7 +72,7 @@ export class Session {
   readonly #settings: SessionSettings
   readonly #onRestart: (error: CoweaveError) => void
   /** By this the relay knows the session again, whichever tab, instance or connection it is on. */
-  readonly #key: Uint8Array = browserKey()
+  readonly #key: SessionKey
   #module: WebAssembly.Module | undefined
   #instance: Instance | undefined
   #tabs: BrowserTabs | undefined
@@ -94,21 +96,35 @@ export class Session {
     onRestart: (error: CoweaveError) => void,
   ) {
     this.#settings = settings
+    const { url, user, storage } = settings
+    // Tabs of different people have nothing to tell each other, and who keeps nothing is alone.
+    this.#key = storage === 'device' ? browserKey(`${url} ${user ?? ''}`) : ownKey()
     this.#onRestart = onRestart
     if (settings.storage === 'device') wakeDatabase()
     this.started = platform.module().then(
       module => {
         this.#module = module
-        if (!this.#isDisposed) guarded(() => {
-          this.#start(module)
-        })
+        if (!this.#isDisposed) this.#startFirst(module)
       },
-      (cause: unknown) => {
-        this.#error = loadError(cause)
+      (error: unknown) => {
+        this.#error = error as CoweaveError
         throw this.#error
       },
     )
     this.started.catch(() => undefined)
+  }
+
+  #startFirst(module: WebAssembly.Module): void {
+    try {
+      guarded(() => {
+        this.#start(module)
+      })
+    } catch (error) {
+      // After a trap another instance may run by now.
+      if (this.#wasm !== undefined) return
+      this.#error ??= error as CoweaveError
+      throw this.#error
+    }
   }
 
   #start(module: WebAssembly.Module): WasmClient {
@@ -131,13 +147,13 @@ export class Session {
       this.#trapped(cause)
     })
     this.#instance = instance
-    // Tabs of different people have nothing to tell each other.
-    const tabs = BrowserTabs.find(`coweave ${url} ${user ?? ''}`)
+    const { bytes, isShared } = this.#key
+    const tabs = isShared ? BrowserTabs.find(`coweave ${url} ${toHex(bytes)}`) : undefined
     this.#tabs = tabs
     const onDevice = storage === 'device'
     const keeper = keeperOf(this.#receivers)
     const wasm = new instance.classes.Client(
-      url, makeSocket, ask, onDevice, user, this.#key, notify, keeper, tabs?.id, tabs?.way,
+      url, makeSocket, ask, onDevice, user, bytes, notify, keeper, tabs?.id, tabs?.way,
     )
     this.#wasm = wasm
     tabs?.enter(wasm)
@@ -203,9 +219,14 @@ export class Session {
       const batches = JSON.parse(wasm.drain()) as readonly Batch[]
       for (const batch of batches) {
         const receiver = this.#receivers.get(batch.room)
-        if (receiver !== undefined) this.#untold.push(...receiver.receive(batch))
+        if (receiver === undefined) continue
+        this.#untold.push(...receiver.receive(batch))
+        receiver.told()
       }
-      for (const receiver of [...this.#receivers.values()]) receiver.told()
+      const receivers = [...this.#receivers.values()]
+      for (const receiver of receivers) receiver.told()
+      // Last, because it may be too much for the module: what was told is not told again.
+      for (const receiver of receivers) receiver.fold()
     } catch (error) {
       // A trap was seen to already, and the edits go out with the next turn.
       if (wasm === this.#wasm) report(error)
@@ -277,7 +298,8 @@ export class Session {
     const module = this.#isDisposed ? 'disposed'
       : error !== undefined ? 'failed' : this.#wasm === undefined ? 'loading' : 'running'
     const restarts = this.#trappedAt.filter(at => at > performance.now() - RESTARTS_MS).length
-    const figures = module === 'running' ? this.#wasm?.debug() ?? null : null
+    const wasm = module === 'running' ? this.#wasm : undefined
+    const figures = wasm === undefined ? null : guarded(() => wasm.debug())
     return { module, restarts, error, figures }
   }
 

@@ -92,10 +92,11 @@ impl Room {
         self.kept.push(Kept::Other { update: self.replica.state().into() });
         self.keep_history();
         self.outbox.abandon();
-        self.flushes.clear();
         if is_empty {
             return None;
         }
+        // What was to be flushed is not in the document any more.
+        self.flushes.clear();
         Some(SetAsideCopy { id: id_of(&update), error, update })
     }
 }

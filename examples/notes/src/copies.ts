@@ -11,8 +11,10 @@ export function showCopies(room: Room<object>, name: string, list: HTMLElement):
     list.append(offer(copy, copy.text(name)))
   }
   room.on('set-aside', show)
-  void room.copies().then(copies => {
+  room.copies().then(copies => {
     copies.forEach(show)
+  }, () => {
+    // This device cannot say; the page says elsewhere that it fails.
   })
 }
 

@@ -152,23 +152,22 @@ impl Shell {
         self.waiting.borrow_mut().pop_front()
     }
 
+    /// What has arrived comes first: a session that was held up would take its line for dead.
     fn carry_out(&self) {
         loop {
             let now = self.clock.now();
-            let output = self.machine.borrow_mut().poll(now);
-            let session_wake = match output {
-                Output::Idle { wake } => wake,
+            let output = self.tabs.borrow_mut().poll(now);
+            let tabs_wake = match output {
+                tabs::Output::Idle { wake } => wake,
                 output => {
-                    self.carry_out_for_session(output, now);
+                    self.carry_out_for_tabs(output, now);
                     continue;
                 }
             };
-            let output = self.tabs.borrow_mut().poll(now);
+            let output = self.machine.borrow_mut().poll(now);
             match output {
-                tabs::Output::Idle { wake } => {
-                    return self.timer.set(earliest(session_wake, wake), now);
-                }
-                output => self.carry_out_for_tabs(output, now),
+                Output::Idle { wake } => return self.timer.set(earliest(wake, tabs_wake), now),
+                output => self.carry_out_for_session(output, now),
             }
         }
     }

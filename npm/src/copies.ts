@@ -34,13 +34,21 @@ export class SetAsideCopy {
     this.#drop = drop
   }
 
-  /** The texts in it, by name. */
+  /** The texts in it, by name; none when it is only a part of a document. */
   get texts(): Readonly<Record<string, string>> {
-    this.#texts ??= guarded(() => {
-      const pairs = JSON.parse(this.#read(this.update)) as readonly (readonly [string, string])[]
-      return Object.fromEntries(pairs)
-    })
+    this.#texts ??= this.#readTexts()
     return this.#texts
+  }
+
+  #readTexts(): Readonly<Record<string, string>> {
+    try {
+      const pairs = JSON.parse(guarded(() => this.#read(this.update))) as readonly (readonly [string, string])[]
+      return Object.fromEntries(pairs)
+    } catch (error) {
+      // What the device could not use is set aside as it is.
+      if (error instanceof CoweaveError && error.code.startsWith('update.')) return {}
+      throw error
+    }
   }
 
   /** A text in it; empty when there is none of this name. */

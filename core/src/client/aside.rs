@@ -24,6 +24,12 @@ pub struct SetAsideCopy {
     pub update: Bytes,
 }
 
+impl SetAsideCopy {
+    pub(super) fn new(error: Error, update: Bytes) -> Self {
+        Self { id: id_of(&update), error, update }
+    }
+}
+
 /// A copy on its way aside.
 #[derive(Debug)]
 pub(super) struct Leaving {
@@ -97,7 +103,7 @@ impl Room {
         }
         // What was to be flushed is not in the document any more.
         self.flushes.clear();
-        Some(SetAsideCopy { id: id_of(&update), error, update })
+        Some(SetAsideCopy::new(error, update))
     }
 }
 

@@ -65,8 +65,10 @@ pub(super) struct Device {
     damage: Option<Error>,
     /// Why something that is stored cannot even be read.
     unreadable: Option<Error>,
-    /// What is to be kept in the place of all that is stored.
-    aside: Option<SetAsideCopy>,
+    /// What is to be kept in the place of all that is stored then, one after the other.
+    aside: Vec<SetAsideCopy>,
+    /// The store was asked to, and what it answers is what there is then.
+    is_replacing: bool,
 }
 
 /// How the device's store stands to a room.
@@ -104,7 +106,8 @@ impl Device {
             unusable: Vec::new(),
             damage: None,
             unreadable: None,
-            aside: None,
+            aside: Vec::new(),
+            is_replacing: false,
         }
     }
 
@@ -116,16 +119,26 @@ impl Device {
         matches!(self.phase, Phase::Reading)
     }
 
+    /// Whether what was read is what a copy is still to take the place of.
+    pub(super) const fn is_outdated(&self) -> bool {
+        !self.aside.is_empty() && !self.is_replacing
+    }
+
     /// What was read comes at a bad time: it is to be read again.
     pub(super) const fn read_later(&mut self, now: Time) {
         self.phase = Phase::Lost { retry_at: now };
     }
 
-    /// Keeps a copy in the place of all that is stored, as soon as that is possible.
+    /// Keeps a copy in the place of all that is stored, as soon as that is possible. What cannot be
+    /// used goes with it, as it is.
     pub(super) fn replace(&mut self, copy: SetAsideCopy) {
         self.waiting.clear();
-        self.unusable.clear();
-        self.aside = Some(copy);
+        let error = copy.error.clone();
+        self.aside.push(copy);
+        for Record { update, .. } in std::mem::take(&mut self.unusable) {
+            self.aside.push(SetAsideCopy::new(error.clone(), update));
+        }
+        self.is_replacing = false;
     }
 
     /// Whether what happens now reaches the store.
@@ -163,8 +176,9 @@ impl Room {
     /// Asks for what is stored, after it was replaced when that is due.
     pub(super) fn read_store(&mut self) -> Output {
         self.device.phase = Phase::Reading;
+        self.device.is_replacing = !self.device.aside.is_empty();
         let (key, name) = (self.key, self.name.clone());
-        match self.device.aside.clone() {
+        match self.device.aside.first().cloned() {
             Some(copy) => Output::SetAside { key, name, copy },
             None => Output::Load { key, name },
         }
@@ -186,7 +200,9 @@ impl Room {
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
         let is_back = self.is_loaded;
-        self.device.aside = None;
+        if std::mem::take(&mut self.device.is_replacing) {
+            self.device.aside.remove(0);
+        }
         self.device.is_fold_due = is_back && !self.replica.known().is_empty();
         self.device.is_meta_due = self.meta.is_some() && self.meta != copy.meta;
         self.device.waiting.clear();
@@ -331,7 +347,7 @@ impl Room {
         if !self.device.takes_records() {
             return None;
         }
-        if self.device.aside.is_some() {
+        if !self.device.aside.is_empty() {
             return Some(self.read_store());
         }
         let device = &mut self.device;

@@ -238,6 +238,8 @@ pub enum Input {
         /// What.
         talk: Talk,
     },
+    /// Another tab is there.
+    TabCame(TabId),
     /// Another tab is no more: what it had not brought to the relay is for this session to bring.
     TabGone(TabId),
     /// A hint that the network may be back, or that time was lost (the `online` event, the page

@@ -269,6 +269,15 @@ impl Room {
         number
     }
 
+    /// What another tab gave is of this history: it may go into no other one.
+    pub(super) fn begin_history(&mut self, lineage: Option<Lineage>) {
+        if let (None, Some(lineage)) = (self.meta, lineage) {
+            self.meta = Some(Meta { lineage, epoch: Epoch(0), sequence: Sequence(0) });
+            self.device.is_meta_due = true;
+            self.keep_history();
+        }
+    }
+
     /// Notes the history of what is in sight.
     pub(super) fn keep_history(&mut self) {
         if self.leaving.is_none()
@@ -285,7 +294,7 @@ impl Room {
         let number = self.outbox.push(index, EditKind::Live, update.clone());
         self.kept.push(Kept::Own { number, update: update.clone() });
         self.note_waiting(number);
-        if self.leaving.is_none() {
+        if self.leaving.is_none() && self.stopped.is_none() {
             self.sharing.edits.push((number, update.clone()));
         }
         Some((number, update))

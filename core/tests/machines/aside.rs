@@ -560,3 +560,112 @@ fn what_an_earlier_session_left_behind_is_set_aside_like_own_edits() {
     assert_eq!(text_in(&set_aside(&session)[0].update), "left behind");
     assert_eq!(text(&session), THEIRS);
 }
+
+#[test]
+fn a_flush_of_a_room_that_was_empty_is_answered() {
+    let mut session = Session::new(1, false);
+    let key = session.keys[0];
+    session.welcome(&Limits::default());
+    session.joined(1);
+    session.input(Input::SocketClosed { error: None });
+    session.input(Input::Flush { key, number: 7 });
+    session.now = session.wake.unwrap();
+    session.input(Input::Tick);
+    session.welcome(&Limits::default());
+    session.hear(Channel(2), &Message::Error(Error::new(Code::RoomLineageMismatch, "")));
+    session.events.clear();
+    session.frames.clear();
+    admit(&mut session, 3, Lineage([2; 16]), Role::Editor);
+    assert_eq!(session.state(0), &RoomState::Live);
+    let is_asked = messages(&mut session).iter().any(|(_, it)| *it == Message::Flush(7));
+    let is_told = !set_aside(&session).is_empty();
+    assert!(is_asked || is_told, "nobody will ever answer flush 7");
+}
+
+#[test]
+fn a_room_that_stops_while_it_waits_to_rejoin_lets_the_session_rest() {
+    let mut session = live(false);
+    edit(&mut session, "mine, ");
+    let busy = Error::new(Code::RoomUnavailable, "the room is being deleted");
+    session.hear(Channel(1), &Message::Error(busy));
+    let talk = Talk {
+        room: RoomName::parse("room 0").unwrap(),
+        lineage: Some(LINEAGE),
+        about: About::SetAside { error: Error::new(Code::RoomDeleted, "gone") },
+    };
+    session.input(Input::Talk { tab: TabId(5), talk });
+    assert!(matches!(session.state(0), RoomState::Stopped { .. }));
+    session.now = session.now + Duration::from_millis(900);
+    session.input(Input::Tick);
+    assert!(session.wake.unwrap() > session.now, "{:?} at {:?}", session.wake, session.now);
+}
+
+#[test]
+fn an_old_answer_of_the_device_does_not_undo_setting_aside() {
+    let mut session = live(true);
+    let key = session.keys[0];
+    edit(&mut session, "mine, ");
+    let rows = stored(&device(&mut session));
+    let error = Error::new(Code::DeviceUnavailable, "lost for a moment");
+    session.input(Input::WriteFailed { key, error });
+    session.input(Input::Probe);
+    assert!(matches!(device(&mut session)[..], [Output::Load { .. }]));
+    session.hear(Channel(1), &refusal(Code::UpdateMalformed));
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    assert_eq!(text(&session), THEIRS);
+    session.input(Input::Loaded { key, copy: Ok(rows) });
+    let asked = device(&mut session);
+    assert_eq!(text(&session), THEIRS, "what was set aside is back: {asked:?}");
+    assert!(asked.iter().any(|it| matches!(it, Output::SetAside { .. })), "{asked:?}");
+}
+
+#[test]
+fn two_copies_while_the_store_fails_both_get_there() {
+    let mut session = live(true);
+    let key = session.keys[0];
+    let mut asked = Vec::new();
+    let lost = || Error::new(Code::DeviceUnavailable, "the quota is used up");
+    session.input(Input::WriteFailed { key, error: lost() });
+    for round in 0..2 {
+        edit(&mut session, &format!("mine {round}, "));
+        let number = session.client.room(key).unwrap().last_number();
+        let error = Error::new(Code::UpdateMalformed, "not this one");
+        session.hear(Channel(1 + round), &Message::Refused { number, error });
+        admit(&mut session, 2 + round, LINEAGE, Role::Editor);
+    }
+    assert_eq!(set_aside(&session).len(), 2);
+    for _ in 0..4 {
+        session.input(Input::Probe);
+        for output in device(&mut session) {
+            if let Output::SetAside { copy, .. } = output {
+                asked.push(text_in(&copy.update));
+                session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
+            }
+        }
+    }
+    assert_eq!(asked.len(), 2, "{asked:?}");
+}
+
+#[test]
+fn what_the_device_has_and_cannot_use_is_not_deleted_with_the_rows() {
+    let mut session = Session::new(1, true);
+    let key = session.keys[0];
+    let mut earlier = Replica::new(ClientId::from_u32(4));
+    earlier.text_insert(TEXT, 0, "lost row ").unwrap();
+    drop(earlier.take_edits());
+    earlier.text_insert(TEXT, 9, "pending words").unwrap();
+    let record = Record { index: 1, is_pending: true, update: earlier.take_edits().unwrap() };
+    let whole = Record { index: 2, is_pending: true, update: theirs().state().into() };
+    let copy = StoredCopy { records: vec![record, whole], ..StoredCopy::default() };
+    session.input(Input::Loaded { key, copy: Ok(copy) });
+    assert!(matches!(session.client.room(key).unwrap().storage(), Storage::Damaged { .. }));
+    session.welcome(&Limits::default());
+    session.hear(Channel(1), &Message::Error(Error::new(Code::RoomDeleted, "gone")));
+    let asked = device(&mut session);
+    let [.., Output::SetAside { .. }] = &asked[..] else { panic!("{asked:?}") };
+    session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
+    let asked = device(&mut session);
+    let [.., Output::SetAside { copy, .. }] = &asked[..] else { panic!("{asked:?}") };
+    let has = copy.update.windows(13).any(|it| it == b"pending words");
+    assert!(has, "the rows are deleted, and no copy has it");
+}

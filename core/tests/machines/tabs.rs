@@ -349,3 +349,87 @@ fn a_tab_that_leaves_a_room_or_the_browser_does_not_disturb_the_line() {
     let leaves = browser.tabs[0].sent.iter().filter(|(_, message)| *message == Message::Leave);
     assert_eq!(leaves.count(), 2, "the relay learns that both are gone");
 }
+
+impl Browser {
+    fn open_early(&mut self, lineage_first: bool) -> usize {
+        let at = self.tabs.len();
+        let settings = Settings {
+            session: SessionKey([1; 16]),
+            agent: "test".to_owned(),
+            limits: Limits::default(),
+            has_device_store: false,
+        };
+        let mut client = Client::new(settings, 1 + at as u64, self.now);
+        let key = client.next_key();
+        let tabs = Tabs::new(TabId(at as u64));
+        let (sent, has_socket, sockets) = (Vec::new(), false, 0);
+        self.tabs.push(Tab { client, tabs, key, sent, has_socket, sockets });
+        let (name, client) = (RoomName::parse("room").unwrap(), ClientId::from_u32(1 + at as u32));
+        if lineage_first {
+            self.input(at, Input::Ready);
+        }
+        self.session_input(at, client::Input::Open { key, name, client });
+        self.input(at, Input::Ready);
+        at
+    }
+}
+
+#[test]
+fn a_room_opened_before_the_tab_met_the_others_asks_them_too() {
+    let mut browser = Browser::with_tabs(1);
+    browser.write(0, "offline work");
+    let at = browser.open_early(false);
+    browser.wait(2_000);
+    browser.wait(2_000);
+    assert_eq!(browser.text(at), "offline work");
+}
+
+#[test]
+fn and_brings_what_they_leave_behind() {
+    let mut browser = Browser::with_tabs(1);
+    browser.write(0, "offline work");
+    let at = browser.open_early(false);
+    browser.wait(2_000);
+    browser.close(0);
+    assert_eq!(browser.saved(at).pending, 1);
+}
+
+#[test]
+fn what_a_tab_gives_belongs_to_a_history() {
+    let mut browser = Browser::with_tabs(1);
+    browser.greet(0);
+    browser.write(0, "of history 1");
+    browser.input(0, Input::SocketClosed { error: None });
+    browser.open();
+    assert_eq!(browser.text(1), "of history 1");
+    let room = browser.tabs[1].client.room(browser.tabs[1].key).unwrap();
+    assert_eq!(room.lineage(), Some(Lineage([1; 16])), "else it joins any history with this");
+}
+
+#[test]
+fn a_kept_draft_stays_private() {
+    let mut browser = Browser::with_tabs(2);
+    browser.greet(0);
+    for at in 0..2 {
+        let key = browser.tabs[at].key;
+        browser.tabs[at].client.room_mut(key).unwrap().keep_refused(true);
+    }
+    browser.write(0, "fine ");
+    let channel = browser.edited(0)[0];
+    let ack =
+        Message::Ack { accepted: EditNumber(1), durable: EditNumber(1), sequence: Sequence(1) };
+    browser.relay_says(0, Channel(channel), &ack);
+    browser.write(0, "refused ");
+    let error = coweave_core::error::Error::new(coweave_core::error::Code::RoomTooLarge, "no");
+    browser.relay_says(0, Channel(channel), &Message::Refused { number: EditNumber(2), error });
+    assert!(matches!(
+        browser.tabs[0].client.room(browser.tabs[0].key).unwrap().state(),
+        client::RoomState::Stopped { .. }
+    ));
+    browser.write(0, "private ");
+    let before = browser.edited(0).len();
+    let key = browser.tabs[0].key;
+    browser.session_input(0, client::Input::Close { key });
+    assert_eq!(browser.edited(0).len(), before, "nobody sends the draft");
+    assert!(!browser.text(1).contains("private"));
+}

@@ -344,19 +344,19 @@ impl Actor {
             process.tabs.handle(tabs::Input::Tick, now);
             loop {
                 let Some(process) = &mut self.process else { return };
-                match process.client.poll(now) {
-                    Output::Idle { wake } => process.wake = wake,
+                match process.tabs.poll(now) {
+                    tabs::Output::Idle { wake } => process.wake = wake,
                     output => {
-                        self.perform(output, random, now);
+                        self.perform_outside(output, network, random, repeats, now);
                         continue;
                     }
                 }
-                match process.tabs.poll(now) {
-                    tabs::Output::Idle { wake } => {
+                match process.client.poll(now) {
+                    Output::Idle { wake } => {
                         process.wake = earliest(process.wake, wake);
                         break;
                     }
-                    output => self.perform_outside(output, network, random, repeats, now),
+                    output => self.perform(output, random, now),
                 }
             }
             self.note_what_was_told();

@@ -3,7 +3,6 @@
 use super::Client;
 use crate::client::aside::read_only;
 use crate::client::device::Storage;
-use crate::client::room::Room;
 use crate::client::tabs::About;
 use crate::client::{Event, RoomKey};
 use crate::error::{Code, Error};
@@ -14,9 +13,7 @@ use crate::wire::v1::{Message, Role};
 impl Client {
     /// The relay will not have what is in a room. The membership is over.
     pub(super) fn give_way(&mut self, key: RoomKey, error: Error, now: Time) {
-        if self.rooms.get(&key).is_some_and(|room| !room.keeps_refused) {
-            self.talk(key, None, About::SetAside { error: error.clone() });
-        }
+        self.talk(key, None, About::SetAside { error: error.clone() });
         self.step_aside(key, error, now);
     }
 
@@ -53,8 +50,13 @@ impl Client {
 
     /// The document that takes the place of one that leaves is complete, or there is none.
     pub(super) fn finish_aside(&mut self, key: RoomKey) {
-        let Some(copy) = self.rooms.get_mut(&key).and_then(Room::finish_aside) else {
+        let Some(room) = self.rooms.get_mut(&key).filter(|room| room.leaving.is_some()) else {
             return;
+        };
+        let Some(copy) = room.finish_aside() else {
+            // Nothing was lost: what was asked for holds for what is here now.
+            let flushes = room.flushes.clone();
+            return flushes.into_iter().for_each(|number| self.send_flush(key, number));
         };
         if let Some(room) = self.rooms.get_mut(&key)
             && room.storage != Storage::Memory

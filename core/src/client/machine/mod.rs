@@ -201,6 +201,7 @@ impl Client {
                 }
             }
             Input::Talk { tab, talk } => self.hear(tab, &talk, now),
+            Input::TabCame(tab) => self.tab_came(tab),
             Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => {
                 self.probe(now);
@@ -300,6 +301,7 @@ impl Client {
     /// Leaves the membership behind; what is pending stays pending.
     fn end_membership(&mut self, key: RoomKey) {
         let Some(room) = self.rooms.get_mut(&key) else { return };
+        room.rejoin_at = None;
         let event = room.end_membership();
         if let Some(channel) = room.channel.take() {
             self.channels.remove(&channel);

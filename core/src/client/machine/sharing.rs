@@ -10,7 +10,7 @@ use crate::client::tabs::{About, Talk};
 use crate::client::{Event, Output, Room, RoomKey};
 use crate::doc::known::Known;
 use crate::error::Code;
-use crate::ids::{RoomName, TabId};
+use crate::ids::{Lineage, RoomName, TabId};
 use crate::time::Time;
 use crate::wire::v1::EditKind;
 
@@ -29,14 +29,14 @@ impl Client {
             match &talk.about {
                 About::Ask { state_vector } => self.answer_tab(key, tab, state_vector, now),
                 About::Known { number, update } => {
-                    if self.take_from_tab(key, update)
+                    if self.take_from_tab(key, update, talk.lineage)
                         && let Some(room) = self.rooms.get_mut(&key)
                     {
                         room.sharing.entrusted.keep_all(tab, *number, update.clone());
                     }
                 }
                 About::Edit { number, update } => {
-                    if self.take_from_tab(key, update)
+                    if self.take_from_tab(key, update, talk.lineage)
                         && let Some(room) = self.rooms.get_mut(&key)
                     {
                         room.sharing.entrusted.keep(tab, *number, update.clone());
@@ -49,6 +49,19 @@ impl Client {
                 }
                 About::SetAside { error } => self.follow_aside(key, error, now),
                 About::Left => self.take_over(key, Some(tab), now),
+            }
+        }
+    }
+
+    /// Another tab is there: what it has and what it still has to bring is to be known here.
+    pub(super) fn tab_came(&mut self, tab: TabId) {
+        let keys: Vec<_> = self.rooms.keys().copied().collect();
+        for key in keys {
+            let is_open =
+                |room: &&Room| room.is_loaded && room.stopped.is_none() && room.leaving.is_none();
+            if let Some(room) = self.rooms.get(&key).filter(is_open) {
+                let state_vector = room.replica.known().encode().into();
+                self.talk(key, Some(tab), About::Ask { state_vector });
             }
         }
     }
@@ -69,10 +82,11 @@ impl Client {
     }
 
     /// Takes an update of another tab; false when something that it needs is not here.
-    fn take_from_tab(&mut self, key: RoomKey, update: &Bytes) -> bool {
+    fn take_from_tab(&mut self, key: RoomKey, update: &Bytes, of: Option<Lineage>) -> bool {
         let Some(room) = self.rooms.get_mut(&key) else { return false };
         match room.receive(update.clone(), &self.settings.limits) {
             Ok(is_news) => {
+                room.begin_history(of);
                 if is_news {
                     self.tell(key, Event::DocumentChanged);
                 }
@@ -118,7 +132,9 @@ impl Client {
 
     fn adopt(&mut self, key: RoomKey, updates: Vec<Bytes>, now: Time) {
         for update in updates {
-            let Some(room) = self.rooms.get_mut(&key) else { return };
+            // One of them may be more than the relay takes.
+            let is_open = |room: &&mut Room| room.leaving.is_none() && room.stopped.is_none();
+            let Some(room) = self.rooms.get_mut(&key).filter(is_open) else { return };
             // Two tabs that answer for each other would pass it to and fro.
             if room.outbox.pending().any(|(_, pending)| *pending == update) {
                 continue;

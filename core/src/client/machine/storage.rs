@@ -19,7 +19,7 @@ impl Client {
         if !is_first && !room.device.is_reading() {
             return;
         }
-        if room.leaving.is_some() {
+        if room.leaving.is_some() || room.device.is_outdated() {
             return room.device.read_later(now);
         }
         let before = room.storage.clone();

@@ -103,15 +103,12 @@ impl Line {
         }
     }
 
-    /// A tab is done with the line. One that is still in a room, or was never welcomed, has given
+    /// A tab is done with the line. One that is still in a room, or waits for the welcome, has given
     /// the line up as dead, and so it is for all.
     pub(super) fn hang_up(&mut self, port: Port) {
-        if !self.has(port) {
-            return;
-        }
-        let is_dead = self.welcome.is_none() || self.rooms.iter().any(|room| room.tab == port.tab);
-        self.callers.retain(|caller| caller.port != port);
-        if is_dead {
+        let Some(at) = self.callers.iter().position(|caller| caller.port == port) else { return };
+        let caller = self.callers.remove(at);
+        if caller.is_waiting || self.rooms.iter().any(|room| room.tab == port.tab) {
             self.close(None);
         } else {
             self.close_if_unused();

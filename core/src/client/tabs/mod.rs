@@ -268,6 +268,7 @@ impl Tabs {
         if !self.others.contains(&tab) {
             self.others.push(tab);
             self.outputs.push_back(Output::Watch(tab));
+            self.outputs.push_back(Output::Client(ClientInput::TabCame(tab)));
         }
     }
 

@@ -181,6 +181,17 @@ impl NativeClient {
     }
 
     /// What became of the seed, once the relay has said so.
+    /// What was set aside last, as text.
+    pub fn set_aside(&self) -> Option<String> {
+        let last = self.events.iter().rev().find_map(|event| match event {
+            Event::SetAside(copy) => Some(&copy.update),
+            _ => None,
+        })?;
+        let mut replica = Replica::new(ClientId::from_u32(0));
+        replica.apply(last, &Limits::default()).expect("a whole document");
+        Some(replica.text_string(TEXT))
+    }
+
     pub fn seeded(&self) -> Option<bool> {
         self.events.iter().find_map(|event| match event {
             Event::Seeded(result) => Some(result.clone().expect("a seed within all limits")),

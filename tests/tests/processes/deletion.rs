@@ -78,12 +78,14 @@ fn a_deleted_room_is_told_to_all_and_nothing_of_it_comes_back() {
             |ben: &mut YMember| ben.denials.iter().any(|why| why.contains("room.deleted"));
         ben.live_until("he is told", is_denied).await;
         assert!(ben.close_codes.iter().all(|code| (4400..4500).contains(code)), "not final");
-        assert_eq!(ann.text(), "ben on the old plan", "her copy is hers");
+        let kept = ann.set_aside();
+        assert_eq!(kept.as_deref(), Some("ben on the old plan"), "her copy is hers");
 
         let mut dan = NativeClient::new(address, ROOM, 4);
         dan.live_until("he is in", |dan| dan.is_settled()).await;
         assert_ne!(dan.room().lineage(), lineage, "another history");
         cat.live_until("she is told when she is back", is_told).await;
+        assert_eq!(cat.set_aside().as_deref(), Some("no longer: the old plan"));
         // Ben's client does not know that it is final, and comes back with its old copy.
         for _ in 0..20 {
             let time = Duration::from_millis(50);

@@ -55,14 +55,11 @@ impl Client {
 
     /// Another tab is there: what it has and what it still has to bring is to be known here.
     pub(super) fn tab_came(&mut self, tab: TabId) {
-        let keys: Vec<_> = self.rooms.keys().copied().collect();
-        for key in keys {
-            let is_open =
-                |room: &&Room| room.is_loaded && room.stopped.is_none() && room.leaving.is_none();
-            if let Some(room) = self.rooms.get(&key).filter(is_open) {
-                let state_vector = room.replica.known().encode().into();
-                self.talk(key, Some(tab), About::Ask { state_vector });
-            }
+        let shared = self.rooms.values().filter(|room| room.is_shared());
+        let asks: Vec<_> =
+            shared.map(|room| (room.key, room.replica.known().encode().into())).collect();
+        for (key, state_vector) in asks {
+            self.talk(key, Some(tab), About::Ask { state_vector });
         }
     }
 
@@ -74,11 +71,8 @@ impl Client {
 
     /// The rooms of this name whose documents are there.
     fn shared(&self, name: &RoomName) -> Vec<RoomKey> {
-        let rooms = self.rooms.values();
-        let is_open =
-            |room: &&Room| room.is_loaded && room.stopped.is_none() && room.leaving.is_none();
-        let named = rooms.filter(is_open).filter(|room| room.name == *name);
-        named.map(|room| room.key).collect()
+        let shared = self.rooms.values().filter(|room| room.is_shared() && room.name == *name);
+        shared.map(|room| room.key).collect()
     }
 
     /// Takes an update of another tab; false when something that it needs is not here.
@@ -99,23 +93,21 @@ impl Client {
         }
     }
 
-    /// Gives another tab what it lacks. Whoever does so answers for all of it.
+    /// Gives another tab what it lacks: own edits, or everything, and then answers for all of it.
     fn answer_tab(&mut self, key: RoomKey, tab: TabId, state_vector: &[u8], now: Time) {
         let most = self.settings.limits.state_vector_clients_max;
         let Ok(theirs) = Known::decode(state_vector, most) else { return };
-        self.take_over(key, None, now);
         let Some(room) = self.rooms.get(&key) else { return };
-        let mut answers = Vec::new();
-        if theirs.covers(room.replica.known()) {
+        let answers: Vec<About> = if theirs.covers(room.replica.known()) {
             let edits = room.outbox.pending();
-            answers.extend(
-                edits.map(|(number, update)| About::Edit { number, update: update.clone() }),
-            );
+            edits.map(|(number, update)| About::Edit { number, update: update.clone() }).collect()
         } else {
+            self.take_over(key, None, now);
+            let Some(room) = self.rooms.get(&key) else { return };
             let (number, update) = (room.outbox.last(), room.replica.difference(&theirs).into());
-            answers.push(About::Known { number, update });
-            answers.push(About::Durable { through: room.outbox.durable() });
-        }
+            let through = room.outbox.durable();
+            vec![About::Known { number, update }, About::Durable { through }]
+        };
         for about in answers {
             self.talk(key, Some(tab), about);
         }
@@ -179,6 +171,11 @@ impl Client {
 }
 
 impl Room {
+    /// Whether the other tabs have a part in it: its document is there, and wanted by the relay.
+    fn is_shared(&self) -> bool {
+        self.is_loaded && self.stopped.is_none() && self.leaving.is_none()
+    }
+
     /// When to ask the other tabs: a first sync that is under way brings most of what is missing.
     pub(super) fn asks_at(&self) -> Option<Time> {
         let may_ask = self.sharing.is_lacking && self.sync.is_none();

@@ -46,7 +46,8 @@ impl Browser {
         this
     }
 
-    fn open(&mut self) {
+    /// A tab that nobody knows yet.
+    fn add(&mut self) -> usize {
         let at = self.tabs.len();
         let settings = Settings {
             session: SessionKey([1; 16]),
@@ -59,11 +60,17 @@ impl Browser {
         let tabs = Tabs::new(TabId(at as u64));
         let (sent, has_socket, sockets) = (Vec::new(), false, 0);
         self.tabs.push(Tab { client, tabs, key, sent, has_socket, sockets });
+        at
+    }
+
+    fn open(&mut self) {
+        let at = self.add();
         self.input(at, Input::Ready);
         if at == 0 {
             self.input(at, Input::Leads);
         }
-        let (name, client) = (RoomName::parse("room").unwrap(), ClientId::from_u32(1 + at as u32));
+        let (key, name) = (self.tabs[at].key, RoomName::parse("room").unwrap());
+        let client = ClientId::from_u32(1 + at as u32);
         self.session_input(at, client::Input::Open { key, name, client });
     }
 
@@ -352,19 +359,9 @@ fn a_tab_that_leaves_a_room_or_the_browser_does_not_disturb_the_line() {
 
 impl Browser {
     fn open_early(&mut self, lineage_first: bool) -> usize {
-        let at = self.tabs.len();
-        let settings = Settings {
-            session: SessionKey([1; 16]),
-            agent: "test".to_owned(),
-            limits: Limits::default(),
-            has_device_store: false,
-        };
-        let mut client = Client::new(settings, 1 + at as u64, self.now);
-        let key = client.next_key();
-        let tabs = Tabs::new(TabId(at as u64));
-        let (sent, has_socket, sockets) = (Vec::new(), false, 0);
-        self.tabs.push(Tab { client, tabs, key, sent, has_socket, sockets });
-        let (name, client) = (RoomName::parse("room").unwrap(), ClientId::from_u32(1 + at as u32));
+        let at = self.add();
+        let (key, name) = (self.tabs[at].key, RoomName::parse("room").unwrap());
+        let client = ClientId::from_u32(1 + at as u32);
         if lineage_first {
             self.input(at, Input::Ready);
         }

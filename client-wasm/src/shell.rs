@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
-use crate::error::{disposed, to_json};
+use crate::error::disposed;
 use crate::hints::Hints;
 use crate::keeper::Keeper;
 use crate::random;
@@ -375,8 +375,7 @@ impl Shell {
     /// Settles, then takes all news, as JSON.
     pub(crate) fn drain(&self) -> String {
         self.settle();
-        let batches = self.batches.borrow_mut().take(|key| self.view(key));
-        to_json(&batches)
+        self.batches.borrow_mut().take(|key| self.view(key))
     }
 
     /// Ends the session: no timer, socket or listener is left.

@@ -10,7 +10,7 @@ import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch } from './view.js'
+import type { Batch, ChangeView } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
@@ -48,7 +48,7 @@ export interface Receiver {
   /** From here on they are about another document. */
   began(): void
   /** Takes the news in; the answer tells the app. */
-  receive(batch: Batch): readonly (() => void)[]
+  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
   /** The app was given all news so far. */
   told(): void
   /** Shortens the log when it has become long. */
@@ -216,11 +216,12 @@ export class Session {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const batches = JSON.parse(wasm.drain()) as readonly Batch[]
-      for (const batch of batches) {
+      const news = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
+      const [batches, changes] = news
+      for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
-        this.#untold.push(...receiver.receive(batch))
+        this.#untold.push(...receiver.receive(batch, changes[at] ?? []))
         receiver.told()
       }
       const receivers = [...this.#receivers.values()]

@@ -82,6 +82,10 @@ export class Session {
   #error: CoweaveError | undefined
   #isDisposed = false
   #isRestarting = false
+  /** The room that the module has open on its own, for edits that were left on the device. */
+  #carried: string | undefined
+  /** Those of them with which an instance trapped. */
+  readonly #leftAlone = new Set<string>()
   /** When the latest instances trapped. */
   #trappedAt: readonly number[] = []
   #receivers = new Map<number, Receiver>()
@@ -151,11 +155,14 @@ export class Session {
     const tabs = isShared ? BrowserTabs.find(`coweave ${url} ${toHex(bytes)}`) : undefined
     this.#tabs = tabs
     const onDevice = storage === 'device'
-    const keeper = keeperOf(this.#receivers)
+    const keeper = keeperOf(this.#receivers, name => {
+      this.#carried = name
+    })
     const wasm = new instance.classes.Client(
       url, makeSocket, ask, onDevice, user, bytes, notify, keeper, tabs?.id, tabs?.way,
     )
     this.#wasm = wasm
+    for (const name of this.#leftAlone) wasm.leaveAlone(name)
     tabs?.enter(wasm)
     return wasm
   }
@@ -240,6 +247,8 @@ export class Session {
   #trapped(cause: unknown): void {
     this.#socket?.close()
     this.#tabs?.leave()
+    if (this.#carried !== undefined) this.#leftAlone.add(this.#carried)
+    this.#carried = undefined
     if (this.#isDisposed || this.#isRestarting) return
     const now = performance.now()
     this.#trappedAt = [...this.#trappedAt.filter(at => at > now - RESTARTS_MS), now]
@@ -321,7 +330,7 @@ export class Session {
 }
 
 /** Puts what the module says of a room into its log. */
-function keeperOf(receivers: Receivers): WasmKeeper {
+function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper {
   return {
     edited: (room, update) => receivers.get(room)?.log.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
@@ -330,5 +339,6 @@ function keeperOf(receivers: Receivers): WasmKeeper {
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),
+    carry,
   }
 }

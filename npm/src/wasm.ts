@@ -7,6 +7,8 @@ import type { Figures } from './figures.js'
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
 export interface WasmClient {
   openRoom(name: string): WasmRoom
+  /** Leaves edits that were left on the device in a room to whoever opens it. */
+  leaveAlone(name: string): void
   /** The content of a copy in the news; given once. */
   takeCopy(id: string): Uint8Array | undefined
   /** What the device keeps that was set aside of a room: id, JSON and content of each. */
@@ -103,6 +105,8 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** A room is open that no app has opened, or none: for edits that were left on the device. */
+  carry(name: string | undefined): void
 }
 
 /** What an instance of the module offers. */

@@ -26,6 +26,7 @@ mod random;
 mod room;
 mod shell;
 mod socket;
+mod state;
 mod text;
 mod timer;
 mod view;

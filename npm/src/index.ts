@@ -27,4 +27,5 @@ export {
 } from './room-session.js'
 export { type WebSocketConstructor } from './session.js'
 export { type Delta, type Text, type TextChange, type TextPosition } from './text.js'
+export { type UpdateInfo, type UpdateListener } from './updates.js'
 export { type Role, type SavedTier } from './view.js'

@@ -10,6 +10,7 @@ import type { Figures } from './figures.js'
 import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import type { TextChange } from './text.js'
+import { type UpdateListener, Updates } from './updates.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
 import type { WasmRoom, WasmText } from './wasm.js'
 
@@ -129,6 +130,7 @@ export class RoomSession implements Receiver {
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
   readonly #texts = new Map<string, SharedText>()
+  readonly #updates: Updates = new Updates()
   #flushes = new Map<number, Deferred<undefined>>()
   #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
@@ -200,6 +202,7 @@ export class RoomSession implements Receiver {
     // What is restored begins the next log, and the one before stays until all of it is.
     this.#log = new RoomLog()
     this.#nextLog = undefined
+    this.#updates.isPaused = true
     try {
       if (this.#view.isLoaded) {
         log.restore(room, () => {
@@ -214,6 +217,8 @@ export class RoomSession implements Receiver {
     } catch (error) {
       this.#log = log
       throw error
+    } finally {
+      this.#updates.isPaused = false
     }
     this.#wasm = room
     this.#isEdited = true
@@ -306,6 +311,32 @@ export class RoomSession implements Receiver {
     return text
   }
 
+  /** Uses the document as a whole. */
+  document<T>(use: (room: WasmRoom) => T): T {
+    const room = this.#document()
+    return guarded(() => use(room))
+  }
+
+  /** Makes an update of another document an edit. */
+  applyUpdate(update: Uint8Array, origin: unknown): void {
+    const before = this.#updates.origin
+    this.#updates.origin = origin
+    try {
+      this.document(room => {
+        room.import(update)
+      })
+    } finally {
+      this.#updates.origin = before
+    }
+    this.#isEdited = true
+    this.#session.schedule()
+  }
+
+  onUpdate(listener: UpdateListener): Disposer {
+    this.#document()
+    return this.#updates.add(listener)
+  }
+
   /** Calls a function whose edits leave as one. */
   transact<T>(change: () => T): T {
     const room = this.#document()
@@ -372,8 +403,18 @@ export class RoomSession implements Receiver {
 
   // ---- news from the module -------------------------------------------------------------------
 
+  edited(update: Uint8Array): void {
+    this.log.edited(update)
+    if (this.#updates.note(update, true)) this.#session.schedule()
+  }
+
+  other(update: Uint8Array): void {
+    this.log.other(update)
+    if (this.#updates.note(update, false)) this.#session.schedule()
+  }
+
   receive(batch: Batch): readonly (() => void)[] {
-    const news: (() => void)[] = []
+    const news: (() => void)[] = [...this.#updates.take()]
     for (const { error } of batch.refused) {
       const refused = { error: new CoweaveError(error) }
       news.push(() => {
@@ -388,6 +429,8 @@ export class RoomSession implements Receiver {
         this.listeners['set-aside'].notify(copy)
       })
     }
+    // That the document is another one is told before what is in it.
+    news.push(...this.#updates.takeNext())
     for (const number of batch.flushed) {
       this.#flushes.get(number)?.resolve(undefined)
       this.#flushes.delete(number)
@@ -405,12 +448,14 @@ export class RoomSession implements Receiver {
 
   began(): void {
     this.#nextLog = new RoomLog()
+    this.#updates.began()
   }
 
-  told(): void {
+  told(): readonly (() => void)[] {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
+    return [...this.#updates.take(), ...this.#updates.takeNext()]
   }
 
   fold(): void {

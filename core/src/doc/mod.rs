@@ -18,6 +18,7 @@ pub mod pieces;
 pub mod replica;
 mod run;
 pub mod splice;
+mod state;
 mod text;
 mod value;
 mod walk;

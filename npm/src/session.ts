@@ -47,10 +47,14 @@ export interface Receiver {
   readonly log: RoomLog
   /** From here on they are about another document. */
   began(): void
+  /** An own edit was made. */
+  edited(update: Uint8Array): void
+  /** Something else came into the document. */
+  other(update: Uint8Array): void
   /** Takes the news in; the answer tells the app. */
   receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
-  /** The app was given all news so far. */
-  told(): void
+  /** The app was given all news so far, but for those in the answer. */
+  told(): readonly (() => void)[]
   /** Shortens the log when it has become long. */
   fold(): void
   /** Goes on with a room of another instance. */
@@ -223,16 +227,16 @@ export class Session {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const news = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
-      const [batches, changes] = news
+      const drained = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
+      const [batches, changes] = drained
       for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
-        this.#untold.push(...receiver.receive(batch, changes[at] ?? []))
-        receiver.told()
+        const news = receiver.receive(batch, changes[at] ?? [])
+        this.#untold.push(...news, ...receiver.told())
       }
       const receivers = [...this.#receivers.values()]
-      for (const receiver of receivers) receiver.told()
+      for (const receiver of receivers) this.#untold.push(...receiver.told())
       // Last, because it may be too much for the module: what was told is not told again.
       for (const receiver of receivers) receiver.fold()
     } catch (error) {
@@ -332,10 +336,10 @@ export class Session {
 /** Puts what the module says of a room into its log. */
 function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper {
   return {
-    edited: (room, update) => receivers.get(room)?.log.edited(update),
+    edited: (room, update) => receivers.get(room)?.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
     adopted: (room, number, update) => receivers.get(room)?.log.adopted(number, update),
-    other: (room, update) => receivers.get(room)?.log.other(update),
+    other: (room, update) => receivers.get(room)?.other(update),
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),

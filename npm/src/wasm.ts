@@ -54,6 +54,12 @@ export interface WasmRoom {
   restored(lineage: Uint8Array, epoch: number): void
   /** The whole document as one update. */
   state(): Uint8Array
+  /** How far the structs of each client are in the document. */
+  stateVector(): Uint8Array
+  /** What somebody lacks who has this state vector. */
+  difference(stateVector: Uint8Array): Uint8Array
+  /** Takes an update in as an edit. */
+  import(update: Uint8Array): void
   close(): void
   free(): void
 }

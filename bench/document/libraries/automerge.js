@@ -1,4 +1,4 @@
-// Automerge.
+// Automerge, with a change for each edit.
 
 import * as A from '@automerge/automerge'
 

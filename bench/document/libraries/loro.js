@@ -1,4 +1,4 @@
-// Loro.
+// Loro, with a commit for each edit.
 
 import { LoroDoc } from 'loro-crdt'
 

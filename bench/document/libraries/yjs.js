@@ -1,4 +1,4 @@
-// Yjs 13.
+// Yjs 13, as it is used without a provider.
 
 import * as Y from 'yjs'
 

@@ -24,5 +24,6 @@ mod run;
 mod shape;
 pub mod splice;
 mod text;
+mod typing;
 mod value;
 mod walk;

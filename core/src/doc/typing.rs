@@ -87,30 +87,17 @@ impl Typing {
         count: u32,
         pairs: &Pairs,
     ) -> Option<Vec<u8>> {
-        let mut ranges = self.order(place, length)?.ids(index, count)?;
-        let (first, last) = (ranges.first()?.0, *ranges.last()?);
-        let behind = Id { clock: end(last), ..last.0 };
-        if pairs.contains(first) || pairs.contains(behind) {
-            return None;
-        }
-        // As in Yjs: the largest client first, in each the clocks in their order, and in as few ranges
-        // as there can be.
-        ranges.sort_unstable_by_key(|(id, _)| (std::cmp::Reverse(id.client), id.clock));
-        ranges.dedup_by(|next, before| {
-            let joins = next.0.client == before.0.client && end(*before) == next.0.clock;
-            before.1 += if joins { next.1 } else { 0 };
-            joins
-        });
-        let clients: Vec<_> = ranges.chunk_by(|a, b| a.0.client == b.0.client).collect();
-        let mut update = vec![0];
-        write_len(&mut update, clients.len());
-        for ranges in clients {
-            write_var(&mut update, ranges.first()?.0.client.get());
-            write_len(&mut update, ranges.len());
-            for (id, len) in ranges {
-                write_var(&mut update, id.clock);
-                write_var(&mut update, u64::from(*len));
+        let ranges = self.order(place, length)?.ids(index, count)?;
+        let client = ranges.first()?.0.client;
+        let mut update = vec![0, 1];
+        write_var(&mut update, client.get());
+        write_var(&mut update, u64::try_from(ranges.len()).ok()?);
+        for (id, len) in ranges {
+            if pairs.contains(id) || pairs.contains(Id { clock: end((id, len)), ..id }) {
+                return None;
             }
+            write_var(&mut update, id.clock);
+            write_var(&mut update, u64::from(len));
         }
         Some(update)
     }
@@ -134,7 +121,7 @@ impl Typing {
 }
 
 /// What an update inserts when it is a single text, and what is on its sides.
-fn insertion(update: &[u8]) -> Option<(Range, (Option<Id>, Option<Id>))> {
+fn insertion(update: &[u8]) -> Option<(Range, Sides)> {
     let mut reader = Reader::new(update);
     let counts = (reader.var().ok()?, reader.var().ok()?);
     let client = ClientId::new(reader.var().ok()?)?;
@@ -150,12 +137,11 @@ fn write_id(out: &mut Vec<u8>, id: Id) {
     write_var(out, id.clock);
 }
 
-fn write_len(out: &mut Vec<u8>, len: usize) {
-    write_var(out, u64::try_from(len).unwrap_or(u64::MAX));
-}
-
 /// Elements of one client, one after the other.
 type Range = (Id, u32);
+
+/// What is on both sides of an insertion.
+type Sides = (Option<Id>, Option<Id>);
 
 fn end((id, len): Range) -> u64 {
     id.clock.saturating_add(u64::from(len))
@@ -283,7 +269,7 @@ impl Order {
 
     /// What would be on both sides of an insertion. It comes behind what was deleted at its place:
     /// these are the last element before it, and the first one behind it that is not deleted.
-    fn neighbors(&mut self, index: u32) -> Option<(Option<Id>, Option<Id>)> {
+    fn neighbors(&mut self, index: u32) -> Option<Sides> {
         let (mut at, inside) = self.place(index);
         if let Some((stretch, units)) = inside {
             let (left, right) = stretch.split(units);
@@ -297,7 +283,8 @@ impl Order {
         Some((left, right))
     }
 
-    /// The elements of a part of the text, when they are all known.
+    /// The elements of a part of the text, in the order of their clocks, when they are all known: then
+    /// they are own ones.
     fn ids(&mut self, index: u32, count: u32) -> Option<Vec<Range>> {
         let (mut at, start) = self.find(index);
         let (mut skip, mut left) = (index.saturating_sub(start), count);
@@ -307,23 +294,24 @@ impl Order {
             let units = stretch.units().saturating_sub(skip).min(left);
             if units > 0 {
                 let Stretch::Text((id, _)) = stretch else { return None };
-                let clock = id.clock.saturating_add(u64::from(skip));
-                ranges.push((Id { clock, ..id }, units));
+                let first = Id { clock: id.clock.saturating_add(u64::from(skip)), ..id };
+                let before = ranges.partition_point(|(id, _): &Range| id.clock < first.clock);
+                ranges.insert(before, (first, units));
             }
             left -= units;
             skip = skip.saturating_sub(stretch.units());
             at += 1;
         }
+        ranges.dedup_by(|next, before| {
+            let joins = end(*before) == next.0.clock;
+            before.1 += if joins { next.1 } else { 0 };
+            joins
+        });
         Some(ranges)
     }
 
     /// Takes in text that was inserted between two elements; `None` when it cannot be there.
-    fn inserted(
-        &mut self,
-        index: u32,
-        new: Range,
-        (left, right): (Option<Id>, Option<Id>),
-    ) -> Option<()> {
+    fn inserted(&mut self, index: u32, new: Range, (left, right): Sides) -> Option<()> {
         let new = Stretch::Text(new);
         self.length = self.length.checked_add(new.units())?;
         let (at, inside) = self.place(index);

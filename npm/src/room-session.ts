@@ -636,7 +636,13 @@ function parseShown(json: string | null): object | null {
   }
 }
 
-/** Views are small and come from JSON, always with the same order of keys. */
-function isOther(before: object, after: object): boolean {
-  return JSON.stringify(before) !== JSON.stringify(after)
+/** Views come from JSON: plain values. They come with each keystroke. */
+function isOther(before: unknown, after: unknown): boolean {
+  if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
+    return before !== after
+  }
+  const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
+  for (const key in one) if (!(key in other)) return true
+  for (const key in other) if (isOther(one[key], other[key])) return true
+  return false
 }

@@ -25,5 +25,6 @@ mod shape;
 pub mod splice;
 mod state;
 mod text;
+mod typing;
 mod value;
 mod walk;

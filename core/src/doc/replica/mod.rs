@@ -29,6 +29,7 @@ use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
 use super::shape::Shape;
 use super::splice;
+use super::typing::Typing;
 use super::walk::Id;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
@@ -66,6 +67,8 @@ pub struct Replica {
     /// Texts that hold nothing but text and what is embedded, as of so many such updates.
     plain_texts: OrderedMap<Place, u32>,
     pairs: Pairs,
+    /// What is known of the order of texts.
+    typing: Typing,
     /// Nested groups of edits that are open.
     depth: u32,
     /// The clock of the first own struct of the group.
@@ -90,6 +93,7 @@ impl Replica {
             values_seen: 0,
             plain_texts: OrderedMap::new(),
             pairs: Pairs::default(),
+            typing: Typing::default(),
             depth: 0,
             group_start: 0,
             edits: Vec::new(),
@@ -155,6 +159,7 @@ impl Replica {
         let (summary, oddities) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.values_seen += u32::from(oddities.has_values);
         self.has_formats |= oddities.has_formats;
+        self.typing.forget();
         // A struct that is known in part goes on where its first part is. yrs would
         // count it where the struct says, and panic when it misses it there.
         let is_cut = |range: &ClientRange| {
@@ -351,14 +356,43 @@ impl Replica {
         own: Option<&[Step]>,
         edit: impl FnOnce(&mut TransactionMut<'_>, BranchPtr) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        self.typing.forget_text(&node.place);
+        self.edit_text(node, own, edit)
+    }
+
+    /// The same without forgetting what is known of a text's order.
+    fn edit_text(
+        &mut self,
+        node: &Node,
+        own: Option<&[Step]>,
+        edit: impl FnOnce(&mut TransactionMut<'_>, BranchPtr) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.expect(node, own);
+        let edited = self.edit_unseen(node, edit);
+        self.changes.expect(None);
+        edited
+    }
+
+    /// The same by an update that was written without looking at the document.
+    fn edit_by_id(
+        &mut self,
+        node: &Node,
+        own: Option<&[Step]>,
+        update: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.expect(node, own);
+        let taken = self.integrate(None, &update);
+        self.changes.expect(None);
+        taken?;
+        self.note(update)
+    }
+
+    fn expect(&self, node: &Node, own: Option<&[Step]>) {
         let own = own.filter(|_| !self.observed.is_empty()).map(|steps| {
             let steps = steps.iter().filter(|step| !step.is_empty()).cloned().collect();
             (node.place.clone(), steps)
         });
         self.changes.expect(own);
-        let edited = self.edit_unseen(node, edit);
-        self.changes.expect(None);
-        edited
     }
 
     fn edit_unseen(
@@ -375,7 +409,7 @@ impl Replica {
     }
 
     /// Keeps an own edit that is in the document.
-    fn note(&mut self, update: Vec<u8>) -> Result<(), Error> {
+    fn note(&mut self, mut update: Vec<u8>) -> Result<(), Error> {
         let limits = Limits::default().for_taken();
         let (summary, oddities) = inspect(&update, &self.known, Mode::State, &|_| false, &limits)?;
         if !summary.is_news && !summary.has_deletes {
@@ -386,6 +420,8 @@ impl Replica {
             self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
         }
         self.known.advance(&summary);
+        // yrs writes into a kilobyte, and edits may wait for the relay for long.
+        update.shrink_to_fit();
         self.edits.push(update);
         Ok(())
     }

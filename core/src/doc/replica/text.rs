@@ -12,8 +12,10 @@ use super::content::{
 };
 use super::sequence::{empty, fill};
 use super::{Node, Replica, Step, busy, our_id, out_of_range};
+use crate::doc::change::utf16_len;
 use crate::doc::observe::formats;
 use crate::doc::text::{Content, OBJECT};
+use crate::doc::walk::Id;
 use crate::error::{Code, Error};
 
 /// A text is inserted in pieces of at most this many bytes.
@@ -31,20 +33,43 @@ impl Replica {
         content: &str,
     ) -> Result<(), Error> {
         let text = &text.into();
-        self.check(text, &[(index, 0)])?;
+        let mut length = self.check_range(text, &[(index, 0)])?;
         // A large text goes in piece by piece, so that no update outgrows what a relay takes. The
         // last one first: pieces in their order would grow into one run, whose length yrs counts
         // anew with every piece and, later on, with every key at its end.
         let pieces: Vec<_> = pieces(content).collect();
         pieces.into_iter().rev().try_for_each(|piece| {
-            let steps = [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())];
-            // With formats around only yrs knows which ones the new text has.
-            let own = (!self.has_formats).then_some(&steps[..]);
-            self.edit(text, own, |txn, branch| {
-                TextRef::from(branch).insert(txn, index, piece);
-                Ok(())
-            })
+            self.insert_piece((text, length), index, piece)?;
+            length += utf16_len(piece);
+            Ok(())
         })
+    }
+
+    fn insert_piece(
+        &mut self,
+        (text, length): (&Node, u32),
+        index: u32,
+        piece: &str,
+    ) -> Result<(), Error> {
+        let steps = [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())];
+        // With formats around only yrs knows which ones the new text has.
+        let own = (!self.has_formats).then_some(&steps[..]);
+        let known = (&text.place, length);
+        let id = Id { client: self.client, clock: self.known.next(self.client) };
+        match self.typing.insertion(known, index, (id, piece), &self.pairs) {
+            Some(update) => self.edit_by_id(text, own, update)?,
+            None => {
+                self.check_pairs(text, &[(index, 0)])?;
+                self.edit_text(text, own, |txn, branch| {
+                    TextRef::from(branch).insert(txn, index, piece);
+                    Ok(())
+                })?;
+            }
+        }
+        if let Some(update) = self.edits.last() {
+            self.typing.inserted(known, index, update);
+        }
+        Ok(())
     }
 
     /// Deletes from a text.
@@ -58,15 +83,31 @@ impl Replica {
         length: u32,
     ) -> Result<(), Error> {
         let text = &text.into();
-        self.check(text, &[(index, length)])?;
+        let is = self.check_range(text, &[(index, length)])?;
         if length == 0 {
             return Ok(());
         }
         let steps = [Step::Retain(index, Vec::new()), Step::Delete(length)];
-        self.edit(text, Some(&steps), |txn, branch| {
-            TextRef::from(branch).remove_range(txn, index, length);
-            Ok(())
-        })
+        let known = (&text.place, is);
+        // Formats that mean nothing any more go with the text.
+        let by_id = match self.has_formats {
+            true => None,
+            false => self.typing.deletion(known, index, length, &self.pairs),
+        };
+        if let Some(update) = by_id {
+            self.edit_by_id(text, Some(&steps), update)?;
+        } else {
+            self.check_pairs(text, &[(index, length)])?;
+            self.edit_text(text, Some(&steps), |txn, branch| {
+                TextRef::from(branch).remove_range(txn, index, length);
+                Ok(())
+            })?;
+        }
+        match self.has_formats {
+            true => self.typing.forget_text(&text.place),
+            false => self.typing.deleted(known, index, length),
+        }
+        Ok(())
     }
 
     /// Changes a text by steps, written as JSON in the form of a Quill delta. What is inserted has
@@ -78,16 +119,18 @@ impl Replica {
     pub fn text_apply(&mut self, text: &Node, delta: &str) -> Result<(), Error> {
         check_size(delta)?;
         let steps = content::read_delta(delta)?;
-        self.check(text, &ranges(&steps))?;
+        let ranges = ranges(&steps);
+        self.check_range(text, &ranges)?;
+        self.check_pairs(text, &ranges)?;
         self.edit(text, None, |txn, branch| {
             apply(branch, txn, steps);
             Ok(())
         })
     }
 
-    /// Checks that ranges lie in a text and cut no surrogate pair, and that the text is as long as
-    /// it says: yrs panics when it runs out of text.
-    fn check(&mut self, node: &Node, ranges: &[(u32, u32)]) -> Result<(), Error> {
+    /// Checks that ranges lie in a text, and that the text is as long as it says: yrs panics when it
+    /// runs out of text. The answer is its length.
+    fn check_range(&mut self, node: &Node, ranges: &[(u32, u32)]) -> Result<u32, Error> {
         let txn = self.doc.try_transact().map_err(busy)?;
         let text = node.find(&txn)?.map(TextRef::from);
         let is = text.as_ref().map_or(0, |text| text.len(&txn));
@@ -96,8 +139,9 @@ impl Replica {
                 return Err(out_of_range(*index, *length, is));
             }
         }
-        let Some(text) = text else { return Ok(()) };
-        if self.values_seen > 0 {
+        if self.values_seen > 0
+            && let Some(text) = text
+        {
             let is_checked = self.plain_texts.get(&node.place) == Some(&self.values_seen);
             if !is_checked && Content::of(&text, &txn).len() != is {
                 let text = "the text holds content that is no text, or half a character";
@@ -105,9 +149,17 @@ impl Replica {
             }
             self.plain_texts.insert(node.place.clone(), self.values_seen);
         }
+        Ok(is)
+    }
+
+    /// Checks that ranges cut no surrogate pair.
+    fn check_pairs(&self, node: &Node, ranges: &[(u32, u32)]) -> Result<(), Error> {
         if self.pairs.is_empty() {
             return Ok(());
         }
+        let txn = self.doc.try_transact().map_err(busy)?;
+        let Some(text) = node.find(&txn)?.map(TextRef::from) else { return Ok(()) };
+        let is = text.len(&txn);
         let ends = ranges.iter().flat_map(|(index, length)| [*index, index + length]);
         for at in ends.filter(|at| *at > 0 && *at < is) {
             let unit = text.sticky_index(&txn, at, Assoc::After);
@@ -219,7 +271,7 @@ pub(super) fn apply(branch: BranchPtr, txn: &mut yrs::TransactionMut<'_>, steps:
 
 fn units(any: &Any) -> u32 {
     match any {
-        Any::String(text) => crate::doc::change::utf16_len(text),
+        Any::String(text) => utf16_len(text),
         _ => 1,
     }
 }

@@ -3,11 +3,12 @@
 use std::mem;
 
 use coweave_core::client::{Event, RoomKey};
-use coweave_core::doc::replica::TextChange;
+use coweave_core::doc::replica::Change;
 use serde::Serialize;
 
 use crate::copies::CopyView;
-use crate::view::{ChangeView, PeerView, RefusedView, RoomView, SeededView};
+use crate::error::to_json;
+use crate::view::{PeerView, RefusedView, RoomView, SeededView};
 
 /// The news of one room.
 #[derive(Debug, Default, Serialize)]
@@ -17,7 +18,6 @@ pub(crate) struct Batch {
     /// The state of the room at the time of asking, when it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     view: Option<RoomView>,
-    changes: Vec<ChangeView>,
     peers: Vec<PeerView>,
     refused: Vec<RefusedView>,
     set_aside: Vec<CopyView>,
@@ -27,6 +27,9 @@ pub(crate) struct Batch {
     seeded: Option<SeededView>,
     #[serde(skip)]
     is_view_old: bool,
+    /// Written by themselves: they come often, and a serializer of its own would be large.
+    #[serde(skip)]
+    changes: Vec<Change>,
 }
 
 /// The news of all rooms: few at a time, and a list is less code to load than a map.
@@ -34,7 +37,7 @@ pub(crate) struct Batch {
 pub(crate) struct Batches(Vec<Batch>);
 
 impl Batches {
-    /// Adds an event; the changes of texts are added with [`Batches::add_changes`].
+    /// Adds an event; the changes of documents are added with [`Batches::add_changes`].
     pub(crate) fn add(&mut self, key: RoomKey, event: Event) {
         self.change(key, |batch| {
             batch.is_view_old = true;
@@ -54,11 +57,10 @@ impl Batches {
         });
     }
 
-    /// Adds changes of texts.
-    pub(crate) fn add_changes(&mut self, key: RoomKey, changes: Vec<TextChange>) {
+    /// Adds changes of a document.
+    pub(crate) fn add_changes(&mut self, key: RoomKey, mut changes: Vec<Change>) {
         if !changes.is_empty() {
-            let changes = changes.into_iter().map(ChangeView::from);
-            self.change(key, |batch| batch.changes.extend(changes));
+            self.change(key, |batch| batch.changes.append(&mut changes));
         }
     }
 
@@ -67,13 +69,26 @@ impl Batches {
         self.0.retain(|batch| batch.room != key.0);
     }
 
-    /// Takes everything; `view` gives the present state of a room.
-    pub(crate) fn take(&mut self, view: impl Fn(RoomKey) -> Option<RoomView>) -> Vec<Batch> {
+    /// Takes everything as JSON: a list of batches, and a list of changes for each of them. `view`
+    /// gives the present state of a room.
+    pub(crate) fn take(&mut self, view: impl Fn(RoomKey) -> Option<RoomView>) -> String {
         let mut batches = mem::take(&mut self.0);
         for batch in batches.iter_mut().filter(|batch| batch.is_view_old) {
             batch.view = view(RoomKey(batch.room));
         }
-        batches
+        let mut json = format!("[{},[", to_json(&batches));
+        for (at, batch) in batches.iter().enumerate() {
+            json.push_str(if at == 0 { "[" } else { ",[" });
+            for (at, change) in batch.changes.iter().enumerate() {
+                if at > 0 {
+                    json.push(',');
+                }
+                change.write(&mut json);
+            }
+            json.push(']');
+        }
+        json.push_str("]]");
+        json
     }
 
     pub(crate) fn is_empty(&self) -> bool {

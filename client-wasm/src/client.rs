@@ -67,6 +67,17 @@ impl Client {
         Ok(Room::new(Rc::clone(&self.shell), self.shell.open(name)))
     }
 
+    /// Leaves edits that were left on the device in a room to whoever opens it: an instance trapped
+    /// that had taken them in.
+    ///
+    /// # Errors
+    /// `room.invalid_name`.
+    #[wasm_bindgen(js_name = leaveAlone)]
+    pub fn leave_alone(&self, name: &str) -> Result<(), JsValue> {
+        self.shell.leave_alone(RoomName::parse(name).map_err(|error| to_thrown(&error))?);
+        Ok(())
+    }
+
     /// The content of a copy that was set aside, as the news say; it is given once.
     #[wasm_bindgen(js_name = takeCopy)]
     #[must_use]

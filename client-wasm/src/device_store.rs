@@ -8,8 +8,9 @@ use coweave_core::client::{Input, RoomKey, SetAsideCopy, StoredCopy, Write};
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::RoomName;
 use js_sys::{Array, Uint8Array};
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
+use web_sys::IdbKeyRange;
 
 use crate::copies::about;
 use crate::device_database::{Database, Failure, Transaction, answer};
@@ -18,7 +19,7 @@ use crate::device_rows::{
     ROOM_STORES, Reading, add_row, all_of, list, object, put_mark, read_bytes, read_mark,
     read_string, request, request_all, request_mark,
 };
-use crate::device_schema::{COPIES, ROWS};
+use crate::device_schema::{COPIES, PENDING, ROWS};
 use crate::error::device_unavailable;
 use crate::random;
 use crate::shell::Shell;
@@ -158,6 +159,33 @@ impl DeviceStore {
         let transaction = self.database.begin(&ROOM_STORES, "readonly").await?;
         let requested = request_mark(&transaction.inner, room);
         Ok(read_mark(&transaction.settle(requested).await?.result()?))
+    }
+
+    /// Looks for the first room behind this one with rows that are not known to be durable.
+    pub(crate) fn find_stranded(self: &Rc<Self>, after: Option<&RoomName>) {
+        let this = Rc::clone(self);
+        let behind = match after {
+            None => Array::of1(&self.owner.as_str().into()),
+            // An array is above all that the keys of the room go on with.
+            Some(name) => Array::of2(&self.room(name).into(), &Array::new()),
+        };
+        spawn_local(async move {
+            let key = this.database.twice(|| this.first_pending(&behind)).await;
+            let key = key.ok().and_then(|key| key.dyn_into::<Array>().ok());
+            let room = key.and_then(|key| key.get(0).as_string());
+            let name = room.as_deref().and_then(|room| room.strip_prefix(&*this.owner));
+            let room = name.and_then(|name| RoomName::parse(name).ok());
+            this.answer(Input::FoundStranded { room });
+        });
+    }
+
+    async fn first_pending(&self, behind: &Array) -> Result<JsValue, Failure> {
+        let transaction = self.database.begin(&[PENDING], "readonly").await?;
+        let requested = (|| {
+            let range = IdbKeyRange::lower_bound(behind)?;
+            transaction.inner.object_store(PENDING)?.get_key(&range)
+        })();
+        Ok(transaction.settle(requested).await?.result()?)
     }
 
     /// Forgets which row is which of a closed room.

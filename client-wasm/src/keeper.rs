@@ -24,6 +24,9 @@ extern "C" {
     fn history(this: &Keeper, room: f64, lineage: &[u8], epoch: f64);
     #[wasm_bindgen(method)]
     fn began(this: &Keeper, room: f64);
+    /// A room is open that no app has opened, or none.
+    #[wasm_bindgen(method)]
+    pub fn carry(this: &Keeper, name: Option<&str>);
 }
 
 impl Keeper {

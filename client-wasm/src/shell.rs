@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
-use crate::error::{disposed, to_json};
+use crate::error::disposed;
 use crate::hints::Hints;
 use crate::keeper::Keeper;
 use crate::random;
@@ -200,6 +200,13 @@ impl Shell {
             Output::Keep { key, kept } => {
                 kept.iter().for_each(|kept| self.keeper.keep(key, kept));
             }
+            Output::Closed { key } => self.forget(key),
+            Output::FindStranded { after } => {
+                if let Some(store) = &self.store {
+                    store.find_stranded(after.as_ref());
+                }
+            }
+            Output::Carry { room } => self.keeper.carry(room.as_ref().map(RoomName::as_str)),
             Output::RefreshToken => self.connection.refresh_token(&self.this),
             Output::Event { key, event } => self.note(key, event),
             // A newer core may want more; this shell is always built with its own.
@@ -268,6 +275,9 @@ impl Shell {
     pub(crate) fn close(&self, key: RoomKey) {
         self.settle();
         self.handle(Input::Close { key });
+    }
+
+    fn forget(&self, key: RoomKey) {
         if let Some(store) = &self.store {
             store.forget(key);
         }
@@ -295,6 +305,11 @@ impl Shell {
             room.check_edit()?;
         }
         self.edit(key, write)
+    }
+
+    /// Leaves a room to whoever opens it.
+    pub(crate) fn leave_alone(&self, name: RoomName) {
+        self.machine.borrow_mut().leave_alone(name);
     }
 
     /// What becomes of edits in a room that the relay refuses for good.
@@ -375,8 +390,7 @@ impl Shell {
     /// Settles, then takes all news, as JSON.
     pub(crate) fn drain(&self) -> String {
         self.settle();
-        let batches = self.batches.borrow_mut().take(|key| self.view(key));
-        to_json(&batches)
+        self.batches.borrow_mut().take(|key| self.view(key))
     }
 
     /// Ends the session: no timer, socket or listener is left.

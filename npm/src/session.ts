@@ -10,7 +10,7 @@ import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch } from './view.js'
+import type { Batch, ChangeView } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
@@ -52,7 +52,7 @@ export interface Receiver {
   /** Something else came into the document. */
   other(update: Uint8Array): void
   /** Takes the news in; the answer tells the app. */
-  receive(batch: Batch): readonly (() => void)[]
+  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
   /** The app was given all news so far, but for those in the answer. */
   told(): readonly (() => void)[]
   /** Shortens the log when it has become long. */
@@ -86,6 +86,10 @@ export class Session {
   #error: CoweaveError | undefined
   #isDisposed = false
   #isRestarting = false
+  /** The room that the module has open on its own, for edits that were left on the device. */
+  #carried: string | undefined
+  /** Those of them with which an instance trapped. */
+  readonly #leftAlone = new Set<string>()
   /** When the latest instances trapped. */
   #trappedAt: readonly number[] = []
   #receivers = new Map<number, Receiver>()
@@ -155,11 +159,14 @@ export class Session {
     const tabs = isShared ? BrowserTabs.find(`coweave ${url} ${toHex(bytes)}`) : undefined
     this.#tabs = tabs
     const onDevice = storage === 'device'
-    const keeper = keeperOf(this.#receivers)
+    const keeper = keeperOf(this.#receivers, name => {
+      this.#carried = name
+    })
     const wasm = new instance.classes.Client(
       url, makeSocket, ask, onDevice, user, bytes, notify, keeper, tabs?.id, tabs?.way,
     )
     this.#wasm = wasm
+    for (const name of this.#leftAlone) wasm.leaveAlone(name)
     tabs?.enter(wasm)
     return wasm
   }
@@ -220,11 +227,13 @@ export class Session {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const batches = JSON.parse(wasm.drain()) as readonly Batch[]
-      for (const batch of batches) {
+      const drained = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
+      const [batches, changes] = drained
+      for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
-        this.#untold.push(...receiver.receive(batch), ...receiver.told())
+        const news = receiver.receive(batch, changes[at] ?? [])
+        this.#untold.push(...news, ...receiver.told())
       }
       const receivers = [...this.#receivers.values()]
       for (const receiver of receivers) this.#untold.push(...receiver.told())
@@ -242,6 +251,8 @@ export class Session {
   #trapped(cause: unknown): void {
     this.#socket?.close()
     this.#tabs?.leave()
+    if (this.#carried !== undefined) this.#leftAlone.add(this.#carried)
+    this.#carried = undefined
     if (this.#isDisposed || this.#isRestarting) return
     const now = performance.now()
     this.#trappedAt = [...this.#trappedAt.filter(at => at > now - RESTARTS_MS), now]
@@ -323,7 +334,7 @@ export class Session {
 }
 
 /** Puts what the module says of a room into its log. */
-function keeperOf(receivers: Receivers): WasmKeeper {
+function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper {
   return {
     edited: (room, update) => receivers.get(room)?.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
@@ -332,5 +343,6 @@ function keeperOf(receivers: Receivers): WasmKeeper {
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),
+    carry,
   }
 }

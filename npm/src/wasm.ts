@@ -7,13 +7,15 @@ import type { Figures } from './figures.js'
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
 export interface WasmClient {
   openRoom(name: string): WasmRoom
+  /** Leaves edits that were left on the device in a room to whoever opens it. */
+  leaveAlone(name: string): void
   /** The content of a copy in the news; given once. */
   takeCopy(id: string): Uint8Array | undefined
   /** What the device keeps that was set aside of a room: id, JSON and content of each. */
   copies(room: string): Promise<unknown>
   /** Deletes a copy from the device. */
   dropCopy(room: string, id: string): Promise<unknown>
-  /** Sends what was edited since the last call, and takes the news of all rooms as JSON. */
+  /** Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each. */
   drain(): string
   /** What a developer gets to see of the connection. */
   debug(): Figures
@@ -34,9 +36,10 @@ export interface WasmRoom {
   /** The name of the room in the news. */
   readonly key: number
   setPresence(json?: string): void
-  begin(): void
+  begin(origin: number): void
   commit(): void
-  text(name: string): WasmText
+  /** A shared type with a name. */
+  node(kind: number, name: string): WasmNode | undefined
   /** Asks for a flush; the answer is its number in the news. */
   flush(): number
   /** What becomes of edits that the relay refuses for good. */
@@ -61,14 +64,26 @@ export interface WasmRoom {
   free(): void
 }
 
-/** A text of a room. */
-export interface WasmText {
-  insert(index: number, content: string): void
+/** A shared type of a room; contents are JSON (see value.ts). */
+export interface WasmNode {
+  /** Means another type from here on, one that is nested. */
+  point(kind: number, client: number, clock: number): void
+  insertText(index: number, content: string): void
+  apply(delta: string): void
+  text(): string
+  delta(): string
+  insert(index: number, contents: string): void
   delete(index: number, length: number): void
-  content(): string
   length(): number
-  observe(): void
-  unobserve(): void
+  get(index: number): string | undefined
+  items(): string
+  setEntry(key: string, content: string): void
+  deleteEntry(key: string): void
+  getEntry(key: string): string | undefined
+  entries(): string
+  tree(): string
+  observe(isDeep: boolean): void
+  unobserve(isDeep: boolean): void
   /** JSON of a position. */
   position(index: number, before: boolean): string
   /** An index for the JSON of a position. */
@@ -96,6 +111,8 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** A room is open that no app has opened, or none: for edits that were left on the device. */
+  carry(name: string | undefined): void
 }
 
 /** What an instance of the module offers. */

@@ -15,6 +15,8 @@ declare global {
   var room: Coweave.Room
   /** The import of the module that is the next one to trap, by a part of its name. */
   var trapInside: string | undefined
+  /** Makes every instance trap that has opened a room which the app has not. */
+  var trapCarrying: boolean | undefined
   var restarts: number
 }
 
@@ -29,6 +31,7 @@ function setTraps(): void {
               globalThis.trapInside = undefined
               throw new WebAssembly.RuntimeError('unreachable')
             }
+            if (globalThis.trapCarrying && key.includes('_carry_')) globalThis.trapInside = 'transaction'
             return (value as (...values: readonly unknown[]) => unknown)(...values)
           }
         }
@@ -38,17 +41,17 @@ function setTraps(): void {
   })
 }
 
-async function enter(page: Page, address: string, relay: string): Promise<void> {
+async function enter(page: Page, address: string, relay: string, name = 'room'): Promise<void> {
   await page.addInitScript(setTraps)
   await page.goto(address)
   await page.waitForFunction(() => 'coweave' in globalThis)
-  await page.evaluate(async relay => {
+  await page.evaluate(async ([relay, name]) => {
     globalThis.client = coweave.connect(relay)
     globalThis.restarts = 0
     globalThis.client.on('restarted', () => (globalThis.restarts += 1))
-    globalThis.room = globalThis.client.room('room')
+    globalThis.room = globalThis.client.room(name)
     await room.loaded
-  }, relay)
+  }, [relay, name] as const)
 }
 
 const read = (page: Page): Promise<string> =>
@@ -108,4 +111,41 @@ test('a trap while the device is asked, written to or answers costs nothing', bo
     await page.waitForFunction(() => room.saved.tier === 'durable')
   }
   assert.equal(await read(page), expected)
+})
+
+test('edits left on the device that make the module trap do not stop the rooms of the app', bothNeeded, async t => {
+  const relay = await Relay.start(t)
+  const { context, address } = await browse(t)
+  const gone = await context.newPage()
+  await enter(gone, address, relay.url)
+  await relay.stop()
+  await gone.waitForFunction(() => room.status.state === 'offline')
+  await gone.evaluate(() => {
+    room.doc.text('body').insert(0, 'left behind')
+  })
+  await gone.waitForFunction(() => room.saved.tier === 'device')
+  await gone.close()
+  await relay.start()
+  const page = await context.newPage()
+  await page.addInitScript(() => {
+    globalThis.trapCarrying = true
+  })
+  await enter(page, address, relay.url, 'another room')
+  await page.waitForFunction(() => restarts === 1)
+  await page.waitForFunction(() => room.status.state === 'live')
+  // The next instance looks for what is left, and passes over the room.
+  await page.evaluate(async () => {
+    room.doc.text('body').insert(0, 'goes on')
+    await room.flush()
+  })
+  assert.equal(await page.evaluate(() => restarts), 1)
+  await page.evaluate(async () => {
+    globalThis.room = globalThis.client.room('room')
+    await room.synced
+    await room.flush()
+  })
+  assert.equal(await read(page), 'left behind')
+  const other = client(t, relay.url).room('room')
+  await other.synced
+  assert.equal(other.doc.text('body').toString(), 'left behind')
 })

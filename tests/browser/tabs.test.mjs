@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Relay } from '../harness/relay.mjs'
 import { until } from '../harness/until.mjs'
 import { launchChromium } from './chromium.mjs'
+import { rows } from './device-page.mjs'
 import { openNotes } from './notes-page.mjs'
 import { serveFolder } from './static-server.mjs'
 
@@ -84,6 +85,14 @@ async function othersSee(roomName) {
   return text
 }
 
+/** Somebody in another browser waits for a text. */
+async function untilOthersSee(roomName, text) {
+  const other = await browser.newContext()
+  const page = await openNotes(other, { origin: pages.url, roomName, relay: relay.wsUrl })
+  await page.untilContent(text)
+  await other.close()
+}
+
 describe('the tabs of a browser', () => {
   it('share one socket', async () => {
     const [first, second] = await twoTabs()
@@ -144,6 +153,46 @@ describe('the tabs of a browser', () => {
     await first.untilConnection(/^Live$/)
     await first.untilSaved()
     assert.equal(await othersSee(roomName), 'last words')
+  })
+
+  it('bring what a tab wrote that is gone, in a room that no other tab has open', async () => {
+    const roomName = `tabs-${++roomCount}`
+    const lost = await openTab(roomName)
+    await lost.untilConnection(/^Live$/)
+    const other = await openTab(`${roomName}-other`)
+    await other.untilConnection(/^Live$/)
+    await relay.stop()
+    await lost.untilConnection(/^Offline/)
+    await lost.type('last words')
+    await lost.untilSaved('On this device')
+    await lost.page.close()
+    await relay.start()
+    const backAt = Date.now()
+    await other.page.evaluate(() => dispatchEvent(new Event('online')))
+    await untilOthersSee(roomName, 'last words')
+    assert.ok(Date.now() - backAt < 3_000, `it took ${Date.now() - backAt} ms`)
+    await other.untilConnection(/^Live$/)
+    assert.equal(await other.content(), '')
+    assert.deepEqual(other.problems, [])
+    await until(async () => (await rows(other.page)).pending.length === 0, () => 'nothing is left to be brought')
+  })
+
+  it('bring on a later visit to another room what was left behind', async () => {
+    const roomName = `tabs-${++roomCount}`
+    const lost = await openTab(roomName)
+    await lost.untilConnection(/^Live$/)
+    await relay.stop()
+    await lost.untilConnection(/^Offline/)
+    await lost.type('left behind')
+    await lost.untilSaved('On this device')
+    await lost.page.close()
+    await relay.start()
+    const visitAt = Date.now()
+    const next = await openTab(`${roomName}-other`)
+    await untilOthersSee(roomName, 'left behind')
+    assert.ok(Date.now() - visitAt < 3_000, `it took ${Date.now() - visitAt} ms`)
+    assert.equal(openSockets(), 1)
+    assert.deepEqual(next.problems, [])
   })
 
   it('each use a socket of their own where there are no locks', async () => {

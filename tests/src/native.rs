@@ -148,7 +148,7 @@ impl NativeClient {
                 Output::Frame(frame) => self.outgoing.push_back(frame),
                 Output::Event { event, .. } => self.note(event),
                 // There are no other tabs.
-                Output::Talk { .. } | Output::Keep { .. } => {}
+                Output::Talk { .. } | Output::Keep { .. } | Output::Closed { .. } => {}
                 other => panic!("a client without a device wants {other:?}"),
             }
             if let RoomState::Stopped { error } = self.room().state() {

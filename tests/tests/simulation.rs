@@ -72,6 +72,7 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("copies of deleted rooms", total.deleted_copies),
         ("first templates", total.seeded),
         ("flushes", total.flushed),
+        ("rooms carried", total.carried),
     ] {
         assert!(count > seeds / 50, "only {count} {what} in {seeds} worlds");
     }
@@ -97,5 +98,6 @@ fn add(total: &mut Report, report: &Report) {
     total.deleted_copies += report.deleted_copies;
     total.seeded += report.seeded;
     total.flushed += report.flushed;
+    total.carried += report.carried;
     total.letters += report.letters;
 }

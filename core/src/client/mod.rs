@@ -238,6 +238,14 @@ pub enum Input {
         /// What.
         talk: Talk,
     },
+    /// Of the tabs of the browser, this one leads, or there is no other one: it brings to the relay
+    /// what is stranded on the device.
+    Leads,
+    /// The answer to [`Output::FindStranded`].
+    FoundStranded {
+        /// `None` when there is no such room, or the device's store cannot say.
+        room: Option<RoomName>,
+    },
     /// Another tab is there.
     TabCame(TabId),
     /// Another tab is no more: what it had not brought to the relay is for this session to bring.
@@ -303,6 +311,23 @@ pub enum Output {
         name: RoomName,
         /// What is to be kept beside the room.
         copy: SetAsideCopy,
+    },
+    /// The room is closed: nothing more comes of it.
+    Closed {
+        /// The room.
+        key: RoomKey,
+    },
+    /// Look in the device's store for the first room behind this one, in an order of the store's
+    /// own, with records that are pending. [`Input::FoundStranded`] follows.
+    FindStranded {
+        /// `None` for the first of all.
+        after: Option<RoomName>,
+    },
+    /// Remember outside of the instance which room no app has opened, and is open: should this
+    /// instance come to its end now, the next one is to [leave it alone](Client::leave_alone).
+    Carry {
+        /// `None` when there is none any more.
+        room: Option<RoomName>,
     },
     /// Get a new token, if there is a way to get one; [`Input::TokenRefreshed`] follows.
     RefreshToken,

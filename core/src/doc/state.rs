@@ -13,9 +13,14 @@ impl Replica {
     /// # Errors
     /// `update.malformed` for bytes that are no state vector.
     pub fn difference_to(&self, state_vector: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
-        let known = Known::decode(state_vector, limits.state_vector_clients_max).map_err(|_| {
-            Error::new(Code::UpdateMalformed, "these bytes are no state vector of a Yjs document")
-        })?;
+        let known = Known::decode(state_vector, limits.state_vector_clients_max).map_err(
+            |_unreadable| {
+                Error::new(
+                    Code::UpdateMalformed,
+                    "these bytes are no state vector of a Yjs document",
+                )
+            },
+        )?;
         Ok(self.difference(&known))
     }
 

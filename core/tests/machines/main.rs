@@ -12,6 +12,7 @@
 
 mod aside;
 mod client;
+mod courier;
 mod device;
 mod fuzz;
 mod link;

@@ -53,6 +53,8 @@ pub struct Actor {
     pub deleted: u64,
     /// How often another instance went on.
     pub trapped: u64,
+    /// How often a room was opened that no app has open, for the edits of those who are gone.
+    pub carried: u64,
 }
 
 /// The running page.
@@ -61,7 +63,10 @@ pub struct Process {
     client: Client,
     tab: TabId,
     tabs: Tabs,
+    /// Of the rooms that the person has open.
     pub keys: BTreeMap<RoomName, RoomKey>,
+    /// Rooms that are gone: what was still to be written of them is of no use.
+    gone: Vec<RoomKey>,
     socket: Option<Socket>,
     wake: Option<Time>,
     /// For every edit number of a room, the own clock it reaches to.
@@ -122,15 +127,37 @@ impl Actor {
             flushed: 0,
             deleted: 0,
             trapped: 0,
+            carried: 0,
         }
     }
 
     /// Opens the page.
     pub fn start(&mut self, random: &mut Random, now: Time) {
         self.process = Some(self.begin(random, now));
-        for name in self.rooms.clone() {
-            self.open(name, random, now);
+        for (at, name) in self.rooms.clone().into_iter().enumerate() {
+            if at == 0 || random.chance(70) {
+                self.open(name, random, now);
+            }
         }
+    }
+
+    /// Leaves a room, or enters it; one is always open.
+    pub fn wander(&mut self, random: &mut Random, now: Time) {
+        let name = self.any_room(random);
+        let Some(process) = &mut self.process else { return };
+        process.wake = Some(Time::ZERO);
+        match process.keys.get(&name).copied() {
+            None => self.open(name, random, now),
+            Some(key) if process.keys.len() > 1 => {
+                process.keys.remove(&name);
+                process.client.handle(client::Input::Close { key }, now);
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn any_room(&self, random: &mut Random) -> RoomName {
+        self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()].clone()
     }
 
     /// An instance of the module, without rooms.
@@ -147,6 +174,7 @@ impl Actor {
             tab,
             tabs: Tabs::new(tab),
             keys: BTreeMap::new(),
+            gone: Vec::new(),
             socket: None,
             wake: Some(now),
             clocks: BTreeMap::new(),
@@ -168,8 +196,8 @@ impl Actor {
         if let Some(socket) = before.socket {
             network.cut(socket, now);
         }
-        for (_, _, name, _, writes) in std::mem::take(&mut self.writes) {
-            self.browser.borrow_mut().write(before.tab, &name, writes);
+        for (_, key, name, _, writes) in std::mem::take(&mut self.writes) {
+            self.browser.borrow_mut().write((before.tab, key), &name, writes);
         }
         self.browser.borrow_mut().close_tab(before.tab, random, now);
         let mut process = self.begin(random, now);
@@ -218,6 +246,7 @@ impl Actor {
         let Some(process) = &mut self.process else { return };
         self.deleted += 1;
         let key = process.keys[name];
+        process.gone.push(key);
         process.client.handle(client::Input::Close { key }, now);
         self.browser.borrow_mut().forget(name);
         self.writes.retain(|(_, _, room, _, _)| room != name);
@@ -226,9 +255,9 @@ impl Actor {
 
     /// Asks to be told when everything in a room is safe.
     pub fn flush(&mut self, random: &mut Random, now: Time) {
+        let name = self.any_room(random);
         let Some(process) = &mut self.process else { return };
-        let name = &self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()];
-        let key = process.keys[name];
+        let Some(key) = process.keys.get(&name).copied() else { return };
         process.last_flush += 1;
         let number = process.last_flush;
         process.client.handle(client::Input::Flush { key, number }, now);
@@ -248,18 +277,19 @@ impl Actor {
         }
         let mut browser = self.browser.borrow_mut();
         if random.chance(50)
-            && let Some((_, _, name, _, first)) = writes.into_iter().next()
+            && let Some((_, key, name, _, first)) = writes.into_iter().next()
         {
-            browser.write(process.tab, &name, first);
+            browser.write((process.tab, key), &name, first);
         }
         browser.close_tab(process.tab, random, now);
     }
 
     /// Types or deletes something somewhere.
     pub fn edit(&mut self, random: &mut Random) {
+        let name = self.any_room(random);
         let Some(process) = &mut self.process else { return };
-        let name = &self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()];
-        let Some(room) = process.client.room_mut(process.keys[name]) else { return };
+        let Some(key) = process.keys.get(&name) else { return };
+        let Some(room) = process.client.room_mut(*key) else { return };
         if !room.is_loaded() {
             return;
         }
@@ -280,10 +310,10 @@ impl Actor {
     }
 
     pub fn show(&mut self, random: &mut Random, now: Time) {
+        let name = self.any_room(random);
         let Some(process) = &mut self.process else { return };
-        let name = &self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()];
         let state = random.chance(80).then(|| format!("{{\"at\":{}}}", random.below(100)));
-        let key = process.keys[name];
+        let Some(key) = process.keys.get(&name).copied() else { return };
         process.client.handle(client::Input::SetPresence { key, state }, now);
         process.wake = Some(Time::ZERO);
     }
@@ -297,10 +327,9 @@ impl Actor {
 
     /// The device's store fails for one room.
     pub fn lose_storage(&mut self, random: &mut Random, now: Time) {
+        let name = self.any_room(random);
         let Some(process) = &mut self.process else { return };
-        let name =
-            self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()].clone();
-        let key = process.keys[&name];
+        let Some(key) = process.keys.get(&name).copied() else { return };
         let error = Error::new(Code::DeviceUnavailable, "the quota is used up");
         process.client.handle(client::Input::WriteFailed { key, error }, now);
         process.wake = Some(Time::ZERO);
@@ -323,14 +352,7 @@ impl Actor {
     }
 
     pub fn run(&mut self, network: &mut Network, random: &mut Random, repeats: bool, now: Time) {
-        while self.writes.front().is_some_and(|(at, ..)| *at <= now) {
-            let Some((_, key, name, ticket, writes)) = self.writes.pop_front() else { break };
-            if let Some(process) = &mut self.process {
-                self.browser.borrow_mut().write(process.tab, &name, writes);
-                process.client.handle(client::Input::Written { key, ticket }, now);
-                process.wake = Some(Time::ZERO);
-            }
-        }
+        self.finish_writes(now, now);
         loop {
             let Some(process) = &mut self.process else { return };
             while let Some(input) = self.browser.borrow_mut().take(process.tab, now) {
@@ -373,6 +395,24 @@ impl Actor {
                 }
             }
         }
+    }
+
+    /// The device has written what was given to it before a time.
+    fn finish_writes(&mut self, through: Time, now: Time) {
+        while self.writes.front().is_some_and(|(at, ..)| *at <= through) {
+            let Some((_, key, name, ticket, writes)) = self.writes.pop_front() else { break };
+            if let Some(process) = &mut self.process {
+                self.browser.borrow_mut().write((process.tab, key), &name, writes);
+                process.client.handle(client::Input::Written { key, ticket }, now);
+                process.wake = Some(Time::ZERO);
+            }
+        }
+    }
+
+    /// The device reads behind what it writes.
+    fn finish_all_writes(&mut self, now: Time) {
+        let last = self.writes.back().map_or(now, |(at, ..)| *at);
+        self.finish_writes(last, now);
     }
 
     /// What the tab wants of the browser and the network.
@@ -427,7 +467,9 @@ impl Actor {
                 process.tabs.handle(tabs::Input::Talk { to, talk }, now);
             }
             Output::Load { key, name } => {
-                let copy = Ok(self.browser.borrow_mut().load(process.tab, &name));
+                self.finish_all_writes(now);
+                let Some(process) = &mut self.process else { return };
+                let copy = Ok(self.browser.borrow_mut().load((process.tab, key), &name));
                 process.client.handle(client::Input::Loaded { key, copy }, now);
                 self.check_device(&name, key);
             }
@@ -436,8 +478,20 @@ impl Actor {
                 let copy = Ok(StoredCopy::default());
                 process.client.handle(client::Input::Loaded { key, copy }, now);
             }
+            Output::FindStranded { after } => {
+                self.finish_all_writes(now);
+                let Some(process) = &mut self.process else { return };
+                let room = self.browser.borrow().stranded(after.as_ref());
+                process.client.handle(client::Input::FoundStranded { room }, now);
+            }
+            Output::Carry { room } => self.carried += u64::from(room.is_some()),
+            Output::Closed { key } => {
+                process.clocks.remove(&key);
+                process.logs.remove(&key);
+                process.flushes.retain(|(of, _), _| *of != key);
+            }
             // The last words of a room that was given up.
-            Output::Write { key, name, .. } if process.keys.get(&name) != Some(&key) => {}
+            Output::Write { key, .. } if process.gone.contains(&key) => {}
             Output::Write { key, name, ticket, writes } => {
                 let last = self.writes.back().map_or(now, |(at, ..)| *at);
                 let at = last.max(now) + Duration::from_millis(random.below(20));
@@ -474,7 +528,8 @@ impl Actor {
         if browser.lost.contains(name) {
             return;
         }
-        let room = self.process.as_ref().and_then(|p| p.client.room(key)).expect("just opened");
+        // It may have been closed before that.
+        let Some(room) = self.process.as_ref().and_then(|p| p.client.room(key)) else { return };
         assert_eq!(room.storage(), &Storage::Device, "the device's copy was not taken");
         let told = browser.told.entry(name.clone()).or_default();
         let has = room.replica().known();

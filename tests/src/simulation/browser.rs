@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::client::tabs;
-use coweave_core::client::{Meta, Record, StoredCopy, Write};
+use coweave_core::client::{Meta, Record, RoomKey, StoredCopy, Write};
 use coweave_core::doc::known::Known;
-use coweave_core::ids::{RoomName, SessionKey, TabId};
+use coweave_core::ids::{Lineage, RoomName, SessionKey, TabId};
 use coweave_core::random::Random;
 use coweave_core::time::Time;
 
@@ -44,10 +44,13 @@ struct Kept {
     records: Vec<Row>,
 }
 
-/// A row, and under which index each tab that knows it knows it.
+/// An opened room of a tab.
+pub type Reader = (TabId, RoomKey);
+
+/// A row, and under which index each reader that knows it knows it.
 #[derive(Clone, Debug)]
 struct Row {
-    indexes: BTreeMap<TabId, u64>,
+    indexes: BTreeMap<Reader, u64>,
     is_pending: bool,
     update: Bytes,
 }
@@ -142,16 +145,17 @@ impl Browser {
 
     // ---- the device ---------------------------------------------------------------------------
 
-    pub fn write(&mut self, tab: TabId, name: &RoomName, writes: Vec<Write>) {
+    pub fn write(&mut self, reader: Reader, name: &RoomName, writes: Vec<Write>) {
         let kept = self.device.entry(name.clone()).or_default();
         for write in writes {
             match write {
                 Write::Append(Record { index, is_pending, update }) => {
-                    kept.records.push(Row { indexes: [(tab, index)].into(), is_pending, update });
+                    let indexes = [(reader, index)].into();
+                    kept.records.push(Row { indexes, is_pending, update });
                 }
                 Write::Settle { indexes } => {
                     let is_settled = |row: &Row| {
-                        row.indexes.get(&tab).is_some_and(|index| indexes.contains(index))
+                        row.indexes.get(&reader).is_some_and(|index| indexes.contains(index))
                     };
                     let rows = kept.records.iter_mut().filter(|row| is_settled(row));
                     rows.for_each(|row| row.is_pending = false);
@@ -159,11 +163,12 @@ impl Browser {
                 Write::SetMeta(meta) => kept.meta = Some(meta),
                 Write::Fold { through, snapshot, .. } => {
                     self.folds += 1;
-                    kept.snapshots.retain(|row| !row.indexes.contains_key(&tab));
+                    kept.snapshots.retain(|row| !row.indexes.contains_key(&reader));
                     kept.records.retain(|row| {
-                        row.is_pending || row.indexes.get(&tab).is_none_or(|index| *index > through)
+                        let index = row.indexes.get(&reader);
+                        row.is_pending || index.is_none_or(|index| *index > through)
                     });
-                    let indexes = [(tab, 0)].into();
+                    let indexes = [(reader, 0)].into();
                     kept.snapshots.push(Row { indexes, is_pending: false, update: snapshot });
                 }
                 other => panic!("unknown write {other:?}"),
@@ -171,11 +176,11 @@ impl Browser {
         }
     }
 
-    pub fn load(&mut self, tab: TabId, name: &RoomName) -> StoredCopy {
+    pub fn load(&mut self, reader: Reader, name: &RoomName) -> StoredCopy {
         let kept = self.device.entry(name.clone()).or_default();
         let mut records = Vec::new();
         for (index, row) in (0..).zip(kept.snapshots.iter_mut().chain(&mut kept.records)) {
-            row.indexes.insert(tab, index);
+            row.indexes.insert(reader, index);
             records.push(Record { index, is_pending: row.is_pending, update: row.update.clone() });
         }
         // The first snapshot has no index; further ones are records to whoever loads them.
@@ -183,10 +188,22 @@ impl Browser {
         if snapshot.is_none() {
             for (record, row) in records.iter_mut().zip(&mut kept.records) {
                 record.index += 1;
-                row.indexes.insert(tab, record.index);
+                row.indexes.insert(reader, record.index);
             }
         }
         StoredCopy { meta: kept.meta, snapshot, records, damage: None }
+    }
+
+    /// The first room behind this one with rows that are pending.
+    pub fn stranded(&self, after: Option<&RoomName>) -> Option<RoomName> {
+        let is_stranded = |kept: &Kept| kept.records.iter().any(|row| row.is_pending);
+        let rooms = self.device.iter().filter(|(_, kept)| is_stranded(kept)).map(|(name, _)| name);
+        rooms.into_iter().find(|name| after.is_none_or(|after| *name > after)).cloned()
+    }
+
+    /// Which history the device's copy of a room has.
+    pub fn lineage(&self, name: &RoomName) -> Option<Lineage> {
+        Some(self.device.get(name)?.meta?.lineage)
     }
 
     /// Forgets a room that was deleted.

@@ -44,6 +44,7 @@ pub struct Report {
     pub deleted_copies: u64,
     pub seeded: u64,
     pub flushed: u64,
+    pub carried: u64,
     pub letters: usize,
 }
 
@@ -140,6 +141,7 @@ impl World {
             self.report.flushed += actor.flushed;
             self.report.deleted_copies += actor.deleted;
             self.report.traps += actor.trapped;
+            self.report.carried += actor.carried;
         }
         self.report
     }
@@ -154,7 +156,8 @@ impl World {
             hostile.act(&mut self.network, &mut self.random, self.now);
         }
         let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
-        match self.random.below(11) {
+        match self.random.below(12) {
+            11 => self.actors[at].wander(&mut self.random, self.now),
             10 => self.actors[at].flush(&mut self.random, self.now),
             0 => self.actors[at].show(&mut self.random, self.now),
             1 => self.actors[at].probe(self.now),
@@ -400,12 +403,27 @@ impl World {
             let is_settled = self.actors.iter().all(Actor::is_settled)
                 && self.outsiders.iter().all(|outsider| outsider.is_synced)
                 && self.relay.as_ref().is_some_and(Relay::is_clean)
-                && self.network.next_at().is_none();
+                && self.network.next_at().is_none()
+                && self.is_all_brought();
             if is_settled {
                 return;
             }
             assert!(self.now < limit, "not settled after five quiet minutes: {:#?}", self.states());
         }
+    }
+
+    /// What a person was told is on the device is on the relay, whether anybody has the room open or not.
+    fn is_all_brought(&self) -> bool {
+        self.browsers.iter().map(|browser| browser.borrow()).all(|browser| {
+            browser.told.iter().all(|(name, told)| {
+                let is_there = self.disk.rooms.get(name).map_or(told.is_empty(), |stored| {
+                    let lineage = browser.lineage(name);
+                    let is_other = lineage.is_some_and(|lineage| lineage != stored.lineage);
+                    is_other || replay(stored).known().covers(told)
+                });
+                is_there || browser.lost.contains(name)
+            })
+        })
     }
 
     fn states(&self) -> Vec<String> {

@@ -13,7 +13,9 @@ use crate::wire::v1::{Message, Role};
 impl Client {
     /// The relay will not have what is in a room. The membership is over.
     pub(super) fn give_way(&mut self, key: RoomKey, error: Error, now: Time) {
-        self.talk(key, None, About::SetAside { error: error.clone() });
+        if !self.courier.carries(key) {
+            self.talk(key, None, About::SetAside { error: error.clone() });
+        }
         self.step_aside(key, error, now);
     }
 
@@ -32,20 +34,24 @@ impl Client {
 
     fn step_aside(&mut self, key: RoomKey, error: Error, now: Time) {
         self.end_membership(key);
-        // 32 bits of chance, as the ids that come from outside.
-        let client = u32::try_from(self.random.next_u64() >> 32).unwrap_or_default();
+        let client = self.draw_client();
         let Some(room) = self.rooms.get_mut(&key) else { return };
         if room.keeps_refused {
             room.stopped = Some(error);
             return;
         }
-        room.begin_aside(error.clone(), ClientId::from_u32(client));
+        room.begin_aside(error.clone(), client);
         if error.code == Code::RoomDeleted {
             room.stopped = Some(error);
             self.finish_aside(key);
         } else {
             self.join(key, now);
         }
+    }
+
+    /// 32 bits of chance, as the ids that come from outside.
+    pub(super) fn draw_client(&mut self) -> ClientId {
+        ClientId::from_u32(u32::try_from(self.random.next_u64() >> 32).unwrap_or_default())
     }
 
     /// The document that takes the place of one that leaves is complete, or there is none.

@@ -1,6 +1,7 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
 mod aside;
+mod courier;
 mod receive;
 mod restore;
 mod sharing;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::courier::Courier;
 use self::token::Token;
 use super::aside::read_only;
 use super::backoff::{self, Backoff};
@@ -70,6 +72,7 @@ pub struct Client {
     socket: Socket,
     pub(super) backoff: Backoff,
     token: Token,
+    courier: Courier,
     /// The relay asked not to be disturbed before this.
     not_before: Time,
     /// When the present connection first completed a sync.
@@ -119,6 +122,7 @@ impl Client {
             socket: Socket::Unneeded,
             backoff: Backoff::new(),
             token: Token::new(now),
+            courier: Courier::new(),
             not_before: now,
             synced_at: None,
             welcome: None,
@@ -167,7 +171,10 @@ impl Client {
                 self.restore(key, update, is_pending, is_news);
             }
             Input::Restored { key, history } => self.restored(key, history, now),
-            Input::Close { key } => self.close(key, now),
+            Input::Close { key } => {
+                self.close(key, now);
+                self.begin_round(now);
+            }
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => self.written(key, ticket),
             Input::WriteFailed { key, error } => self.lose_storage(key, error, now),
@@ -201,6 +208,8 @@ impl Client {
                 }
             }
             Input::Talk { tab, talk } => self.hear(tab, &talk, now),
+            Input::Leads => self.lead(now),
+            Input::FoundStranded { room } => self.found_stranded(room, now),
             Input::TabCame(tab) => self.tab_came(tab),
             Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => {
@@ -216,6 +225,7 @@ impl Client {
     pub fn poll(&mut self, now: Time) -> Output {
         if self.outputs.is_empty() {
             self.run_timers(now);
+            self.carry(now);
             self.settle(now);
             if !self.frame.is_empty() {
                 self.sent_at = now;
@@ -237,6 +247,7 @@ impl Client {
         let (key, name) = (room.key, room.name.clone());
         let has_store = room.storage == Storage::Device;
         self.rooms.insert(key, room);
+        self.hand_over(&name, key, now);
         if has_store {
             self.outputs.push_back(Output::Load { key, name });
         } else {
@@ -257,6 +268,7 @@ impl Client {
             self.send(channel, &Message::Leave);
         }
         self.flush();
+        self.outputs.push_back(Output::Closed { key });
         if self.rooms.is_empty() {
             if !matches!(self.socket, Socket::Unneeded | Socket::Waiting { .. }) {
                 self.outputs.push_back(Output::Disconnect);
@@ -268,7 +280,9 @@ impl Client {
     }
 
     fn tell(&mut self, key: RoomKey, event: Event) {
-        self.outputs.push_back(Output::Event { key, event });
+        if !self.courier.carries(key) {
+            self.outputs.push_back(Output::Event { key, event });
+        }
     }
 
     /// Asks the relay for a room, when both sides are ready.
@@ -338,7 +352,7 @@ impl Client {
                 edits.push(edit);
             }
             let kept = std::mem::take(&mut room.kept);
-            if !kept.is_empty() {
+            if !kept.is_empty() && !self.courier.carries(key) {
                 self.outputs.push_back(Output::Keep { key, kept });
             }
             if !edits.is_empty() {
@@ -629,7 +643,8 @@ impl Client {
                 earliest(Some(alive), self.token.refresh_at())
             }
         };
-        self.rooms.values().fold(socket, |wake, room| {
+        let wake = earliest(socket, self.courier_wakes_at());
+        self.rooms.values().fold(wake, |wake, room| {
             let presence = (room.may_send && room.is_presence_due)
                 .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
             let store = earliest(room.store_retry_at(), room.asks_at());
@@ -656,8 +671,10 @@ impl Client {
             };
             if room.state != state {
                 room.state = state;
-                let (key, event) = (room.key, Event::StateChanged);
-                self.outputs.push_back(Output::Event { key, event });
+                if !self.courier.carries(room.key) {
+                    let (key, event) = (room.key, Event::StateChanged);
+                    self.outputs.push_back(Output::Event { key, event });
+                }
             }
         }
     }

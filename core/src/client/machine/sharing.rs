@@ -20,6 +20,10 @@ const ASK_INTERVAL: Duration = Duration::from_millis(500);
 impl Client {
     /// Another tab has said something about a room.
     pub(super) fn hear(&mut self, tab: TabId, talk: &Talk, now: Time) {
+        self.courier.note(tab, &talk.room, talk.about != About::Left);
+        if talk.about == About::Left {
+            self.begin_round(now);
+        }
         for key in self.shared(&talk.room) {
             let Some(room) = self.rooms.get(&key) else { continue };
             let lineages = (room.lineage(), talk.lineage);
@@ -65,6 +69,8 @@ impl Client {
 
     /// Another tab is no more.
     pub(super) fn tab_gone(&mut self, tab: TabId, now: Time) {
+        self.courier.forget(tab);
+        self.begin_round(now);
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         keys.into_iter().for_each(|key| self.take_over(key, Some(tab), now));
     }

@@ -149,7 +149,8 @@ impl Tabs {
     /// A tab that will reach others with [`Input::Ready`].
     #[must_use]
     pub fn new(own: TabId) -> Self {
-        Self { company: Company::Expected, ..Self::alone(own) }
+        let (company, outputs) = (Company::Expected, VecDeque::new());
+        Self { company, outputs, ..Self::alone(own) }
     }
 
     /// A session without others, as in a process.
@@ -165,7 +166,7 @@ impl Tabs {
             last_call: 0,
             token: String::new(),
             line: Line::default(),
-            outputs: VecDeque::new(),
+            outputs: [Output::Client(ClientInput::Leads)].into(),
         }
     }
 
@@ -238,6 +239,7 @@ impl Tabs {
     fn lead(&mut self) {
         self.is_leader = true;
         self.leader = Some(self.own);
+        self.outputs.push_back(Output::Client(ClientInput::Leads));
         self.post(None, &TabMessage::Here { leads: true });
         match self.call {
             Call::Seeking { .. } => self.use_own_line(),

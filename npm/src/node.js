@@ -1,0 +1,20 @@
+// The entry for Node: the wasm module is read from disk, and the WebSocket is that of `ws`.
+import { readFile } from 'node:fs/promises';
+import { WebSocket } from 'ws';
+import { Client } from './client.js';
+import { createLoader } from './loader.js';
+export * from './index.js';
+/** Updates are small and hardly shrink; compression would cost memory for each connection. */
+class NodeWebSocket extends WebSocket {
+    constructor(url, protocol) {
+        super(url, protocol, { perMessageDeflate: false });
+    }
+}
+const loader = /* @__PURE__ */ createLoader(async () => new Uint8Array(await readFile(new URL('../wasm/coweave_bg.wasm', import.meta.url))));
+/** Loads the wasm module ahead of time; `connect` does it by itself. */
+export const ready = source => loader.ready(source);
+/** A client for a relay; it connects when its first room is opened. */
+export function connect(url, options = {}) {
+    return new Client({ module: loader.module, webSocket: NodeWebSocket }, url, options);
+}
+//# sourceMappingURL=node.js.map

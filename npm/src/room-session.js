@@ -1,0 +1,500 @@
+// One room as all its handles share it.
+import { Deferred } from './deferred.js';
+import { Cleanup } from './disposer.js';
+import { CoweaveError, apiError, guarded } from './error.js';
+import { FrameSchedule } from './frame.js';
+import { Listeners } from './listeners.js';
+import { RoomLog } from './room-log.js';
+import { SharedNodes } from './shared-nodes.js';
+const unopened = {
+    status: { state: 'opening' },
+    saved: { tier: 'durable', pending: 0 },
+    storage: { kind: 'memory' },
+    isLoaded: false,
+    isSynced: false,
+    role: 'editor',
+    isOnDevice: true,
+};
+export class RoomSession {
+    name;
+    listeners = {
+        status: new Listeners(),
+        saved: new Listeners(),
+        loaded: new Listeners(),
+        synced: new Listeners(),
+        refused: new Listeners(),
+        'set-aside': new Listeners(),
+        role: new Listeners(),
+        'storage-lost': new Listeners(),
+        'storage-restored': new Listeners(),
+        'storage-damaged': new Listeners(),
+    };
+    loaded = new Deferred();
+    synced = new Deferred();
+    status = { state: 'opening' };
+    storage = { kind: 'memory' };
+    /** What others show, by their ids. */
+    peers = [];
+    peerListeners = new Listeners();
+    #session;
+    /** What another instance would go on from. */
+    #log = new RoomLog();
+    /** Of another document, of which the app was not told yet. */
+    #nextLog;
+    #wasm;
+    #view = unopened;
+    #nodes = new SharedNodes();
+    /** Of transactions that are not told yet, by number. */
+    #origins = [];
+    #flushes = new Map();
+    #seed;
+    #presence = null;
+    #keepsRefused = false;
+    #peerFrame;
+    #depth = 0;
+    #isEdited = false;
+    #isClosed = false;
+    /** Another instance took over, and not all that it brought is known to be safe. */
+    #isRestored = false;
+    constructor(session, name) {
+        this.name = name;
+        this.#session = session;
+        this.#peerFrame = new FrameSchedule(() => {
+            this.peerListeners.notify(undefined);
+        });
+        session.started.then(() => {
+            this.#open();
+        }, (error) => {
+            this.#failNow(error);
+        });
+    }
+    #open() {
+        if (this.#isClosed)
+            return;
+        try {
+            this.#enter();
+        }
+        catch {
+            try {
+                // After a trap another instance runs by now.
+                this.#enter();
+            }
+            catch (error) {
+                this.#failNow(error);
+            }
+        }
+    }
+    #enter() {
+        const wasm = this.#wasm ?? this.#session.open(this);
+        this.#wasm = wasm;
+        guarded(() => {
+            if (this.#presence !== null)
+                wasm.setPresence(this.#presence);
+            wasm.keepRefused(this.#keepsRefused);
+        });
+    }
+    /** What becomes of edits that the relay refuses for good. */
+    keepRefused(keeps) {
+        this.#keepsRefused = keeps;
+        guarded(() => this.#wasm?.keepRefused(keeps));
+    }
+    get role() {
+        return this.#view.role;
+    }
+    /** What was set aside of this room, and not dropped. */
+    async copies() {
+        await this.#session.started;
+        return this.#session.copies.list(this.name);
+    }
+    restore(room) {
+        const log = this.#log;
+        // What is restored begins the next log, and the one before stays until all of it is.
+        this.#log = new RoomLog();
+        this.#nextLog = undefined;
+        try {
+            if (this.#view.isLoaded) {
+                log.restore(room, () => {
+                    this.#log.told();
+                    this.#nodes.restore(room);
+                });
+            }
+            for (let depth = 0; depth < this.#depth; depth += 1)
+                room.begin(this.#origins.length);
+            if (this.#presence !== null)
+                room.setPresence(this.#presence);
+            room.keepRefused(this.#keepsRefused);
+            this.#restoreRequests(room);
+        }
+        catch (error) {
+            this.#log = log;
+            throw error;
+        }
+        this.#wasm = room;
+        this.#isEdited = true;
+        this.#isRestored = true;
+        // Nobody is seen without a connection.
+        if (this.peers.length > 0)
+            this.#peerFrame.request();
+        this.peers = [];
+    }
+    #restoreRequests(room) {
+        const flushes = [...this.#flushes.values()];
+        this.#flushes = new Map(flushes.map(done => [room.flush(), done]));
+        if (this.#seed !== undefined)
+            room.seed(this.#seed.update);
+    }
+    /** Where all own edits are; looks first at those that the module has not seen yet. */
+    get saved() {
+        if (this.#isEdited && this.#depth === 0) {
+            this.#isEdited = false;
+            this.#session.settle();
+        }
+        return this.#view.saved;
+    }
+    /** What the module last told. */
+    get view() {
+        return this.#view;
+    }
+    /** What a developer gets to see. */
+    debug() {
+        return { view: this.#view, figures: guarded(() => this.#wasm?.debug()) ?? null };
+    }
+    // ---- the document ---------------------------------------------------------------------------
+    /** The module's room, for uses of the document. */
+    #document() {
+        const wasm = this.#wasm;
+        if (this.#isClosed)
+            throw disposedError();
+        if (this.#view.isLoaded && wasm !== undefined)
+            return wasm;
+        if (this.status.state === 'stopped')
+            throw this.status.error;
+        throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first');
+    }
+    /** Checks that a name is used for one kind of type only. */
+    claim(kind, name) {
+        this.#nodes.claim(kind, name);
+    }
+    /** Uses a shared type. */
+    use(id, use) {
+        const room = this.#document();
+        return guarded(() => use(this.#nodes.get(room, id)));
+    }
+    /** Changes a shared type; the change leaves when the present code of the app is done. */
+    edit(id, edit) {
+        this.use(id, edit);
+        this.#isEdited = true;
+        this.#session.schedule();
+    }
+    subscribe(id, isDeep, listener) {
+        const room = this.#document();
+        const subscription = guarded(() => this.#nodes.subscribe(room, id, isDeep, listener));
+        return new Cleanup(() => {
+            const room = this.#wasm;
+            guarded(() => {
+                subscription.end(room);
+            });
+        });
+    }
+    /** Calls a function whose edits leave as one. */
+    transact(change, origin) {
+        const room = this.#document();
+        if (this.#depth === 0)
+            this.#origins.push(origin);
+        guarded(() => {
+            room.begin(this.#origins.length);
+        });
+        this.#depth += 1;
+        try {
+            return change();
+        }
+        finally {
+            this.#depth -= 1;
+            // The function may have disposed the room; its edits so far went out then.
+            const room = this.#wasm;
+            if (room !== undefined) {
+                guarded(() => {
+                    room.commit();
+                });
+                this.#session.schedule();
+            }
+        }
+    }
+    // ---- presence -------------------------------------------------------------------------------
+    setPresence(json) {
+        if (this.#isClosed)
+            throw disposedError();
+        this.#presence = json;
+        guarded(() => this.#wasm?.setPresence(json ?? undefined));
+    }
+    requestPeers() {
+        this.#peerFrame.request();
+    }
+    // ---- durability -----------------------------------------------------------------------------
+    async flush() {
+        await this.loaded.promise;
+        const room = this.#running();
+        const done = new Deferred();
+        this.#flushes.set(guarded(() => room.flush()), done);
+        return done.promise;
+    }
+    /** The module's room, for what needs the relay. */
+    #running() {
+        const room = this.#document();
+        if (this.status.state === 'stopped')
+            throw this.status.error;
+        return room;
+    }
+    async seed(texts) {
+        await this.loaded.promise;
+        while (this.#seed !== undefined)
+            await this.#seed.done.promise.catch(() => undefined);
+        const room = this.#running();
+        const done = new Deferred();
+        const update = this.#session.seedUpdate(texts);
+        this.#seed = { done, update };
+        guarded(() => {
+            room.seed(update);
+        });
+        return done.promise;
+    }
+    // ---- news from the module -------------------------------------------------------------------
+    receive(batch, changes) {
+        const news = [];
+        for (const { error } of batch.refused) {
+            const refused = { error: new CoweaveError(error) };
+            news.push(() => {
+                this.listeners.refused.notify(refused);
+            });
+        }
+        for (const { id, about } of batch.setAside) {
+            const copy = this.#session.copies.add(this.name, id, about);
+            // What was asked for was in the document that is set aside.
+            this.#rejectFlushes(copy.error);
+            news.push(() => {
+                this.listeners['set-aside'].notify(copy);
+            });
+        }
+        for (const number of batch.flushed) {
+            this.#flushes.get(number)?.resolve(undefined);
+            this.#flushes.delete(number);
+        }
+        if (batch.seeded !== undefined)
+            this.#takeSeeded(batch.seeded);
+        if (changes.length > 0) {
+            const origins = [...this.#origins];
+            const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }));
+            news.push(...this.#nodes.changed(told));
+        }
+        if (batch.peers.length > 0)
+            this.#takePeers(batch.peers);
+        if (batch.view !== undefined)
+            this.#takeView(batch.view, news);
+        return news;
+    }
+    get log() {
+        return this.#nextLog ?? this.#log;
+    }
+    began() {
+        this.#nextLog = new RoomLog();
+    }
+    told() {
+        this.#log = this.log;
+        this.#nextLog = undefined;
+        this.#log.told();
+        if (this.#depth === 0)
+            this.#origins.length = 0;
+    }
+    fold() {
+        if (this.#log.isLong && this.#wasm !== undefined)
+            this.#log.fold(this.#wasm.state());
+    }
+    #takeView(latest, news) {
+        const before = this.#view;
+        // Another instance begins anew, but what the app has, it has.
+        const isLoaded = before.isLoaded || latest.isLoaded;
+        const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced };
+        this.#view = view;
+        // It is only left behind, and says nothing any more.
+        if (this.#isClosed)
+            return;
+        if (isOther(before.storage, view.storage))
+            this.#takeStorage(toStorage(view.storage), news);
+        if (isOther(before.status, view.status)) {
+            this.status = toStatus(view.status);
+            news.push(() => {
+                this.listeners.status.notify(this.status);
+            });
+        }
+        if (before.role !== view.role) {
+            news.push(() => {
+                this.listeners.role.notify(this.role);
+            });
+        }
+        if (isOther(before.saved, view.saved)) {
+            news.push(() => {
+                this.listeners.saved.notify(view.saved);
+            });
+        }
+        if (!before.isLoaded && view.isLoaded) {
+            this.loaded.resolve(undefined);
+            news.push(() => {
+                this.listeners.loaded.notify(undefined);
+            });
+        }
+        if (!before.isSynced && view.isSynced) {
+            this.synced.resolve(undefined);
+            news.push(() => {
+                this.listeners.synced.notify(undefined);
+            });
+        }
+        if (this.status.state === 'stopped')
+            this.#reject(this.status.error);
+        if (view.saved.tier !== 'memory')
+            this.#isRestored = false;
+        if (this.#isClosed)
+            this.#leave();
+    }
+    #takeStorage(storage, news) {
+        const before = this.storage.kind;
+        this.storage = storage;
+        if (before === 'lost' && storage.kind !== 'lost' || before === 'damaged' && storage.kind === 'device') {
+            news.push(() => {
+                this.listeners['storage-restored'].notify(undefined);
+            });
+        }
+        if (storage.kind !== 'lost' && storage.kind !== 'damaged')
+            return;
+        const event = this.listeners[`storage-${storage.kind}`];
+        news.push(() => {
+            event.notify(storage.error);
+        });
+    }
+    #takeSeeded(seeded) {
+        if ('error' in seeded)
+            this.#seed?.done.reject(new CoweaveError(seeded.error));
+        else
+            this.#seed?.done.resolve(seeded.isFirst);
+        this.#seed = undefined;
+    }
+    #takePeers(changed) {
+        // One turn may bring several states of the same peer: the last one counts.
+        const peers = new Map(this.peers.map(peer => [peer.id, peer]));
+        for (const { id, state } of changed) {
+            const shown = parseShown(state);
+            if (shown === null)
+                peers.delete(id);
+            else
+                peers.set(id, { id, state: shown });
+        }
+        this.peers = [...peers.values()];
+        this.#peerFrame.request();
+    }
+    fail(error) {
+        this.#wasm = undefined;
+        this.status = { state: 'stopped', error };
+        this.#reject(error);
+        this.loaded.reject(error);
+        const lost = this.log.pending;
+        if (lost > 0) {
+            const { saved } = this.#view;
+            const pending = Math.max(lost, saved.pending);
+            this.#view = { ...this.#view, saved: { tier: 'memory', pending }, isOnDevice: false };
+        }
+        return [() => {
+                this.listeners.status.notify(this.status);
+                if (lost > 0)
+                    this.listeners.saved.notify(this.#view.saved);
+            }];
+    }
+    #failNow(error) {
+        for (const tell of this.fail(error))
+            tell();
+    }
+    #reject(error) {
+        this.synced.reject(error);
+        this.#rejectFlushes(error);
+        this.#seed?.done.reject(error);
+        this.#seed = undefined;
+    }
+    #rejectFlushes(error) {
+        for (const done of this.#flushes.values())
+            done.reject(error);
+        this.#flushes.clear();
+    }
+    /** Leaves the room; what was edited so far goes out before. */
+    close() {
+        if (this.#isClosed)
+            return;
+        this.#isClosed = true;
+        this.#peerFrame.cancel();
+        this.status = { state: 'disposed' };
+        const error = disposedError();
+        this.loaded.reject(error);
+        this.#reject(error);
+        guarded(() => {
+            for (; this.#depth > 0; this.#depth -= 1)
+                this.#wasm?.commit();
+        });
+        this.#leave();
+    }
+    #leave() {
+        const wasm = this.#wasm;
+        // What another instance took over has to be safe first: its connection is new.
+        if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory'))
+            return;
+        try {
+            this.#session.close(wasm);
+            this.#nodes.free();
+            this.#wasm = undefined;
+        }
+        catch (error) {
+            // Another instance took over, and leaves when it can.
+            if (this.#wasm === wasm)
+                throw error;
+        }
+    }
+}
+export function disposedError() {
+    return apiError('api.disposed', 'the room was disposed');
+}
+function toStatus(status) {
+    switch (status.state) {
+        case 'offline': {
+            const { retryAt, error } = status;
+            // The wall clock may have been set, or gone on while the steady one slept.
+            const now = Date.now() - performance.now();
+            return {
+                state: 'offline',
+                retryAt: retryAt && Math.round(now + retryAt),
+                error: error && new CoweaveError(error),
+            };
+        }
+        case 'stopped':
+            return { state: 'stopped', error: new CoweaveError(status.error) };
+        default:
+            return status;
+    }
+}
+function toStorage(storage) {
+    return 'error' in storage
+        ? { kind: storage.kind, error: new CoweaveError(storage.error) }
+        : storage;
+}
+/** Other software may show something that is no object; it means nothing here. */
+function parseShown(json) {
+    if (json === null)
+        return null;
+    try {
+        const shown = JSON.parse(json);
+        return typeof shown === 'object' ? shown : null;
+    }
+    catch {
+        return null;
+    }
+}
+/** Views are small and come from JSON, always with the same order of keys. */
+function isOther(before, after) {
+    return JSON.stringify(before) !== JSON.stringify(after);
+}
+//# sourceMappingURL=room-session.js.map

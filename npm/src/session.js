@@ -1,0 +1,278 @@
+// One session of the wasm module: when it is started, when it runs, and where its news go.
+import { BrowserTabs } from './browser-tabs.js';
+import { Copies } from './copies.js';
+import { wakeDatabase } from './database.js';
+import { CoweaveError, apiError, guarded, trapError } from './error.js';
+import { Instance } from './instance.js';
+import { within } from './limit.js';
+import { Listeners, report } from './listeners.js';
+import { browserKey, ownKey, toHex } from './session-key.js';
+/** An instance that traps again and again meets something that it cannot bear. */
+const RESTARTS_MAX = 3;
+const RESTARTS_MS = 60_000;
+/** An app that does not know its token by now is asked again. */
+const TOKEN_MS_MAX = 8_000;
+/** The wasm module's session, and the turn-taking with the app. */
+export class Session {
+    /** Rejects when the module cannot be loaded. */
+    started;
+    /** After the news of rooms were taken in, and after a room was closed. */
+    settled = new Listeners();
+    copies = new Copies(this);
+    #settings;
+    #onRestart;
+    /** By this the relay knows the session again, whichever tab, instance or connection it is on. */
+    #key;
+    #module;
+    #instance;
+    #tabs;
+    #wasm;
+    /** The last one that was made. */
+    #socket;
+    #error;
+    #isDisposed = false;
+    #isRestarting = false;
+    /** When the latest instances trapped. */
+    #trappedAt = [];
+    #receivers = new Map();
+    /** What the app has not yet been told. */
+    #untold = [];
+    #isScheduled = false;
+    /** `onRestart` tells the app. */
+    constructor(platform, settings, onRestart) {
+        this.#settings = settings;
+        const { url, user, storage } = settings;
+        // Tabs of different people have nothing to tell each other, and who keeps nothing is alone.
+        this.#key = storage === 'device' ? browserKey(`${url} ${user ?? ''}`) : ownKey();
+        this.#onRestart = onRestart;
+        if (settings.storage === 'device')
+            wakeDatabase();
+        this.started = platform.module().then(module => {
+            this.#module = module;
+            if (!this.#isDisposed)
+                this.#startFirst(module);
+        }, (error) => {
+            this.#error = error;
+            throw this.#error;
+        });
+        this.started.catch(() => undefined);
+    }
+    #startFirst(module) {
+        try {
+            guarded(() => {
+                this.#start(module);
+            });
+        }
+        catch (error) {
+            // After a trap another instance may run by now.
+            if (this.#wasm !== undefined)
+                return;
+            this.#error ??= error;
+            throw this.#error;
+        }
+    }
+    #start(module) {
+        const { url, webSocket, token, storage, user } = this.#settings;
+        // The app's function runs in a microtask of its own, when Rust has returned.
+        const ask = token && (async () => {
+            await Promise.resolve();
+            return within(TOKEN_MS_MAX, token());
+        });
+        const makeSocket = (address, protocol) => {
+            const socket = new webSocket(address, protocol);
+            this.#socket = socket;
+            // Failures are told by the close event; the one of `ws` ends the process when nobody listens.
+            return Object.assign(socket, { onerror: () => undefined });
+        };
+        const notify = () => {
+            this.schedule();
+        };
+        const instance = new Instance(module, cause => {
+            this.#trapped(cause);
+        });
+        this.#instance = instance;
+        const { bytes, isShared } = this.#key;
+        const tabs = isShared ? BrowserTabs.find(`coweave ${url} ${toHex(bytes)}`) : undefined;
+        this.#tabs = tabs;
+        const onDevice = storage === 'device';
+        const keeper = keeperOf(this.#receivers);
+        const wasm = new instance.classes.Client(url, makeSocket, ask, onDevice, user, bytes, notify, keeper, tabs?.id, tabs?.way);
+        this.#wasm = wasm;
+        tabs?.enter(wasm);
+        return wasm;
+    }
+    /** Opens a room in the module; only after `started`. */
+    open(receiver) {
+        const wasm = this.use();
+        const room = guarded(() => wasm.openRoom(receiver.name));
+        this.#receivers.set(room.key, receiver);
+        this.schedule();
+        return room;
+    }
+    /** The module's session, for what needs no room. */
+    use() {
+        if (this.#error !== undefined)
+            throw this.#error;
+        if (this.#wasm === undefined)
+            throw apiError('api.disposed', 'the client was disposed');
+        return this.#wasm;
+    }
+    close(room) {
+        guarded(() => {
+            room.close();
+        });
+        this.#receivers.delete(room.key);
+        room.free();
+        this.settled.notify(undefined);
+    }
+    /** An update of texts, to be brought as a first content. */
+    seedUpdate(texts) {
+        const { Room } = this.classes();
+        return guarded(() => Room.seedUpdate(Object.keys(texts), Object.values(texts)));
+    }
+    /** What the present instance of the module offers. */
+    classes() {
+        if (this.#error !== undefined)
+            throw this.#error;
+        if (this.#instance === undefined)
+            throw apiError('api.disposed', 'the client was disposed');
+        return this.#instance.classes;
+    }
+    /** Lets the module run, and tells the app its news, when the present code of the app is done. */
+    schedule() {
+        if (this.#isScheduled)
+            return;
+        this.#isScheduled = true;
+        queueMicrotask(() => {
+            this.#isScheduled = false;
+            this.settle();
+            const untold = this.#untold;
+            this.#untold = [];
+            for (const tell of untold)
+                tell();
+        });
+    }
+    /** Lets the module run now; the app is told later. */
+    settle() {
+        const wasm = this.#wasm;
+        if (wasm === undefined || this.#error !== undefined)
+            return;
+        try {
+            const news = JSON.parse(wasm.drain());
+            const [batches, changes] = news;
+            for (const [at, batch] of batches.entries()) {
+                const receiver = this.#receivers.get(batch.room);
+                if (receiver === undefined)
+                    continue;
+                this.#untold.push(...receiver.receive(batch, changes[at] ?? []));
+                receiver.told();
+            }
+            const receivers = [...this.#receivers.values()];
+            for (const receiver of receivers)
+                receiver.told();
+            // Last, because it may be too much for the module: what was told is not told again.
+            for (const receiver of receivers)
+                receiver.fold();
+        }
+        catch (error) {
+            // A trap was seen to already, and the edits go out with the next turn.
+            if (wasm === this.#wasm)
+                report(error);
+        }
+        this.settled.notify(undefined);
+        if (this.#untold.length > 0)
+            this.schedule();
+    }
+    /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */
+    #trapped(cause) {
+        this.#socket?.close();
+        this.#tabs?.leave();
+        if (this.#isDisposed || this.#isRestarting)
+            return;
+        const now = performance.now();
+        this.#trappedAt = [...this.#trappedAt.filter(at => at > now - RESTARTS_MS), now];
+        const error = trapError(cause);
+        const module = this.#module;
+        if (module === undefined || this.#trappedAt.length > RESTARTS_MAX) {
+            this.#fail(error);
+            return;
+        }
+        const before = this.#receivers;
+        this.#isRestarting = true;
+        try {
+            this.#restart(module, before);
+            this.#untold.push(() => {
+                this.#onRestart(error);
+            });
+        }
+        catch (again) {
+            // Perhaps for want of stack or memory: there is more of it when the present code is done.
+            this.#receivers = before;
+            this.#wasm = undefined;
+            queueMicrotask(() => {
+                this.#trapped(again);
+            });
+        }
+        finally {
+            this.#isRestarting = false;
+        }
+        this.schedule();
+    }
+    #restart(module, before) {
+        this.#wasm = undefined;
+        const receivers = new Map();
+        this.#receivers = receivers;
+        const wasm = this.#start(module);
+        for (const receiver of before.values()) {
+            const room = wasm.openRoom(receiver.name);
+            receivers.set(room.key, receiver);
+            receiver.restore(room);
+        }
+    }
+    #fail(error) {
+        this.#error = error;
+        this.#wasm = undefined;
+        for (const receiver of this.#receivers.values())
+            this.#untold.push(...receiver.fail(error));
+        this.schedule();
+    }
+    /** What a developer gets to see. */
+    debug() {
+        const error = this.#error;
+        const module = this.#isDisposed ? 'disposed'
+            : error !== undefined ? 'failed' : this.#wasm === undefined ? 'loading' : 'running';
+        const restarts = this.#trappedAt.filter(at => at > performance.now() - RESTARTS_MS).length;
+        const wasm = module === 'running' ? this.#wasm : undefined;
+        const figures = wasm === undefined ? null : guarded(() => wasm.debug());
+        return { module, restarts, error, figures };
+    }
+    /** Ends the session; its rooms are closed before. */
+    dispose() {
+        this.#isDisposed = true;
+        const wasm = this.#wasm;
+        this.#wasm = undefined;
+        if (wasm === undefined)
+            return;
+        try {
+            wasm.dispose();
+            wasm.free();
+        }
+        catch (cause) {
+            report(trapError(cause));
+        }
+        this.#tabs?.leave();
+    }
+}
+/** Puts what the module says of a room into its log. */
+function keeperOf(receivers) {
+    return {
+        edited: (room, update) => receivers.get(room)?.log.edited(update),
+        own: (room, number, update) => receivers.get(room)?.log.own(number, update),
+        adopted: (room, number, update) => receivers.get(room)?.log.adopted(number, update),
+        other: (room, update) => receivers.get(room)?.log.other(update),
+        durable: (room, through) => receivers.get(room)?.log.durable(through),
+        history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
+        began: room => receivers.get(room)?.began(),
+    };
+}
+//# sourceMappingURL=session.js.map

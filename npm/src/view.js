@@ -1,0 +1,3 @@
+// What the wasm module tells of its rooms, in JSON.
+export {};
+//# sourceMappingURL=view.js.map

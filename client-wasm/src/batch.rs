@@ -2,15 +2,15 @@
 
 use std::mem;
 
-use coweave_core::client::{Event, RoomKey};
+use coweave_core::client::{Event, Room, RoomKey, Saved};
 use coweave_core::doc::replica::Change;
 use serde::Serialize;
 
 use crate::copies::CopyView;
 use crate::error::to_json;
-use crate::view::{PeerView, RefusedView, RoomView, SeededView};
+use crate::view::{PeerView, RefusedView, RoomView, SeededView, tier};
 
-/// The news of one room.
+/// The news of one room, without the changes of its document.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Batch {
@@ -27,9 +27,42 @@ pub(crate) struct Batch {
     seeded: Option<SeededView>,
     #[serde(skip)]
     is_view_old: bool,
+    /// What is saved changed, as after each keystroke.
+    #[serde(skip)]
+    is_saved_old: bool,
     /// Written by themselves: they come often, and a serializer of its own would be large.
     #[serde(skip)]
     changes: Vec<Change>,
+}
+
+impl Batch {
+    /// Writes it as JSON, with the present state of the room.
+    fn write(&mut self, room: Option<&Room>, json: &mut String) {
+        match room {
+            Some(room) if self.is_saved_old && !self.is_view_old => {
+                write_saved(self.room, &room.saved(), json);
+            }
+            _ => {
+                self.view = room.filter(|_| self.is_view_old).map(RoomView::new);
+                json.push_str(&to_json(self));
+            }
+        }
+    }
+}
+
+/// By hand: this is all the news of most keystrokes.
+fn write_saved(room: u64, saved: &Saved, json: &mut String) {
+    let parts = [
+        r#"{"room":"#,
+        &room.to_string(),
+        r#","saved":{"tier":""#,
+        tier(saved.tier),
+        r#"","pending":"#,
+        &saved.pending.to_string(),
+        r#"},"isOnDevice":"#,
+        if saved.is_on_device { "true}" } else { "false}" },
+    ];
+    parts.iter().for_each(|part| json.push_str(part));
 }
 
 /// The news of all rooms: few at a time, and a list is less code to load than a map.
@@ -40,6 +73,10 @@ impl Batches {
     /// Adds an event; the changes of documents are added with [`Batches::add_changes`].
     pub(crate) fn add(&mut self, key: RoomKey, event: Event) {
         self.change(key, |batch| {
+            batch.is_saved_old = true;
+            if matches!(event, Event::SavedChanged) {
+                return;
+            }
             batch.is_view_old = true;
             match event {
                 Event::PresenceChanged(entries) => {
@@ -69,14 +106,17 @@ impl Batches {
         self.0.retain(|batch| batch.room != key.0);
     }
 
-    /// Takes everything as JSON: a list of batches, and a list of changes for each of them. `view`
-    /// gives the present state of a room.
-    pub(crate) fn take(&mut self, view: impl Fn(RoomKey) -> Option<RoomView>) -> String {
+    /// Takes everything as JSON: a list of batches, and a list of changes for each of them.
+    pub(crate) fn take<'r>(&mut self, room: impl Fn(RoomKey) -> Option<&'r Room>) -> String {
         let mut batches = mem::take(&mut self.0);
-        for batch in batches.iter_mut().filter(|batch| batch.is_view_old) {
-            batch.view = view(RoomKey(batch.room));
+        let mut json = "[[".to_owned();
+        for (at, batch) in batches.iter_mut().enumerate() {
+            if at > 0 {
+                json.push(',');
+            }
+            batch.write(room(RoomKey(batch.room)), &mut json);
         }
-        let mut json = format!("[{},[", to_json(&batches));
+        json.push_str("],[");
         for (at, batch) in batches.iter().enumerate() {
             json.push_str(if at == 0 { "[" } else { ",[" });
             for (at, change) in batch.changes.iter().enumerate() {

@@ -27,7 +27,6 @@ use crate::hints::Hints;
 use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
-use crate::view::RoomView;
 
 /// What is shared by the classes of one session.
 ///
@@ -371,12 +370,6 @@ impl Shell {
         Ok(number)
     }
 
-    /// The state of a room.
-    pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
-        let machine = self.machine.borrow();
-        machine.room(key).map(RoomView::new)
-    }
-
     /// What a developer gets to see of the connection.
     pub(crate) fn debug(&self) -> Array {
         debug::connection(&self.machine.borrow(), &self.tabs.borrow())
@@ -390,7 +383,8 @@ impl Shell {
     /// Settles, then takes all news, as JSON.
     pub(crate) fn drain(&self) -> String {
         self.settle();
-        self.batches.borrow_mut().take(|key| self.view(key))
+        let machine = self.machine.borrow();
+        self.batches.borrow_mut().take(|key| machine.room(key))
     }
 
     /// Ends the session: no timer, socket or listener is left.

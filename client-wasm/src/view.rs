@@ -70,6 +70,16 @@ impl StatusView {
     }
 }
 
+/// The name of a tier.
+pub(crate) const fn tier(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Memory => "memory",
+        Tier::Device => "device",
+        Tier::Accepted => "accepted",
+        Tier::Durable => "durable",
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct SavedView {
     tier: &'static str,
@@ -78,13 +88,7 @@ struct SavedView {
 
 impl SavedView {
     fn new(saved: &Saved) -> Self {
-        let tier = match saved.tier {
-            Tier::Memory => "memory",
-            Tier::Device => "device",
-            Tier::Accepted => "accepted",
-            Tier::Durable => "durable",
-        };
-        Self { tier, pending: saved.pending }
+        Self { tier: tier(saved.tier), pending: saved.pending }
     }
 }
 

@@ -11,7 +11,7 @@ import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
 import type { NodeId } from './shared.js'
-import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
+import type { Batch, ChangeView, PeerView, Role, RoomView, SavedBatch, SavedTier } from './view.js'
 import type { WasmNode, WasmRoom } from './wasm.js'
 import type { Kind } from './kind.js'
 
@@ -357,8 +357,25 @@ export class RoomSession implements Receiver {
 
   // ---- news from the module -------------------------------------------------------------------
 
-  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[] {
+  receive(batch: Batch | SavedBatch, changes: readonly ChangeView[]): readonly (() => void)[] {
     const news: (() => void)[] = []
+    if (!('saved' in batch)) this.#takeAnswers(batch, news)
+    if (changes.length > 0) {
+      const origins = [...this.#origins]
+      const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }))
+      news.push(...this.#nodes.changed(told))
+    }
+    if ('saved' in batch) {
+      const { saved, isOnDevice } = batch
+      this.#takeView({ ...this.#view, saved, isOnDevice }, news)
+      return news
+    }
+    if (batch.peers.length > 0) this.#takePeers(batch.peers)
+    if (batch.view !== undefined) this.#takeView(batch.view, news)
+    return news
+  }
+
+  #takeAnswers(batch: Batch, news: (() => void)[]): void {
     for (const { error } of batch.refused) {
       const refused = { error: new CoweaveError(error) }
       news.push(() => {
@@ -378,14 +395,6 @@ export class RoomSession implements Receiver {
       this.#flushes.delete(number)
     }
     if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
-    if (changes.length > 0) {
-      const origins = [...this.#origins]
-      const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }))
-      news.push(...this.#nodes.changed(told))
-    }
-    if (batch.peers.length > 0) this.#takePeers(batch.peers)
-    if (batch.view !== undefined) this.#takeView(batch.view, news)
-    return news
   }
 
   get log(): RoomLog {
@@ -587,8 +596,9 @@ function parseShown(json: string | null): object | null {
 
 /** Views come from JSON: plain values. They come with each keystroke. */
 function isOther(before: unknown, after: unknown): boolean {
+  if (before === after) return false
   if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
-    return before !== after
+    return true
   }
   const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
   for (const key in one) if (!(key in other)) return true

@@ -10,7 +10,7 @@ import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch, ChangeView } from './view.js'
+import type { Batch, ChangeView, SavedBatch } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
@@ -48,7 +48,7 @@ export interface Receiver {
   /** From here on they are about another document. */
   began(): void
   /** Takes the news in; the answer tells the app. */
-  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
+  receive(batch: Batch | SavedBatch, changes: readonly ChangeView[]): readonly (() => void)[]
   /** The app was given all news so far. */
   told(): void
   /** Shortens the log when it has become long. */
@@ -92,6 +92,7 @@ export class Session {
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
   #isScheduled = false
+  #isDraining = false
 
   /** `onRestart` tells the app. */
   constructor(
@@ -145,7 +146,8 @@ export class Session {
       return Object.assign(socket, { onerror: () => undefined })
     }
     const notify = (): void => {
-      this.schedule()
+      // What happens while the news are taken is among them.
+      if (!this.#isDraining) this.schedule()
     }
     const instance = new Instance(module, cause => {
       this.#trapped(cause)
@@ -211,7 +213,7 @@ export class Session {
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
-      this.settle()
+      this.#settle()
       const untold = this.#untold
       this.#untold = []
       for (const tell of untold) tell()
@@ -220,11 +222,15 @@ export class Session {
 
   /** Lets the module run now; the app is told later. */
   settle(): void {
+    this.#settle()
+    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #settle(): void {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const news = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
-      const [batches, changes] = news
+      const [batches, changes] = this.#drain(wasm)
       for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
@@ -240,7 +246,15 @@ export class Session {
       if (wasm === this.#wasm) report(error)
     }
     this.settled.notify(undefined)
-    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #drain(wasm: WasmClient): readonly [readonly (Batch | SavedBatch)[], readonly ChangeView[][]] {
+    this.#isDraining = true
+    try {
+      return JSON.parse(wasm.drain()) as [readonly (Batch | SavedBatch)[], readonly ChangeView[][]]
+    } finally {
+      this.#isDraining = false
+    }
   }
 
   /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */

@@ -43,6 +43,13 @@ export interface Batch {
   readonly seeded?: { readonly isFirst: boolean } | { readonly error: ErrorDetails }
 }
 
+/** The news of a room that only has other edits to save than before, as after each keystroke. */
+export interface SavedBatch {
+  readonly room: number
+  readonly saved: RoomView['saved']
+  readonly isOnDevice: boolean
+}
+
 /** What is known of a copy that was set aside. */
 export interface CopyDetails {
   readonly error: ErrorDetails

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::copies::CopyView;
 use crate::error::to_json;
-use crate::view::{PeerView, RefusedView, RoomView, SeededView, tier};
+use crate::view::{PeerView, RefusedView, RoomView, SeededView};
 
 /// The news of one room, without the changes of its document.
 #[derive(Debug, Default, Serialize)]
@@ -33,36 +33,6 @@ pub(crate) struct Batch {
     /// Written by themselves: they come often, and a serializer of its own would be large.
     #[serde(skip)]
     changes: Vec<Change>,
-}
-
-impl Batch {
-    /// Writes it as JSON, with the present state of the room.
-    fn write(&mut self, room: Option<&Room>, json: &mut String) {
-        match room {
-            Some(room) if self.is_saved_old && !self.is_view_old => {
-                write_saved(self.room, &room.saved(), json);
-            }
-            _ => {
-                self.view = room.filter(|_| self.is_view_old).map(RoomView::new);
-                json.push_str(&to_json(self));
-            }
-        }
-    }
-}
-
-/// By hand: this is all the news of most keystrokes.
-fn write_saved(room: u64, saved: &Saved, json: &mut String) {
-    let parts = [
-        r#"{"room":"#,
-        &room.to_string(),
-        r#","saved":{"tier":""#,
-        tier(saved.tier),
-        r#"","pending":"#,
-        &saved.pending.to_string(),
-        r#"},"isOnDevice":"#,
-        if saved.is_on_device { "true}" } else { "false}" },
-    ];
-    parts.iter().for_each(|part| json.push_str(part));
 }
 
 /// The news of all rooms: few at a time, and a list is less code to load than a map.
@@ -106,17 +76,28 @@ impl Batches {
         self.0.retain(|batch| batch.room != key.0);
     }
 
-    /// Takes everything as JSON: a list of batches, and a list of changes for each of them.
-    pub(crate) fn take<'r>(&mut self, room: impl Fn(RoomKey) -> Option<&'r Room>) -> String {
+    /// Takes everything as JSON: a list of batches, and a list of changes for each of them. `None`
+    /// when there is nothing but what is `saved` now, which is told at once.
+    pub(crate) fn take<'r>(
+        &mut self,
+        room: impl Fn(RoomKey) -> Option<&'r Room>,
+        saved: impl Fn(RoomKey, &Saved),
+    ) -> Option<String> {
         let mut batches = mem::take(&mut self.0);
-        let mut json = "[[".to_owned();
-        for (at, batch) in batches.iter_mut().enumerate() {
-            if at > 0 {
-                json.push(',');
+        batches.retain_mut(|batch| {
+            let key = RoomKey(batch.room);
+            let room = room(key);
+            if batch.is_view_old {
+                batch.view = room.map(RoomView::new);
+            } else if let Some(room) = room.filter(|_| batch.is_saved_old) {
+                saved(key, &room.saved());
             }
-            batch.write(room(RoomKey(batch.room)), &mut json);
+            batch.is_view_old || !batch.changes.is_empty()
+        });
+        if batches.is_empty() {
+            return None;
         }
-        json.push_str("],[");
+        let mut json = format!("[{},[", to_json(&batches));
         for (at, batch) in batches.iter().enumerate() {
             json.push_str(if at == 0 { "[" } else { ",[" });
             for (at, change) in batch.changes.iter().enumerate() {
@@ -128,7 +109,7 @@ impl Batches {
             json.push(']');
         }
         json.push_str("]]");
-        json
+        Some(json)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -27,6 +27,7 @@ mod random;
 mod room;
 mod shell;
 mod socket;
+mod state;
 mod timer;
 mod view;
 

@@ -19,8 +19,8 @@ use crate::shell::Shell;
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Room {
-    shell: Rc<Shell>,
-    key: RoomKey,
+    pub(crate) shell: Rc<Shell>,
+    pub(crate) key: RoomKey,
 }
 
 impl Room {
@@ -119,15 +119,6 @@ impl Room {
         let lineage = <[u8; 16]>::try_from(lineage).ok();
         let history = lineage.map(|lineage| (Lineage(lineage), Epoch(whole(epoch))));
         self.shell.handle(Input::Restored { key: self.key, history });
-    }
-
-    /// The whole document as one update.
-    ///
-    /// # Errors
-    /// `api.disposed`.
-    pub fn state(&self) -> Result<Vec<u8>, JsValue> {
-        let state = self.shell.access(self.key, |replica| Ok(replica.state()));
-        state.map_err(|error| to_thrown(&error))
     }
 
     /// What becomes of edits that the relay refuses for good: they stay in this document and the

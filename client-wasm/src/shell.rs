@@ -138,7 +138,7 @@ impl Shell {
                 Either::Client(input) => self.machine.borrow_mut().handle(input, now),
                 Either::Tabs(input) => self.tabs.borrow_mut().handle(input, now),
             }
-            self.carry_out();
+            self.carry_out(now);
         }
         self.is_busy.set(false);
         if !self.batches.borrow().is_empty() {
@@ -152,9 +152,8 @@ impl Shell {
     }
 
     /// What has arrived comes first: a session that was held up would take its line for dead.
-    fn carry_out(&self) {
+    fn carry_out(&self, now: Time) {
         loop {
-            let now = self.clock.now();
             let output = self.tabs.borrow_mut().poll(now);
             let tabs_wake = match output {
                 tabs::Output::Idle { wake } => wake,
@@ -381,10 +380,11 @@ impl Shell {
     }
 
     /// Settles, then takes all news, as JSON.
-    pub(crate) fn drain(&self) -> String {
+    pub(crate) fn drain(&self) -> Option<String> {
         self.settle();
         let machine = self.machine.borrow();
-        self.batches.borrow_mut().take(|key| machine.room(key))
+        let mut batches = self.batches.borrow_mut();
+        batches.take(|key| machine.room(key), |key, saved| self.keeper.tell_saved(key, saved))
     }
 
     /// Ends the session: no timer, socket or listener is left.

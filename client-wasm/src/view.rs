@@ -70,16 +70,6 @@ impl StatusView {
     }
 }
 
-/// The name of a tier.
-pub(crate) const fn tier(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Memory => "memory",
-        Tier::Device => "device",
-        Tier::Accepted => "accepted",
-        Tier::Durable => "durable",
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct SavedView {
     tier: &'static str,
@@ -88,7 +78,13 @@ struct SavedView {
 
 impl SavedView {
     fn new(saved: &Saved) -> Self {
-        Self { tier: tier(saved.tier), pending: saved.pending }
+        let tier = match saved.tier {
+            Tier::Memory => "memory",
+            Tier::Device => "device",
+            Tier::Accepted => "accepted",
+            Tier::Durable => "durable",
+        };
+        Self { tier, pending: saved.pending }
     }
 }
 

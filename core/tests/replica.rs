@@ -322,3 +322,95 @@ fn all_texts_of_a_document_can_be_read_without_knowing_their_names() {
     let texts = [("body", "Dear all 😀"), ("title", "Plan")];
     assert_eq!(b.texts(), texts.map(|(name, text)| (name.to_owned(), text.to_owned())));
 }
+
+/// An update of somebody who types a text of his own.
+fn written_by(client: u32, content: &str) -> (Replica, Vec<u8>) {
+    let mut author = replica(client);
+    author.text_insert("t", 0, content).unwrap();
+    let state = author.state();
+    (author, state)
+}
+
+#[test]
+fn an_update_that_the_app_brings_is_an_edit_of_whoever_wrote_it() {
+    let limits = Limits::default();
+    let (mut author, state) = written_by(7, "brought");
+    let (mut a, mut b) = (replica(1), replica(2));
+    a.observe("t", false).unwrap();
+    assert!(!a.has_imports());
+    a.import(&state, &limits).unwrap();
+    assert!(a.has_imports());
+    assert_eq!(
+        a.take_changes(),
+        [change(1, &[Step::Text("brought".to_owned(), Vec::new())], true)]
+    );
+    b.apply(&a.take_edits().unwrap(), &limits).unwrap();
+    assert!(!a.has_imports());
+    assert_eq!(b.text_string("t"), "brought");
+    assert_eq!(b.known(), author.known());
+    // Of what comes next only the new part is an edit.
+    author.text_insert("t", 7, ", and more").unwrap();
+    author.text_delete("t", 0, 1).unwrap();
+    a.import(&author.state(), &limits).unwrap();
+    let edit = a.take_edits().unwrap();
+    assert!(!String::from_utf8_lossy(&edit).contains("brought"), "{edit:?}");
+    b.apply(&edit, &limits).unwrap();
+    assert_eq!(b.text_string("t"), "rought, and more");
+}
+
+#[test]
+fn what_is_here_already_is_no_edit_though_its_deletions_come_again() {
+    let limits = Limits::default();
+    let (mut author, _) = written_by(7, "gone soon");
+    author.text_delete("t", 2, 3).unwrap();
+    let mut a = replica(1);
+    a.import(&author.state(), &limits).unwrap();
+    assert!(a.take_edits().is_some());
+    a.import(&author.state(), &limits).unwrap();
+    assert_eq!(a.take_edits(), None);
+    // Deletions alone are one.
+    author.text_delete("t", 0, 1).unwrap();
+    a.import(&author.difference(a.known()), &limits).unwrap();
+    assert!(a.take_edits().is_some());
+    assert_eq!(a.text_string("t"), author.text_string("t"));
+}
+
+#[test]
+fn a_large_import_becomes_edits_that_a_relay_takes() {
+    let limits = Limits::default();
+    let content = "many words ".repeat(300_000);
+    let (_, state) = written_by(7, &content);
+    assert!(state.len() > 3_000_000);
+    let (mut a, mut b) = (replica(1), replica(2));
+    a.import(&state, &Limits { update_bytes_max: 1 << 20, ..limits.clone() }).unwrap();
+    let mut count = 0;
+    while let Some(edit) = a.take_edits() {
+        assert!(edit.len() < 1 << 19, "{}", edit.len());
+        b.apply(&edit, &limits).unwrap();
+        count += 1;
+    }
+    assert!(count > 6);
+    assert!(b.text_string("t") == content);
+}
+
+#[test]
+fn an_import_that_is_wrong_changes_nothing_and_says_why() {
+    let limits = Limits::default();
+    let (mut author, first) = written_by(7, "one");
+    author.text_insert("t", 3, " two").unwrap();
+    let second = author.difference(&splice::state_vector(&first).unwrap());
+    let mut a = replica(1);
+    a.text_insert("t", 0, "own").unwrap();
+    a.take_edits();
+    let before = a.state();
+    let refused = |a: &mut Replica, update: &[u8]| a.import(update, &limits).unwrap_err();
+    assert_eq!(refused(&mut a, &second).code, Code::UpdateMissingDependencies);
+    assert_eq!(refused(&mut a, b"no update").code, Code::UpdateMalformed);
+    // The empty update in version 2.
+    let v2 = refused(&mut a, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(v2.code, Code::UpdateMalformed);
+    assert!(v2.message.contains("convertUpdateFormatV2ToV1"), "{}", v2.message);
+    assert_eq!(a.difference_to(&[9], &limits).unwrap_err().code, Code::UpdateMalformed);
+    assert_eq!(a.state(), before);
+    assert_eq!(a.take_edits(), None);
+}

@@ -1,7 +1,8 @@
 // The document of a room.
 
 import type { SharedArray } from './array.js'
-import { checkFunction, checkString } from './argument.js'
+import { checkBytes, checkFunction, checkString, wrongType } from './argument.js'
+import type { Disposer } from './disposer.js'
 import { apiError } from './error.js'
 import type { Handle } from './handle.js'
 import { Kind } from './kind.js'
@@ -9,6 +10,7 @@ import type { SharedMap } from './map.js'
 import { Nodes } from './nodes.js'
 import type { SharedNode } from './shared.js'
 import type { Text } from './text.js'
+import type { UpdateListener } from './updates.js'
 import type { XmlFragment } from './xml.js'
 
 /**
@@ -62,5 +64,41 @@ export class Doc {
       throw apiError('api.wrong_type', 'the change must not be async: it ends when it returns')
     }
     return result
+  }
+  /** The whole document as one Yjs update (v1). */
+  encodeState(): Uint8Array {
+    return this.#handle.use().document(room => room.state())
+  }
+
+  /** The document's Yjs state vector: how far it has what each client wrote. */
+  encodeStateVector(): Uint8Array {
+    return this.#handle.use().document(room => room.stateVector())
+  }
+
+  /** What a Yjs document with this state vector lacks, as one update (v1). */
+  encodeDifference(stateVector: Uint8Array): Uint8Array {
+    const checked = checkBytes(stateVector, 'the state vector')
+    return this.#handle.use().document(room => room.difference(checked))
+  }
+
+  /**
+   * Brings an update of any Yjs document (v1) into this one, as an edit of this client: what is new
+   * in it is stored and sent like everything else. Throws `update.missing_dependencies` when it
+   * needs something that is not here. `origin` is what listeners are given with it.
+   */
+  applyUpdate(update: Uint8Array, origin?: unknown): void {
+    this.#handle.use().applyUpdate(checkBytes(update, 'the update'), origin)
+  }
+
+  /**
+   * Calls a function with each update (v1) that comes into the document from here on, own edits
+   * included, in order. After `set-aside` the first one is the whole document that took the place
+   * of the one before.
+   */
+  on(event: 'update', listener: UpdateListener): Disposer {
+    // Types promise nothing at run time.
+    if (!['update'].includes(event)) throw wrongType('the event', "'update'", event)
+    checkFunction(listener, 'the listener')
+    return this.#handle.own(this.#handle.use().onUpdate(listener))
   }
 }

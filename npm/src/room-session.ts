@@ -11,7 +11,8 @@ import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
 import type { NodeId } from './shared.js'
-import type { Batch, ChangeView, PeerView, Role, RoomView, SavedBatch, SavedTier } from './view.js'
+import { type UpdateListener, Updates } from './updates.js'
+import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
 import type { WasmNode, WasmRoom } from './wasm.js'
 import type { Kind } from './kind.js'
 
@@ -124,9 +125,12 @@ export class RoomSession implements Receiver {
   #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
+  /** What is saved now, of which the app was not told yet. */
+  #savedNext: Pick<RoomView, 'saved' | 'isOnDevice'> | undefined
   readonly #nodes = new SharedNodes()
   /** Of transactions that are not told yet, by number. */
   readonly #origins: unknown[] = []
+  readonly #updates: Updates = new Updates()
   #flushes = new Map<number, Deferred<undefined>>()
   #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
@@ -198,6 +202,7 @@ export class RoomSession implements Receiver {
     // What is restored begins the next log, and the one before stays until all of it is.
     this.#log = new RoomLog()
     this.#nextLog = undefined
+    this.#updates.isPaused = true
     try {
       if (this.#view.isLoaded) {
         log.restore(room, () => {
@@ -212,6 +217,8 @@ export class RoomSession implements Receiver {
     } catch (error) {
       this.#log = log
       throw error
+    } finally {
+      this.#updates.isPaused = false
     }
     this.#wasm = room
     this.#isEdited = true
@@ -290,10 +297,41 @@ export class RoomSession implements Receiver {
     })
   }
 
+  /** Uses the document as a whole. */
+  document<T>(use: (room: WasmRoom) => T): T {
+    const room = this.#document()
+    return guarded(() => use(room))
+  }
+
+  /** Makes an update of another document an edit. */
+  applyUpdate(update: Uint8Array, origin: unknown): void {
+    this.transact(() => {
+      // Inside another transaction, too, this update has its own.
+      const outer = this.#updates.origin
+      this.#updates.origin = origin
+      try {
+        this.document(room => {
+          room.import(update)
+        })
+      } finally {
+        this.#updates.origin = outer
+      }
+    }, origin)
+    this.#isEdited = true
+  }
+
+  onUpdate(listener: UpdateListener): Disposer {
+    this.#document()
+    return this.#updates.add(listener)
+  }
+
   /** Calls a function whose edits leave as one. */
   transact<T>(change: () => T, origin: unknown): T {
     const room = this.#document()
-    if (this.#depth === 0) this.#origins.push(origin)
+    if (this.#depth === 0) {
+      this.#origins.push(origin)
+      this.#updates.origin = origin
+    }
     guarded(() => {
       room.begin(this.#origins.length)
     })
@@ -302,6 +340,7 @@ export class RoomSession implements Receiver {
       return change()
     } finally {
       this.#depth -= 1
+      if (this.#depth === 0) this.#updates.origin = undefined
       // The function may have disposed the room; its edits so far went out then.
       const room = this.#wasm
       if (room !== undefined) {
@@ -357,25 +396,18 @@ export class RoomSession implements Receiver {
 
   // ---- news from the module -------------------------------------------------------------------
 
-  receive(batch: Batch | SavedBatch, changes: readonly ChangeView[]): readonly (() => void)[] {
-    const news: (() => void)[] = []
-    if (!('saved' in batch)) this.#takeAnswers(batch, news)
-    if (changes.length > 0) {
-      const origins = [...this.#origins]
-      const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }))
-      news.push(...this.#nodes.changed(told))
-    }
-    if ('saved' in batch) {
-      const { saved, isOnDevice } = batch
-      this.#takeView({ ...this.#view, saved, isOnDevice }, news)
-      return news
-    }
-    if (batch.peers.length > 0) this.#takePeers(batch.peers)
-    if (batch.view !== undefined) this.#takeView(batch.view, news)
-    return news
+  edited(update: Uint8Array): void {
+    this.log.edited(update)
+    if (this.#updates.note(update, true)) this.#session.schedule()
   }
 
-  #takeAnswers(batch: Batch, news: (() => void)[]): void {
+  other(update: Uint8Array): void {
+    this.log.other(update)
+    if (this.#updates.note(update, false)) this.#session.schedule()
+  }
+
+  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[] {
+    const news: (() => void)[] = [...this.#updates.take()]
     for (const { error } of batch.refused) {
       const refused = { error: new CoweaveError(error) }
       news.push(() => {
@@ -390,11 +422,21 @@ export class RoomSession implements Receiver {
         this.listeners['set-aside'].notify(copy)
       })
     }
+    // That the document is another one is told before what is in it.
+    news.push(...this.#updates.takeNext())
     for (const number of batch.flushed) {
       this.#flushes.get(number)?.resolve(undefined)
       this.#flushes.delete(number)
     }
     if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
+    if (changes.length > 0) {
+      const origins = [...this.#origins]
+      const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }))
+      news.push(...this.#nodes.changed(told))
+    }
+    if (batch.peers.length > 0) this.#takePeers(batch.peers)
+    if (batch.view !== undefined) this.#takeView(batch.view, news)
+    return news
   }
 
   get log(): RoomLog {
@@ -403,13 +445,23 @@ export class RoomSession implements Receiver {
 
   began(): void {
     this.#nextLog = new RoomLog()
+    this.#updates.began()
   }
 
-  told(): void {
+  noteSaved(saved: Saved, isOnDevice: boolean): void {
+    this.#savedNext = { saved, isOnDevice }
+  }
+
+  told(): readonly (() => void)[] {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
     if (this.#depth === 0) this.#origins.length = 0
+    const news = [...this.#updates.take(), ...this.#updates.takeNext()]
+    const next = this.#savedNext
+    this.#savedNext = undefined
+    if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
+    return news
   }
 
   fold(): void {

@@ -120,6 +120,12 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return this.#handle.own(listeners[event].add(listener))
   }
 
+  /** @internal Ends something with this share, when it does not end before. */
+  own(subscription: Disposer): Disposer {
+    this.#handle.use()
+    return this.#handle.own(subscription)
+  }
+
   /** Gives the share back; the room is left when nobody has one. Edits so far are sent before. */
   dispose(): void {
     this.#handle.dispose()

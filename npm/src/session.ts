@@ -10,7 +10,7 @@ import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch, ChangeView, SavedBatch } from './view.js'
+import { type Batch, type ChangeView, type RoomView, savedTiers } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
@@ -47,10 +47,16 @@ export interface Receiver {
   readonly log: RoomLog
   /** From here on they are about another document. */
   began(): void
+  /** An own edit was made. */
+  edited(update: Uint8Array): void
+  /** Something else came into the document. */
+  other(update: Uint8Array): void
   /** Takes the news in; the answer tells the app. */
-  receive(batch: Batch | SavedBatch, changes: readonly ChangeView[]): readonly (() => void)[]
-  /** The app was given all news so far. */
-  told(): void
+  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
+  /** Notes what is saved now: news for the next `told`. */
+  noteSaved(saved: RoomView['saved'], isOnDevice: boolean): void
+  /** The app was given all news so far, but for those in the answer. */
+  told(): readonly (() => void)[]
   /** Shortens the log when it has become long. */
   fold(): void
   /** Goes on with a room of another instance. */
@@ -234,11 +240,11 @@ export class Session {
       for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
-        this.#untold.push(...receiver.receive(batch, changes[at] ?? []))
-        receiver.told()
+        const news = receiver.receive(batch, changes[at] ?? [])
+        this.#untold.push(...news, ...receiver.told())
       }
       const receivers = [...this.#receivers.values()]
-      for (const receiver of receivers) receiver.told()
+      for (const receiver of receivers) this.#untold.push(...receiver.told())
       // Last, because it may be too much for the module: what was told is not told again.
       for (const receiver of receivers) receiver.fold()
     } catch (error) {
@@ -248,10 +254,11 @@ export class Session {
     this.settled.notify(undefined)
   }
 
-  #drain(wasm: WasmClient): readonly [readonly (Batch | SavedBatch)[], readonly ChangeView[][]] {
+  #drain(wasm: WasmClient): readonly [readonly Batch[], readonly ChangeView[][]] {
     this.#isDraining = true
     try {
-      return JSON.parse(wasm.drain()) as [readonly (Batch | SavedBatch)[], readonly ChangeView[][]]
+      const news = wasm.drain()
+      return news === undefined ? [[], []] : JSON.parse(news) as [readonly Batch[], readonly ChangeView[][]]
     } finally {
       this.#isDraining = false
     }
@@ -346,13 +353,16 @@ export class Session {
 /** Puts what the module says of a room into its log. */
 function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper {
   return {
-    edited: (room, update) => receivers.get(room)?.log.edited(update),
+    edited: (room, update) => receivers.get(room)?.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
     adopted: (room, number, update) => receivers.get(room)?.log.adopted(number, update),
-    other: (room, update) => receivers.get(room)?.log.other(update),
+    other: (room, update) => receivers.get(room)?.other(update),
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),
+    saved: (room, tier, pending, isOnDevice) => {
+      receivers.get(room)?.noteSaved({ tier: savedTiers[tier] ?? 'memory', pending }, isOnDevice)
+    },
     carry,
   }
 }

@@ -28,8 +28,11 @@ export interface RoomView {
 /** What a session may do in a room. */
 export type Role = 'editor' | 'viewer'
 
+/** The tiers, in the order of their numbers. */
+export const savedTiers = ['memory', 'device', 'accepted', 'durable'] as const
+
 /** How safe all own edits are. */
-export type SavedTier = 'memory' | 'device' | 'accepted' | 'durable'
+export type SavedTier = (typeof savedTiers)[number]
 
 /** The news of one room. */
 export interface Batch {
@@ -41,13 +44,6 @@ export interface Batch {
   /** The numbers of requests to flush that are answered. */
   readonly flushed: readonly number[]
   readonly seeded?: { readonly isFirst: boolean } | { readonly error: ErrorDetails }
-}
-
-/** The news of a room that only has other edits to save than before, as after each keystroke. */
-export interface SavedBatch {
-  readonly room: number
-  readonly saved: RoomView['saved']
-  readonly isOnDevice: boolean
 }
 
 /** What is known of a copy that was set aside. */

@@ -15,8 +15,11 @@ export interface WasmClient {
   copies(room: string): Promise<unknown>
   /** Deletes a copy from the device. */
   dropCopy(room: string, id: string): Promise<unknown>
-  /** Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each. */
-  drain(): string
+  /**
+   * Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each.
+   * Of what is saved now the keeper is told; there may be no other news.
+   */
+  drain(): string | undefined
   /** What a developer gets to see of the connection. */
   debug(): Figures
   /** The other tabs may know of this one. */
@@ -54,6 +57,12 @@ export interface WasmRoom {
   restored(lineage: Uint8Array, epoch: number): void
   /** The whole document as one update. */
   state(): Uint8Array
+  /** How far the structs of each client are in the document. */
+  stateVector(): Uint8Array
+  /** What somebody lacks who has this state vector. */
+  difference(stateVector: Uint8Array): Uint8Array
+  /** Takes an update in as an edit. */
+  import(update: Uint8Array): void
   close(): void
   free(): void
 }
@@ -105,6 +114,8 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** What is saved now; `tier` is a number of `savedTiers`. */
+  saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

@@ -23,6 +23,7 @@ pub mod replica;
 mod run;
 mod shape;
 pub mod splice;
+mod state;
 mod text;
 mod typing;
 mod value;

@@ -39,7 +39,7 @@ use crate::ordered::OrderedMap;
 /// The origin of transactions that bring what others wrote.
 const REMOTE: &str = "remote";
 /// Edits are merged up to this many bytes.
-const EDIT_BYTES_MAX: usize = 384 << 10;
+pub(super) const EDIT_BYTES_MAX: usize = 384 << 10;
 
 /// A type that is observed.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub struct Replica {
     /// The clock of the first own struct of the group.
     group_start: u64,
     edits: Vec<Vec<u8>>,
+    /// Some of them were written under other client ids.
+    has_imports: bool,
     /// Some text has a format.
     has_formats: bool,
     observed: Vec<Observed>,
@@ -95,6 +97,7 @@ impl Replica {
             depth: 0,
             group_start: 0,
             edits: Vec::new(),
+            has_imports: false,
             has_formats: false,
             observed: Vec::new(),
             changes: Changes::default(),
@@ -118,7 +121,7 @@ impl Replica {
     /// # Errors
     /// What the guard says, or `update.malformed` when the document can't take it.
     pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
-        self.apply_from(Some(REMOTE), update, limits)
+        self.apply_from(Some(REMOTE), update, limits).map(|(summary, _)| summary)
     }
 
     /// Takes in an own edit of an instance that is gone: to the app it is a local change, and it is
@@ -127,7 +130,24 @@ impl Replica {
     /// # Errors
     /// As [`Self::apply`].
     pub fn apply_own(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
-        self.apply_from(None, update, limits)
+        self.apply_from(None, update, limits).map(|(summary, _)| summary)
+    }
+
+    /// As [`Self::apply_own`]; true when the document is another one now.
+    pub(super) fn apply_as_own(&mut self, update: &[u8], limits: &Limits) -> Result<bool, Error> {
+        self.apply_from(None, update, limits).map(|(_, is_news)| is_news)
+    }
+
+    /// Makes an update that was applied one of [`Self::take_edits`].
+    pub(super) fn push_import(&mut self, update: Vec<u8>) {
+        self.edits.push(update);
+        self.has_imports = true;
+    }
+
+    /// Whether there is something under another client id among the edits to be taken.
+    #[must_use]
+    pub const fn has_imports(&self) -> bool {
+        self.has_imports
     }
 
     fn apply_from(
@@ -135,7 +155,7 @@ impl Replica {
         origin: Option<&'static str>,
         update: &[u8],
         limits: &Limits,
-    ) -> Result<Summary, Error> {
+    ) -> Result<(Summary, bool), Error> {
         let (summary, oddities) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.values_seen += u32::from(oddities.has_values);
         self.has_formats |= oddities.has_formats;
@@ -153,7 +173,8 @@ impl Replica {
         let update = cut.as_deref().unwrap_or(update);
         let whole = self.keep_pairs_whole(update, &summary)?;
         let update = whole.as_deref().unwrap_or(update);
-        if self.integrate(origin, update).is_err() {
+        let mut result = self.integrate(origin, update);
+        if result.is_err() {
             // Structs before the bad one are in the document already, and are not taken twice.
             let known = &self.known;
             let txn = self.doc.try_transact().map_err(busy)?;
@@ -163,13 +184,15 @@ impl Replica {
             };
             let update = collect_orphans(update, &is_type)?;
             drop(txn);
-            self.integrate(origin, &update)?;
+            result = self.integrate(origin, &update).map(|_| true);
         }
+        let is_news = result?;
         self.known.advance(&summary);
-        Ok(summary)
+        Ok((summary, is_news))
     }
 
-    fn integrate(&self, origin: Option<&'static str>, update: &[u8]) -> Result<(), Error> {
+    /// The answer is whether there was something new.
+    fn integrate(&self, origin: Option<&'static str>, update: &[u8]) -> Result<bool, Error> {
         let update = Update::decode_v1(update)
             .map_err(|error| refused(format!("the document cannot read the update: {error}")))?;
         let txn = match origin {
@@ -178,7 +201,8 @@ impl Replica {
         };
         let mut txn = txn.map_err(busy)?;
         txn.apply_update(update)
-            .map_err(|error| refused(format!("the document cannot take the update: {error}")))
+            .map_err(|error| refused(format!("the document cannot take the update: {error}")))?;
+        Ok(!txn.insert_set().is_empty() || !txn.delete_set().is_empty())
     }
 
     /// yrs cannot hold half a character. When an update cuts characters in two, their halves become
@@ -266,6 +290,7 @@ impl Replica {
         });
         let count = fits.count().max(1);
         let mut edits: Vec<_> = self.edits.drain(..count).collect();
+        self.has_imports &= !self.edits.is_empty();
         let merged = match edits.len() {
             1 => edits.pop(),
             _ => splice::merge(&edits).ok(),

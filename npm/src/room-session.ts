@@ -127,6 +127,8 @@ export class RoomSession implements Receiver {
   #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
+  /** What is saved now, of which the app was not told yet. */
+  #savedNext: Pick<RoomView, 'saved' | 'isOnDevice'> | undefined
   readonly #nodes = new SharedNodes()
   /** Of transactions that are not told yet, by number. */
   readonly #origins: unknown[] = []
@@ -448,12 +450,20 @@ export class RoomSession implements Receiver {
     this.#updates.began()
   }
 
+  noteSaved(saved: Saved, isOnDevice: boolean): void {
+    this.#savedNext = { saved, isOnDevice }
+  }
+
   told(): readonly (() => void)[] {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
     if (this.#depth === 0) this.#origins.length = 0
-    return [...this.#updates.take(), ...this.#updates.takeNext()]
+    const news = [...this.#updates.take(), ...this.#updates.takeNext()]
+    const next = this.#savedNext
+    this.#savedNext = undefined
+    if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
+    return news
   }
 
   fold(): void {
@@ -641,8 +651,9 @@ function parseShown(json: string | null): object | null {
 
 /** Views come from JSON: plain values. They come with each keystroke. */
 function isOther(before: unknown, after: unknown): boolean {
+  if (before === after) return false
   if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
-    return before !== after
+    return true
   }
   const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
   for (const key in one) if (!(key in other)) return true

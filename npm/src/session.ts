@@ -10,7 +10,7 @@ import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch, ChangeView } from './view.js'
+import { type Batch, type ChangeView, type RoomView, savedTiers } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
@@ -53,6 +53,8 @@ export interface Receiver {
   other(update: Uint8Array): void
   /** Takes the news in; the answer tells the app. */
   receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
+  /** Notes what is saved now: news for the next `told`. */
+  noteSaved(saved: RoomView['saved'], isOnDevice: boolean): void
   /** The app was given all news so far, but for those in the answer. */
   told(): readonly (() => void)[]
   /** Shortens the log when it has become long. */
@@ -96,6 +98,7 @@ export class Session {
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
   #isScheduled = false
+  #isDraining = false
 
   /** `onRestart` tells the app. */
   constructor(
@@ -149,7 +152,8 @@ export class Session {
       return Object.assign(socket, { onerror: () => undefined })
     }
     const notify = (): void => {
-      this.schedule()
+      // What happens while the news are taken is among them.
+      if (!this.#isDraining) this.schedule()
     }
     const instance = new Instance(module, cause => {
       this.#trapped(cause)
@@ -215,7 +219,7 @@ export class Session {
     this.#isScheduled = true
     queueMicrotask(() => {
       this.#isScheduled = false
-      this.settle()
+      this.#settle()
       const untold = this.#untold
       this.#untold = []
       for (const tell of untold) tell()
@@ -224,11 +228,15 @@ export class Session {
 
   /** Lets the module run now; the app is told later. */
   settle(): void {
+    this.#settle()
+    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #settle(): void {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const drained = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
-      const [batches, changes] = drained
+      const [batches, changes] = this.#drain(wasm)
       for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
@@ -244,7 +252,16 @@ export class Session {
       if (wasm === this.#wasm) report(error)
     }
     this.settled.notify(undefined)
-    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #drain(wasm: WasmClient): readonly [readonly Batch[], readonly ChangeView[][]] {
+    this.#isDraining = true
+    try {
+      const news = wasm.drain()
+      return news === undefined ? [[], []] : JSON.parse(news) as [readonly Batch[], readonly ChangeView[][]]
+    } finally {
+      this.#isDraining = false
+    }
   }
 
   /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */
@@ -343,6 +360,9 @@ function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper 
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),
+    saved: (room, tier, pending, isOnDevice) => {
+      receivers.get(room)?.noteSaved({ tier: savedTiers[tier] ?? 'memory', pending }, isOnDevice)
+    },
     carry,
   }
 }

@@ -15,8 +15,11 @@ export interface WasmClient {
   copies(room: string): Promise<unknown>
   /** Deletes a copy from the device. */
   dropCopy(room: string, id: string): Promise<unknown>
-  /** Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each. */
-  drain(): string
+  /**
+   * Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each.
+   * Of what is saved now the keeper is told; there may be no other news.
+   */
+  drain(): string | undefined
   /** What a developer gets to see of the connection. */
   debug(): Figures
   /** The other tabs may know of this one. */
@@ -111,6 +114,8 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** What is saved now; `tier` is a number of `savedTiers`. */
+  saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

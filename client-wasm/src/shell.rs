@@ -192,9 +192,9 @@ impl Shell {
                     store.write(key, &name, ticket, &writes);
                 }
             }
-            Output::SetAside { key, name, copy } => {
+            Output::SetAside { key, name, copy, is_dropped } => {
                 if let Some(store) = &self.store {
-                    store.set_aside(key, name, copy);
+                    store.set_aside(key, name, copy, is_dropped);
                 }
             }
             Output::Keep { key, kept } => {
@@ -324,6 +324,11 @@ impl Shell {
         let mut copies = self.copies.borrow_mut();
         let at = copies.iter().position(|(_, copy)| copy.id == id)?;
         Some(copies.swap_remove(at).1.update)
+    }
+
+    /// A copy that is still on its way to the device does not get there.
+    pub(crate) fn drop_copy(&self, room: &RoomName, id: &str) {
+        self.machine.borrow_mut().drop_copy(room, id);
     }
 
     pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {

@@ -118,6 +118,11 @@ impl Client {
         self.shell.debug()
     }
 
+    /// The network may be back, or time was lost.
+    pub fn probe(&self) {
+        self.shell.handle(coweave_core::client::Input::Probe);
+    }
+
     /// The other tabs may know of this one.
     #[wasm_bindgen(js_name = tabReady)]
     pub fn tab_ready(&self) {

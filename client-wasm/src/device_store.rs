@@ -12,7 +12,7 @@ use coweave_core::limits::Limits;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{IdbKeyRange, IdbTransaction};
+use web_sys::{IdbDatabase, IdbKeyRange, IdbTransaction};
 
 use crate::copies::about;
 use crate::device_database::{Database, Failure, Transaction, answer};
@@ -73,7 +73,13 @@ impl DeviceStore {
                     this.check_all();
                 }
             };
-            let (logs, database) = (RefCell::default(), Database::new(on_lost));
+            let opener = shell.clone();
+            let on_open = move |database: &IdbDatabase| {
+                if let Some(shell) = opener.upgrade() {
+                    shell.keeper().opened(database);
+                }
+            };
+            let (logs, database) = (RefCell::default(), Database::new(on_open, on_lost));
             Self { owner, shell, logs, database }
         })
     }
@@ -315,15 +321,14 @@ impl DeviceStore {
         is_again: &Cell<bool>,
     ) -> Result<(), Failure> {
         // Rows that nobody can read do not stand in the way: they stay where they are.
-        let is_over = matches!(copy.error.code, Code::RoomDeleted | Code::RoomLineageMismatch);
-        let reads = is_over && !is_again.replace(true);
+        let reading = if is_again.replace(true) { Reading::OneByOne } else { Reading::AtOnce };
         let stores = [&ROOM_STORES[..], &[COPIES]].concat();
         let transaction = self.database.begin(&stores, "readwrite").await?;
         let requested = async {
             if !is_dropped {
                 put_copy(&transaction.inner, room, copy)?;
             }
-            replace_behind(&transaction.inner, room, copy, known, reads).await
+            replace_behind(&transaction.inner, room, copy, known, reading).await
         };
         let requested = requested.await;
         transaction.settle(requested).await
@@ -378,57 +383,67 @@ fn put_copy(transaction: &IdbTransaction, room: &str, copy: &SetAsideCopy) -> Re
     Ok(())
 }
 
-/// Rows that the session knows are in the copy. Others, of a tab that it has not heard of, stay; or
-/// they are set aside like it, when the history is over that they belong to.
+/// Whatever of the rows is in the copy goes. The rest, of a tab that the session has not heard of,
+/// stays; or it is set aside, too, when the history is over that it belongs to.
 async fn replace_behind(
     transaction: &IdbTransaction,
     room: &str,
     copy: &SetAsideCopy,
     known: Option<&Known>,
-    reads: bool,
+    reading: Reading,
 ) -> Result<(), JsValue> {
-    let reading = if reads { Reading::AtOnce } else { Reading::OneByOne };
     let requested = request_all(transaction, room, reading)?;
     let mark = read_mark(&answer(requested.mark().clone()).await?);
     let is_known = |(fence, _): &&Known| fence.pass(&mark).is_ok();
-    let Some((_, keys)) = known.filter(is_known) else {
+    let Some((_, known)) = known.filter(is_known) else {
         // Another tab was quicker; the rows are those of the room as it went on.
         return Ok(());
     };
-    if reads {
-        let mut others = Rows::default();
-        requested.list()?.iter().for_each(|row| add_row(&mut others, Ok(row)));
-        others.rows.retain(|row| !keys.contains(&row.key));
-        left_over(copy, others.rows).iter().try_for_each(|it| put_copy(transaction, room, it))?;
-        for store in &ROOM_STORES[..2] {
-            transaction.object_store(store)?.delete(&all_of(room)?.into())?;
-        }
+    let mut others = Rows::default();
+    requested.list()?.iter().for_each(|row| add_row(&mut others, Ok(row)));
+    others.rows.retain(|row| !known.contains(&row.key));
+    let mut gone: Vec<_> =
+        known.iter().chain(others.rows.iter().map(|row| &row.key)).cloned().collect();
+    let (stays, copies) = left_over(copy, others.rows);
+    if matches!(copy.error.code, Code::RoomDeleted | Code::RoomLineageMismatch) {
+        copies.iter().try_for_each(|copy| put_copy(transaction, room, copy))?;
+    } else {
+        gone.retain(|key| !stays.contains(key));
     }
-    for key in keys {
+    for key in gone {
         request(transaction, room, &Operation::Delete(key.clone()))?;
-        request(transaction, room, &Operation::ClearPending(key.clone()))?;
+        request(transaction, room, &Operation::ClearPending(key))?;
     }
     transaction.object_store(PLACES)?.delete(&all_of(room)?.into())?;
     put_mark(transaction, room, &random::writer(), Some(mark.name.as_deref().unwrap_or_default()))
 }
 
-/// What is in rows and not in a copy, to be kept beside it.
-fn left_over(copy: &SetAsideCopy, rows: Vec<Row>) -> Vec<SetAsideCopy> {
+/// Which of these rows have something in them that a copy lacks, and what is to be kept of that.
+fn left_over(copy: &SetAsideCopy, rows: Vec<Row>) -> (Vec<RowKey>, Vec<SetAsideCopy>) {
     let limits = Limits::default().for_taken();
     let beside = |update| SetAsideCopy::new(copy.error.clone(), update);
     let mut replica = Replica::new(random::client_id());
     // A copy that is no whole document has nothing in it that a row builds on.
     drop(replica.apply(&copy.update, &limits));
     let before = replica.state();
-    let mut copies = Vec::new();
+    let (mut state, mut keys, mut copies) = (before.clone(), Vec::new(), Vec::new());
     for row in rows {
-        if replica.apply(&row.update, &limits).is_err() {
-            copies.push(beside(row.update));
+        match replica.apply(&row.update, &limits) {
+            Ok(summary) if !summary.is_news && !summary.has_deletes => {}
+            Ok(_) => {
+                let next = replica.state();
+                if std::mem::replace(&mut state, next) != state {
+                    keys.push(row.key);
+                }
+            }
+            Err(_) => {
+                keys.push(row.key);
+                copies.push(beside(row.update));
+            }
         }
     }
-    let after = replica.state();
-    if after != before {
-        copies.push(beside(after.into()));
+    if state != before {
+        copies.push(beside(state.into()));
     }
-    copies
+    (keys, copies)
 }

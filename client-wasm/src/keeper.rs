@@ -2,6 +2,7 @@
 
 use coweave_core::client::{Kept, RoomKey};
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::IdbDatabase;
 
 #[wasm_bindgen]
 extern "C" {
@@ -24,6 +25,9 @@ extern "C" {
     fn history(this: &Keeper, room: f64, lineage: &[u8], epoch: f64);
     #[wasm_bindgen(method)]
     fn began(this: &Keeper, room: f64);
+    /// A connection to the device's database is there, to be closed when this instance cannot.
+    #[wasm_bindgen(method)]
+    pub fn opened(this: &Keeper, database: &IdbDatabase);
     /// A room is open that no app has opened, or none.
     #[wasm_bindgen(method)]
     pub fn carry(this: &Keeper, name: Option<&str>);

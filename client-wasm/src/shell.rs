@@ -23,7 +23,6 @@ use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::{disposed, to_json};
-use crate::hints::Hints;
 use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
@@ -39,7 +38,6 @@ pub(crate) struct Shell {
     browser_tabs: Option<BrowserTabs>,
     clock: Clock,
     timer: Timer,
-    hints: RefCell<Option<Hints>>,
     connection: Connection,
     store: Option<Rc<DeviceStore>>,
     /// Inputs that came while the machine was busy with another one.
@@ -96,7 +94,6 @@ impl Shell {
             browser_tabs: tab.map(|(_, way)| way),
             clock,
             timer: Timer::new(with(this, Self::on_timer)),
-            hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
             store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
@@ -109,6 +106,10 @@ impl Shell {
             keeper,
             this: this.clone(),
         })
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -399,14 +400,13 @@ impl Shell {
         to_json(&batches)
     }
 
-    /// Ends the session: no timer, socket or listener is left.
+    /// Ends the session: no timer or socket is left.
     pub(crate) fn dispose(&self) {
         self.settle();
         self.handle_tabs(tabs::Input::Stop);
         self.timer.cancel();
         self.connection.give_up();
         self.connection.close();
-        drop(self.hints.take());
     }
 }
 

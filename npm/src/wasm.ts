@@ -19,6 +19,8 @@ export interface WasmClient {
   drain(): string
   /** What a developer gets to see of the connection. */
   debug(): Figures
+  /** The network may be back, or time was lost. */
+  probe(): void
   /** The other tabs may know of this one. */
   tabReady(): void
   /** This tab leads. */
@@ -92,6 +94,8 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** A connection to the device's database is there, to be closed when the instance cannot. */
+  opened(database: IDBDatabase): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

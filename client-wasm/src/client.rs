@@ -102,6 +102,7 @@ impl Client {
     #[wasm_bindgen(js_name = dropCopy)]
     pub fn drop_copy(&self, room: &str, id: String) -> Result<Promise, JsValue> {
         let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        self.shell.drop_copy(&name, &id);
         Ok(copies::drop_one(self.shell.store(), name, id))
     }
 
@@ -116,6 +117,11 @@ impl Client {
     #[must_use]
     pub fn debug(&self) -> Array {
         self.shell.debug()
+    }
+
+    /// The network may be back, or time was lost.
+    pub fn probe(&self) {
+        self.shell.handle(coweave_core::client::Input::Probe);
     }
 
     /// The other tabs may know of this one.

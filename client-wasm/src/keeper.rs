@@ -2,6 +2,7 @@
 
 use coweave_core::client::{Kept, RoomKey, Saved};
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::IdbDatabase;
 
 #[wasm_bindgen]
 extern "C" {
@@ -27,6 +28,9 @@ extern "C" {
     /// What is saved now, with the number of the tier; it comes with each keystroke.
     #[wasm_bindgen(method)]
     fn saved(this: &Keeper, room: f64, tier: u8, pending: f64, is_on_device: bool);
+    /// A connection to the device's database is there, to be closed when this instance cannot.
+    #[wasm_bindgen(method)]
+    pub fn opened(this: &Keeper, database: &IdbDatabase);
     /// A room is open that no app has opened, or none.
     #[wasm_bindgen(method)]
     pub fn carry(this: &Keeper, name: Option<&str>);

@@ -23,7 +23,6 @@ use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::disposed;
-use crate::hints::Hints;
 use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
@@ -38,7 +37,6 @@ pub(crate) struct Shell {
     browser_tabs: Option<BrowserTabs>,
     clock: Clock,
     timer: Timer,
-    hints: RefCell<Option<Hints>>,
     connection: Connection,
     store: Option<Rc<DeviceStore>>,
     /// Inputs that came while the machine was busy with another one.
@@ -95,7 +93,6 @@ impl Shell {
             browser_tabs: tab.map(|(_, way)| way),
             clock,
             timer: Timer::new(with(this, Self::on_timer)),
-            hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
             store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
@@ -108,6 +105,10 @@ impl Shell {
             keeper,
             this: this.clone(),
         })
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -190,9 +191,9 @@ impl Shell {
                     store.write(key, &name, ticket, &writes);
                 }
             }
-            Output::SetAside { key, name, copy } => {
+            Output::SetAside { key, name, copy, is_dropped } => {
                 if let Some(store) = &self.store {
-                    store.set_aside(key, name, copy);
+                    store.set_aside(key, name, copy, is_dropped);
                 }
             }
             Output::Keep { key, kept } => {
@@ -324,6 +325,11 @@ impl Shell {
         Some(copies.swap_remove(at).1.update)
     }
 
+    /// A copy that is still on its way to the device does not get there.
+    pub(crate) fn drop_copy(&self, room: &RoomName, id: &str) {
+        self.machine.borrow_mut().drop_copy(room, id);
+    }
+
     pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {
         self.store.clone()
     }
@@ -387,14 +393,13 @@ impl Shell {
         batches.take(|key| machine.room(key), |key, saved| self.keeper.tell_saved(key, saved))
     }
 
-    /// Ends the session: no timer, socket or listener is left.
+    /// Ends the session: no timer or socket is left.
     pub(crate) fn dispose(&self) {
         self.settle();
         self.handle_tabs(tabs::Input::Stop);
         self.timer.cancel();
         self.connection.give_up();
         self.connection.close();
-        drop(self.hints.take());
     }
 }
 

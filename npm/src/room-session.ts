@@ -476,8 +476,12 @@ export class RoomSession implements Receiver {
     const isLoaded = before.isLoaded || latest.isLoaded
     const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
-    // It is only left behind, and says nothing any more.
-    if (this.#isClosed) return
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) {
+      // It says nothing any more, and leaves when what another instance took over is safe.
+      if (!this.#isRestored) this.#leave()
+      return
+    }
     if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
@@ -508,8 +512,6 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
-    if (view.saved.tier !== 'memory') this.#isRestored = false
-    if (this.#isClosed) this.#leave()
   }
 
   #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
@@ -585,6 +587,8 @@ export class RoomSession implements Receiver {
     this.#isClosed = true
     this.#peerFrame.cancel()
     this.status = { state: 'disposed' }
+    // Whatever instance may still see the last edits out, nobody is here any more.
+    this.#presence = null
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)

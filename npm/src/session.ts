@@ -3,8 +3,10 @@
 import { BrowserTabs } from './browser-tabs.js'
 import { Copies } from './copies.js'
 import { wakeDatabase } from './database.js'
-import { CoweaveError, apiError, guarded, trapError } from './error.js'
+import { type CoweaveError, apiError, guarded, toError, trapError } from './error.js'
+import { Deferred } from './deferred.js'
 import type { Figures } from './figures.js'
+import { watchHints } from './hints.js'
 import { Instance } from './instance.js'
 import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
@@ -16,6 +18,9 @@ import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 /** An instance that traps again and again meets something that it cannot bear. */
 const RESTARTS_MAX = 3
 const RESTARTS_MS = 60_000
+
+/** Rooms that were closed while an instance trapped have so long to bring their last edits. */
+const LAST_WORDS_MS_MAX = 10_000
 
 /** An app that does not know its token by now is asked again. */
 const TOKEN_MS_MAX = 8_000
@@ -83,8 +88,12 @@ export class Session {
   #instance: Instance | undefined
   #tabs: BrowserTabs | undefined
   #wasm: WasmClient | undefined
-  /** The last one that was made. */
+  /** The last ones that were made: an instance that trapped leaves them behind. */
   #socket: { close(): void } | undefined
+  #database: { close(): void } | undefined
+  readonly #hints = new AbortController()
+  /** What the module was asked for, and has not answered. */
+  readonly #asked = new Set<{ reject(error: Error): void }>()
   #error: CoweaveError | undefined
   #isDisposed = false
   #isRestarting = false
@@ -112,6 +121,9 @@ export class Session {
     this.#key = storage === 'device' ? browserKey(`${url} ${user ?? ''}`) : ownKey()
     this.#onRestart = onRestart
     if (settings.storage === 'device') wakeDatabase()
+    watchHints(() => {
+      this.#probe()
+    }, this.#hints.signal)
     this.started = platform.module().then(
       module => {
         this.#module = module
@@ -163,9 +175,15 @@ export class Session {
     const tabs = isShared ? BrowserTabs.find(`coweave ${url} ${toHex(bytes)}`) : undefined
     this.#tabs = tabs
     const onDevice = storage === 'device'
-    const keeper = keeperOf(this.#receivers, name => {
-      this.#carried = name
-    })
+    const keeper: WasmKeeper = {
+      ...keeperOf(this.#receivers),
+      opened: database => {
+        this.#database = database
+      },
+      carry: name => {
+        this.#carried = name
+      },
+    }
     const wasm = new instance.classes.Client(
       url, makeSocket, ask, onDevice, user, bytes, notify, keeper, tabs?.id, tabs?.way,
     )
@@ -189,6 +207,39 @@ export class Session {
     if (this.#error !== undefined) throw this.#error
     if (this.#wasm === undefined) throw apiError('api.disposed', 'the client was disposed')
     return this.#wasm
+  }
+
+  /** What the module promises. An instance that is gone before it answers is no answer. */
+  async ask<T>(use: (wasm: WasmClient) => Promise<T>): Promise<T> {
+    for (;;) {
+      const wasm = this.use()
+      const asked = new Deferred<T>()
+      this.#asked.add(asked)
+      try {
+        use(wasm).then(value => {
+          asked.resolve(value)
+        }, (thrown: unknown) => {
+          asked.reject(toError(thrown))
+        })
+        return await asked.promise
+      } catch (thrown) {
+        if (this.#wasm === wasm || this.#error !== undefined) throw toError(thrown)
+      } finally {
+        this.#asked.delete(asked)
+      }
+    }
+  }
+
+  #endAsked(error: CoweaveError): void {
+    for (const asked of this.#asked) asked.reject(error)
+  }
+
+  #probe(): void {
+    try {
+      this.#wasm?.probe()
+    } catch {
+      // A trap was seen to already, and there is nobody to be told.
+    }
   }
 
   close(room: WasmRoom): void {
@@ -267,6 +318,7 @@ export class Session {
   /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */
   #trapped(cause: unknown): void {
     this.#socket?.close()
+    this.#database?.close()
     this.#tabs?.leave()
     if (this.#carried !== undefined) this.#leftAlone.add(this.#carried)
     this.#carried = undefined
@@ -296,6 +348,7 @@ export class Session {
     } finally {
       this.#isRestarting = false
     }
+    this.#endAsked(error)
     this.schedule()
   }
 
@@ -314,6 +367,7 @@ export class Session {
   #fail(error: CoweaveError): void {
     this.#error = error
     this.#wasm = undefined
+    this.#endAsked(error)
     for (const receiver of this.#receivers.values()) this.#untold.push(...receiver.fail(error))
     this.schedule()
   }
@@ -334,11 +388,28 @@ export class Session {
     return { module, restarts, error, figures }
   }
 
-  /** Ends the session; its rooms are closed before. */
+  /** Ends the session; its rooms are closed before. What another instance took over goes out first. */
   dispose(): void {
     this.#isDisposed = true
+    this.#hints.abort()
+    if (this.#receivers.size === 0) {
+      this.#end()
+      return
+    }
+    const timer = setTimeout(() => {
+      this.#end()
+    }, LAST_WORDS_MS_MAX)
+    this.settled.add(() => {
+      if (this.#receivers.size > 0) return
+      clearTimeout(timer)
+      this.#end()
+    })
+  }
+
+  #end(): void {
     const wasm = this.#wasm
     this.#wasm = undefined
+    this.#endAsked(apiError('api.disposed', 'the client was disposed'))
     if (wasm === undefined) return
     try {
       wasm.dispose()
@@ -351,7 +422,7 @@ export class Session {
 }
 
 /** Puts what the module says of a room into its log. */
-function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper {
+function keeperOf(receivers: Receivers): Omit<WasmKeeper, 'opened' | 'carry'> {
   return {
     edited: (room, update) => receivers.get(room)?.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
@@ -363,6 +434,5 @@ function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper 
     saved: (room, tier, pending, isOnDevice) => {
       receivers.get(room)?.noteSaved({ tier: savedTiers[tier] ?? 'memory', pending }, isOnDevice)
     },
-    carry,
   }
 }

@@ -22,6 +22,8 @@ export interface WasmClient {
   drain(): string | undefined
   /** What a developer gets to see of the connection. */
   debug(): Figures
+  /** The network may be back, or time was lost. */
+  probe(): void
   /** The other tabs may know of this one. */
   tabReady(): void
   /** This tab leads. */
@@ -116,6 +118,8 @@ export interface WasmKeeper {
   began(room: number): void
   /** What is saved now; `tier` is a number of `savedTiers`. */
   saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
+  /** A connection to the device's database is there, to be closed when the instance cannot. */
+  opened(database: IDBDatabase): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

@@ -174,6 +174,7 @@ fn shrink(project: &Project) -> Outcome {
         .args(["--one-caller-inline-max-function-size", "20"])
         // Functions of one type stand side by side: 1 %.
         .arg("--reorder-functions-by-name")
+        .args(["--strip-producers", "--strip-target-features"])
         .arg(names)
         .arg(&module)
         .arg("--output")

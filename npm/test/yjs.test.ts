@@ -2,6 +2,8 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Client, CoweaveError } from 'coweave'
 import { type YjsBinding, type YjsBindingStatus, bindYjs } from 'coweave/yjs'
 import * as Y from 'yjs'
@@ -319,6 +321,31 @@ test('a binding ends with its room, with its Y.Doc, or by itself, and leaves not
     assert.deepEqual([...observersOf(doc).keys()].filter(event => !own.has(event)), [])
     doc.destroy()
   }
+})
+
+test('Y.Docs that were bound and let go of leave nothing in memory', async t => {
+  const room = await open(t)
+  const bindOnce = (index: number): WeakRef<Y.Doc> => {
+    const doc = new Y.Doc()
+    const binding = bindYjs(room, doc)
+    binding.awareness.setLocalStateField('index', index)
+    doc.getText('text').insert(0, 'x')
+    binding.on('status', () => doc)
+    binding.dispose()
+    return new WeakRef(doc)
+  }
+  const refs: WeakRef<Y.Doc>[] = []
+  for (let i = 0; i < 200; i += 1) {
+    refs.push(bindOnce(i))
+    await turn()
+  }
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until('all but perhaps the last are collected', () => {
+    collect()
+    return refs.filter(ref => ref.deref() !== undefined).length <= 1
+  })
+  assert.equal(room.doc.text('text').length, 200)
 })
 
 test('what is no Y.Doc is refused', async t => {

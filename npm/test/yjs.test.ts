@@ -9,7 +9,7 @@ import { type YjsBinding, type YjsBindingStatus, bindYjs } from 'coweave/yjs'
 import * as Y from 'yjs'
 import { Traps } from './trap.js'
 import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
-import { Random, bind, contentOf, editSomething, isEqual, openOutside } from './yjs-world.js'
+import { Random, bind, contentOf, editRoom, editSomething, isEqual, openOutside } from './yjs-world.js'
 
 /** What a binding says from here on. */
 function statusesOf(binding: YjsBinding): YjsBindingStatus[] {
@@ -72,7 +72,8 @@ test('two rooms with Y.Docs end equal whatever is edited in them, online and off
     const random = new Random(seed)
     if (seed % 2 === 0) await relay.stop()
     for (let i = 0; i < 80; i += 1) {
-      editSomething(random.of(docs), random)
+      if (random.below(3) === 0) editRoom(random.of(bindings).room, random)
+      else editSomething(random.of(docs), random)
       if (random.below(8) === 0) await turn()
     }
     if (seed % 2 === 0) await relay.start()

@@ -48,6 +48,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     this.presence = new Presence(this.#handle)
   }
 
+  /** The name by which it was asked for. */
   get name(): string {
     return this.#handle.session.name
   }

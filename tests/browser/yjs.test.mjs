@@ -98,6 +98,11 @@ for (const editor of ['codemirror', 'prosemirror', 'quill']) {
       await until(async () => !(await bo.content()).includes('Ana writes'), 'what Ana wrote is undone')
       assert.match(await untilEqual(ana, bo), /Bo writes below\.$/)
 
+      await ana.press('Control+End', 'Enter', ...editor === 'codemirror' ? [] : ['Control+b'])
+      await ana.type('A second line.')
+      assert.match(await untilEqual(ana, bo), /Bo writes below\.\nA second line\.$/)
+      if (editor !== 'codemirror') await bo.page.locator('strong', { hasText: 'A second line.' }).waitFor()
+
       await bo.page.close()
       await until(async () => (await ana.carets()).length === 0, 'Bo is gone')
       await assertNoProblems(ana)

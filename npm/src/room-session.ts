@@ -117,6 +117,8 @@ export class RoomSession implements Receiver {
   /** What others show, by their ids. */
   peers: readonly { readonly id: number; readonly state: object }[] = []
   readonly peerListeners: Listeners<undefined> = new Listeners()
+  /** The room is left as soon as they return. */
+  readonly closing: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
   /** What another instance would go on from. */
@@ -579,6 +581,7 @@ export class RoomSession implements Receiver {
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
+    this.closing.notify(undefined)
     this.#isClosed = true
     this.#peerFrame.cancel()
     this.status = { state: 'disposed' }

@@ -283,9 +283,6 @@ impl Replica {
         if self.depth > 0 || self.edits.is_empty() {
             return None;
         }
-        if self.edits.len() == 1 {
-            return self.edits.pop().map(Bytes::from);
-        }
         let mut bytes = 0;
         let fits = self.edits.iter().take_while(|edit| {
             bytes += edit.len();

@@ -70,6 +70,8 @@ export interface Receiver {
   fail(error: CoweaveError): readonly (() => void)[]
 }
 
+const done: Promise<void> = Promise.resolve()
+
 /** Rooms of an instance by their keys. */
 type Receivers = ReadonlyMap<number, Receiver>
 
@@ -108,6 +110,13 @@ export class Session {
   #untold: (() => void)[] = []
   #isScheduled = false
   #isDraining = false
+  readonly #turn = (): void => {
+    this.#isScheduled = false
+    this.#settle()
+    const untold = this.#untold
+    this.#untold = []
+    for (const tell of untold) tell()
+  }
 
   /** `onRestart` tells the app. */
   constructor(
@@ -268,13 +277,8 @@ export class Session {
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    queueMicrotask(() => {
-      this.#isScheduled = false
-      this.#settle()
-      const untold = this.#untold
-      this.#untold = []
-      for (const tell of untold) tell()
-    })
+    // In Node it costs much less than `queueMicrotask`.
+    void done.then(this.#turn)
   }
 
   /** Lets the module run now; the app is told later. */

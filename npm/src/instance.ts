@@ -2,6 +2,9 @@
 
 import { type WasmClasses, instantiate } from './wasm.js'
 
+/** Another instance takes no more stack than these calls to be started and to take over. */
+const CALLS_MIN = 2_000
+
 /** Of no use any more once something was thrown out of it: it was left in the middle of its work. */
 export class Instance {
   readonly classes: WasmClasses
@@ -10,6 +13,7 @@ export class Instance {
   readonly #guarded: Record<string, WebAssembly.ExportValue> = {}
   #exports: WebAssembly.Exports | undefined
   #cause: unknown
+  #isOver = false
 
   /** `onTrap` is called once, when the instance is let go of. */
   constructor(module: WebAssembly.Module, onTrap: (cause: unknown) => void) {
@@ -32,28 +36,44 @@ export class Instance {
       try {
         if (call !== undefined) return call(...values)
       } catch (cause) {
-        this.#end(cause)
+        // There may be no stack for any call, and what is noted here is noted for whoever comes next.
+        if (this.#exports !== undefined) {
+          this.#exports = undefined
+          this.#cause = cause
+        }
+        queueMicrotask(this.#finish)
       }
+      this.#finish()
       // The browser and the garbage collector may still call; nobody there can do anything about it.
       if (isCallback) return []
       throw this.#cause
     }
   }
 
-  #end(cause: unknown): void {
-    if (this.#exports === undefined) return
-    this.#cause = cause
+  /** Once there is stack for it, which an app may have used up: lets go, and says so. */
+  readonly #finish = (): void => {
+    if (this.#isOver || !hasStack(CALLS_MIN)) return
     this.release()
-    this.#onTrap(cause)
+    this.#onTrap(this.#cause)
   }
 
   /** Lets go of the memory. */
   release(): void {
+    this.#isOver = true
     this.#exports = undefined
     for (const [name, value] of Object.entries(this.#guarded)) {
       if (typeof value !== 'function') delete this.#guarded[name]
     }
     // A trap at the start leaves none.
     ;(this.classes as WasmClasses | undefined)?.release()
+  }
+}
+
+/** Whether so many calls can be made, one within the other. */
+function hasStack(calls: number): boolean {
+  try {
+    return calls === 0 || hasStack(calls - 1)
+  } catch {
+    return false
   }
 }

@@ -32,8 +32,8 @@ export class RoomLog {
   }
 
   own(number: number, update: Uint8Array): void {
-    this.#edits = []
     this.#add(update, number)
+    this.#edits = []
   }
 
   adopted(number: number, update: Uint8Array): void {

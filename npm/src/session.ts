@@ -20,7 +20,7 @@ const RESTARTS_MAX = 3
 const RESTARTS_MS = 60_000
 
 /** Rooms that were closed while an instance trapped have so long to bring their last edits. */
-const LAST_WORDS_MS_MAX = 10_000
+const LAST_WORDS_MS_MAX = 3_000
 
 /** An app that does not know its token by now is asked again. */
 const TOKEN_MS_MAX = 8_000
@@ -276,9 +276,10 @@ export class Session {
   /** Lets the module run, and tells the app its news, when the present code of the app is done. */
   schedule(): void {
     if (this.#isScheduled) return
-    this.#isScheduled = true
     // In Node it costs much less than `queueMicrotask`.
     void done.then(this.#turn)
+    // Last: there may be no stack for the call.
+    this.#isScheduled = true
   }
 
   /** Lets the module run now; the app is told later. */

@@ -2,14 +2,15 @@
 
 use std::mem;
 
-use coweave_core::client::{Event, RoomKey};
-use coweave_core::doc::replica::TextChange;
+use coweave_core::client::{Event, Room, RoomKey, Saved};
+use coweave_core::doc::replica::Change;
 use serde::Serialize;
 
 use crate::copies::CopyView;
-use crate::view::{ChangeView, PeerView, RefusedView, RoomView, SeededView};
+use crate::error::to_json;
+use crate::view::{PeerView, RefusedView, RoomView, SeededView};
 
-/// The news of one room.
+/// The news of one room, without the changes of its document.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Batch {
@@ -17,7 +18,6 @@ pub(crate) struct Batch {
     /// The state of the room at the time of asking, when it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     view: Option<RoomView>,
-    changes: Vec<ChangeView>,
     peers: Vec<PeerView>,
     refused: Vec<RefusedView>,
     set_aside: Vec<CopyView>,
@@ -27,6 +27,12 @@ pub(crate) struct Batch {
     seeded: Option<SeededView>,
     #[serde(skip)]
     is_view_old: bool,
+    /// What is saved changed, as after each keystroke.
+    #[serde(skip)]
+    is_saved_old: bool,
+    /// Written by themselves: they come often, and a serializer of its own would be large.
+    #[serde(skip)]
+    changes: Vec<Change>,
 }
 
 /// The news of all rooms: few at a time, and a list is less code to load than a map.
@@ -34,9 +40,13 @@ pub(crate) struct Batch {
 pub(crate) struct Batches(Vec<Batch>);
 
 impl Batches {
-    /// Adds an event; the changes of texts are added with [`Batches::add_changes`].
+    /// Adds an event; the changes of documents are added with [`Batches::add_changes`].
     pub(crate) fn add(&mut self, key: RoomKey, event: Event) {
         self.change(key, |batch| {
+            batch.is_saved_old = true;
+            if matches!(event, Event::SavedChanged) {
+                return;
+            }
             batch.is_view_old = true;
             match event {
                 Event::PresenceChanged(entries) => {
@@ -54,11 +64,10 @@ impl Batches {
         });
     }
 
-    /// Adds changes of texts.
-    pub(crate) fn add_changes(&mut self, key: RoomKey, changes: Vec<TextChange>) {
+    /// Adds changes of a document.
+    pub(crate) fn add_changes(&mut self, key: RoomKey, mut changes: Vec<Change>) {
         if !changes.is_empty() {
-            let changes = changes.into_iter().map(ChangeView::from);
-            self.change(key, |batch| batch.changes.extend(changes));
+            self.change(key, |batch| batch.changes.append(&mut changes));
         }
     }
 
@@ -67,13 +76,40 @@ impl Batches {
         self.0.retain(|batch| batch.room != key.0);
     }
 
-    /// Takes everything; `view` gives the present state of a room.
-    pub(crate) fn take(&mut self, view: impl Fn(RoomKey) -> Option<RoomView>) -> Vec<Batch> {
+    /// Takes everything as JSON: a list of batches, and a list of changes for each of them. `None`
+    /// when there is nothing but what is `saved` now, which is told at once.
+    pub(crate) fn take<'r>(
+        &mut self,
+        room: impl Fn(RoomKey) -> Option<&'r Room>,
+        saved: impl Fn(RoomKey, &Saved),
+    ) -> Option<String> {
         let mut batches = mem::take(&mut self.0);
-        for batch in batches.iter_mut().filter(|batch| batch.is_view_old) {
-            batch.view = view(RoomKey(batch.room));
+        batches.retain_mut(|batch| {
+            let key = RoomKey(batch.room);
+            let room = room(key);
+            if batch.is_view_old {
+                batch.view = room.map(RoomView::new);
+            } else if let Some(room) = room.filter(|_| batch.is_saved_old) {
+                saved(key, &room.saved());
+            }
+            batch.is_view_old || !batch.changes.is_empty()
+        });
+        if batches.is_empty() {
+            return None;
         }
-        batches
+        let mut json = format!("[{},[", to_json(&batches));
+        for (at, batch) in batches.iter().enumerate() {
+            json.push_str(if at == 0 { "[" } else { ",[" });
+            for (at, change) in batch.changes.iter().enumerate() {
+                if at > 0 {
+                    json.push(',');
+                }
+                change.write(&mut json);
+            }
+            json.push(']');
+        }
+        json.push_str("]]");
+        Some(json)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

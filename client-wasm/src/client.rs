@@ -106,9 +106,10 @@ impl Client {
         Ok(copies::drop_one(self.shell.store(), name, id))
     }
 
-    /// Sends what was edited since the last call, and takes the news of all rooms as JSON.
+    /// Sends what was edited since the last call, and takes the news of all rooms as JSON, when there
+    /// is more than what the [`Keeper`] is told.
     #[must_use]
-    pub fn drain(&self) -> String {
+    pub fn drain(&self) -> Option<String> {
         self.shell.drain()
     }
 

@@ -1,5 +1,5 @@
 //! The browser shell around [`coweave_core::client`]: it gives the session machine a socket,
-//! timers and IndexedDB, and shows it to JavaScript as three classes.
+//! timers and IndexedDB, and shows it to JavaScript as four classes.
 //!
 //! Nothing is decided here. Every input goes through `Shell::handle`, which hands it to the machine
 //! and carries out what the machine wants. The app's own functions are never called
@@ -21,15 +21,16 @@ mod device_schema;
 mod device_store;
 mod error;
 mod keeper;
+mod node;
 mod random;
 mod room;
 mod shell;
 mod socket;
-mod text;
+mod state;
 mod timer;
 mod view;
 
 pub use client::Client;
 pub use keeper::Keeper;
+pub use node::Node;
 pub use room::Room;
-pub use text::Text;

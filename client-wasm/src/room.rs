@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use coweave_core::client::{Input, RoomKey};
-use coweave_core::doc::replica::Replica;
+use coweave_core::doc::replica::{self as doc, Kind, Replica};
 use coweave_core::ids::{Epoch, Lineage};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
@@ -11,16 +11,16 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::whole;
 use crate::error::to_thrown;
+use crate::node::Node;
 use crate::random;
 use crate::shell::Shell;
-use crate::text::Text;
 
 /// An opened room.
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Room {
-    shell: Rc<Shell>,
-    key: RoomKey,
+    pub(crate) shell: Rc<Shell>,
+    pub(crate) key: RoomKey,
 }
 
 impl Room {
@@ -44,14 +44,14 @@ impl Room {
         self.shell.handle(Input::SetPresence { key: self.key, state });
     }
 
-    /// Everything until `commit` is one change.
+    /// Everything until `commit` is one change; `origin` is told with it.
     ///
     /// # Errors
     /// `api.disposed`.
-    pub fn begin(&self) -> Result<(), JsValue> {
+    pub fn begin(&self, origin: u32) -> Result<(), JsValue> {
         self.shell
             .edit(self.key, |replica| {
-                replica.begin();
+                replica.begin(origin);
                 Ok(())
             })
             .map_err(|error| to_thrown(&error))
@@ -70,10 +70,11 @@ impl Room {
             .map_err(|error| to_thrown(&error))
     }
 
-    /// A text of the room's document.
+    /// A shared type with a name; kinds are those of Yjs.
     #[must_use]
-    pub fn text(&self, name: String) -> Text {
-        Text::new(Rc::clone(&self.shell), self.key, name)
+    pub fn node(&self, kind: u8, name: &str) -> Option<Node> {
+        let node = doc::Node::root(Kind::from_number(kind)?, name);
+        Some(Node::new(Rc::clone(&self.shell), self.key, node))
     }
 
     /// Asks to be told when everything in the document is on the relay's disk. The answer is the
@@ -118,15 +119,6 @@ impl Room {
         let lineage = <[u8; 16]>::try_from(lineage).ok();
         let history = lineage.map(|lineage| (Lineage(lineage), Epoch(whole(epoch))));
         self.shell.handle(Input::Restored { key: self.key, history });
-    }
-
-    /// The whole document as one update.
-    ///
-    /// # Errors
-    /// `api.disposed`.
-    pub fn state(&self) -> Result<Vec<u8>, JsValue> {
-        let state = self.shell.access(self.key, |replica| Ok(replica.state()));
-        state.map_err(|error| to_thrown(&error))
     }
 
     /// What becomes of edits that the relay refuses for good: they stay in this document and the

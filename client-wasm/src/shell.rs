@@ -22,11 +22,10 @@ use crate::clock::Clock;
 use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
-use crate::error::{disposed, to_json};
+use crate::error::disposed;
 use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
-use crate::view::RoomView;
 
 /// What is shared by the classes of one session.
 ///
@@ -140,7 +139,7 @@ impl Shell {
                 Either::Client(input) => self.machine.borrow_mut().handle(input, now),
                 Either::Tabs(input) => self.tabs.borrow_mut().handle(input, now),
             }
-            self.carry_out();
+            self.carry_out(now);
         }
         self.is_busy.set(false);
         if !self.batches.borrow().is_empty() {
@@ -154,9 +153,8 @@ impl Shell {
     }
 
     /// What has arrived comes first: a session that was held up would take its line for dead.
-    fn carry_out(&self) {
+    fn carry_out(&self, now: Time) {
         loop {
-            let now = self.clock.now();
             let output = self.tabs.borrow_mut().poll(now);
             let tabs_wake = match output {
                 tabs::Output::Idle { wake } => wake,
@@ -377,12 +375,6 @@ impl Shell {
         Ok(number)
     }
 
-    /// The state of a room.
-    pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
-        let machine = self.machine.borrow();
-        machine.room(key).map(RoomView::new)
-    }
-
     /// What a developer gets to see of the connection.
     pub(crate) fn debug(&self) -> Array {
         debug::connection(&self.machine.borrow(), &self.tabs.borrow())
@@ -394,10 +386,11 @@ impl Shell {
     }
 
     /// Settles, then takes all news, as JSON.
-    pub(crate) fn drain(&self) -> String {
+    pub(crate) fn drain(&self) -> Option<String> {
         self.settle();
-        let batches = self.batches.borrow_mut().take(|key| self.view(key));
-        to_json(&batches)
+        let machine = self.machine.borrow();
+        let mut batches = self.batches.borrow_mut();
+        batches.take(|key| machine.room(key), |key, saved| self.keeper.tell_saved(key, saved))
     }
 
     /// Ends the session: no timer or socket is left.

@@ -1,7 +1,6 @@
 //! What the npm package sees of a room, as it is written in JSON.
 
 use coweave_core::client::{Room, RoomState, Saved, Storage, Tier};
-use coweave_core::doc::replica::{Delta, TextChange};
 use coweave_core::error::Error;
 use coweave_core::ids::EditNumber;
 use coweave_core::time::Time;
@@ -107,33 +106,6 @@ impl StorageView {
             Storage::Lost { error } => Self::Lost { error: error.into() },
             _ => Self::Memory,
         }
-    }
-}
-
-/// One change of an observed text.
-#[derive(Debug, Serialize)]
-pub(crate) struct ChangeView {
-    text: String,
-    delta: Vec<DeltaView>,
-    local: bool,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-enum DeltaView {
-    Insert(String),
-    Delete(u32),
-    Retain(u32),
-}
-
-impl From<TextChange> for ChangeView {
-    fn from(change: TextChange) -> Self {
-        let delta = change.delta.into_iter().map(|step| match step {
-            Delta::Insert(content) => DeltaView::Insert(content),
-            Delta::Delete(length) => DeltaView::Delete(length),
-            Delta::Retain(length) => DeltaView::Retain(length),
-        });
-        Self { text: change.text, delta: delta.collect(), local: change.is_local }
     }
 }
 

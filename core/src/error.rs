@@ -159,6 +159,10 @@ codes! {
     ApiOutOfRange = "api.out_of_range", App, false;
     /// An index or a string that cuts a surrogate pair.
     ApiSplitSurrogate = "api.split_surrogate", App, false;
+    /// The part of the document was deleted.
+    ApiDeleted = "api.deleted", App, false;
+    /// A value or the document is nested too deeply.
+    ApiTooDeep = "api.too_deep", App, false;
     /// An address that is no ws:, wss:, http: or https: URL.
     ApiInvalidUrl = "api.invalid_url", App, false;
     /// The WebAssembly module could not be loaded.

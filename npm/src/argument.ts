@@ -26,6 +26,14 @@ export function checkIndex(value: unknown, what: string): number {
   return value
 }
 
+/** Bytes, perhaps of another window. */
+export function checkBytes(value: unknown, what: string): Uint8Array {
+  if (Object.prototype.toString.call(value) !== '[object Uint8Array]') {
+    throw wrongType(what, 'a Uint8Array', value)
+  }
+  return value as Uint8Array
+}
+
 /** A function. */
 export function checkFunction<T extends (...never: never[]) => unknown>(value: T, what: string): T {
   if (typeof value !== 'function') throw wrongType(what, 'a function', value)

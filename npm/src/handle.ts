@@ -36,9 +36,10 @@ export class Handle {
   }
 
   dispose(): void {
+    // What hangs on the room may use it for the last time.
+    for (const owned of [...this.#owned]) owned.dispose()
     if (this.#isDisposed) return
     this.#isDisposed = true
-    for (const owned of [...this.#owned]) owned.dispose()
     this.#release()
   }
 }

@@ -5,13 +5,17 @@ import { type WasmClasses, instantiate } from './wasm.js'
 /** Another instance takes no more stack than these calls to be started and to take over. */
 const CALLS_MIN = 2_000
 
+/** A function of the module. */
+type Call = (...values: readonly unknown[]) => unknown
+
 /** Of no use any more once something was thrown out of it: it was left in the middle of its work. */
 export class Instance {
   readonly classes: WasmClasses
   readonly #onTrap: (cause: unknown) => void
   /** What the module's JavaScript uses: without a hold on the instance of its own. */
   readonly #guarded: Record<string, WebAssembly.ExportValue> = {}
-  #exports: WebAssembly.Exports | undefined
+  readonly #onRelease: (() => void)[] = []
+  #isRunning = false
   #cause: unknown
   #isOver = false
 
@@ -22,23 +26,27 @@ export class Instance {
   }
 
   #guard(exports: WebAssembly.Exports): WebAssembly.Exports {
-    this.#exports = exports
+    this.#isRunning = true
     for (const [name, value] of Object.entries(exports)) {
-      this.#guarded[name] = typeof value === 'function' ? this.#guardOne(name) : value
+      this.#guarded[name] = typeof value === 'function' ? this.#guardOne(name, value as Call) : value
     }
     return this.#guarded
   }
 
-  #guardOne(name: string): (...values: readonly unknown[]) => unknown {
+  #guardOne(name: string, exported: Call): Call {
     const isCallback = /^wasm_bindgen__|_free$|^__wbindgen_destroy/.test(name)
+    // Held by nobody else, so that the memory can be let go of.
+    let call: Call | undefined = exported
+    this.#onRelease.push(() => {
+      call = undefined
+    })
     return (...values) => {
-      const call = this.#exports?.[name] as ((...values: readonly unknown[]) => unknown) | undefined
       try {
-        if (call !== undefined) return call(...values)
+        if (call !== undefined && this.#isRunning) return call(...values)
       } catch (cause) {
         // There may be no stack for any call, and what is noted here is noted for whoever comes next.
-        if (this.#exports !== undefined) {
-          this.#exports = undefined
+        if (this.#isRunning) {
+          this.#isRunning = false
           this.#cause = cause
         }
         queueMicrotask(this.#finish)
@@ -60,7 +68,8 @@ export class Instance {
   /** Lets go of the memory. */
   release(): void {
     this.#isOver = true
-    this.#exports = undefined
+    this.#isRunning = false
+    for (const release of this.#onRelease.splice(0)) release()
     for (const [name, value] of Object.entries(this.#guarded)) {
       if (typeof value !== 'function') delete this.#guarded[name]
     }

@@ -6,34 +6,66 @@ import type { WasmRoom } from './wasm.js'
 const FOLD_COUNT_MIN = 500
 const FOLD_BYTES_MIN = 256 << 10
 
-interface Entry {
-  readonly update: Uint8Array
-  /** The number of an own edit that is not known to be durable on the relay; 0 for all others. */
-  number: number
+/** Updates in one stretch of memory: an array for each would take ten times the size of a keystroke. */
+class UpdateList {
+  #bytes = new Uint8Array(256)
+  readonly #ends: number[] = []
+
+  get length(): number {
+    return this.#ends.length
+  }
+
+  /** Copies an update. */
+  push(update: Uint8Array): void {
+    const start = this.#ends.at(-1) ?? 0
+    const end = start + update.length
+    if (end > this.#bytes.length) {
+      const bytes = new Uint8Array(Math.max(end, Math.ceil(this.#bytes.length * 1.5)))
+      bytes.set(this.#bytes.subarray(0, start))
+      this.#bytes = bytes
+    }
+    this.#bytes.set(update, start)
+    this.#ends.push(end)
+  }
+
+  at(index: number): Uint8Array {
+    return this.#bytes.subarray(this.#ends[index - 1] ?? 0, this.#ends[index])
+  }
+
+  clear(): void {
+    this.#ends.length = 0
+  }
 }
 
 /** The updates that make up the document, in order. */
 export class RoomLog {
-  #entries: Entry[] = []
-  /** How many the app was told of. */
+  #updates = new UpdateList()
+  /** The number of each own edit; 0 for the updates of others. */
+  #numbers: number[] = []
+  /** Own edits up to this number are known to be durable on the relay. */
+  #durable = 0
+  /** Of how many updates the app was told. */
   #told = 0
-  /** Edits that the module has not put into an entry yet. */
-  #edits: Uint8Array[] = []
+  /** Edits that the module has not made one update of yet. */
+  readonly #edits = new UpdateList()
   #lineage: Uint8Array = new Uint8Array()
   #epoch = 0
-  /** Of all entries since the document was one update. */
+  /** Of the updates since the document was one, as far as folding would make it one with them. */
+  #count = 0
   #bytes = 0
+  /** What comes before this one is counted there. */
+  #counted = 0
   #foldedBytes = 0
 
   // ---- what the module says; its memory is only lent ---------------------------------------------
 
   edited(update: Uint8Array): void {
-    this.#edits.push(update.slice())
+    this.#edits.push(update)
   }
 
   own(number: number, update: Uint8Array): void {
     this.#add(update, number)
-    this.#edits = []
+    this.#edits.clear()
   }
 
   adopted(number: number, update: Uint8Array): void {
@@ -45,7 +77,8 @@ export class RoomLog {
   }
 
   durable(through: number): void {
-    for (const entry of this.#entries) if (entry.number <= through) entry.number = 0
+    this.#durable = Math.max(this.#durable, through)
+    this.#countFoldable()
   }
 
   history(lineage: Uint8Array, epoch: number): void {
@@ -54,33 +87,53 @@ export class RoomLog {
   }
 
   #add(update: Uint8Array, number: number): void {
-    this.#entries.push({ update: update.slice(), number })
-    this.#bytes += update.length
+    this.#updates.push(update)
+    this.#numbers.push(number)
+    this.#countFoldable()
+  }
+
+  /** Own edits become durable in their order. */
+  #countFoldable(): void {
+    for (; this.#counted < this.#numbers.length && !this.#isPending(this.#counted); this.#counted += 1) {
+      this.#count += 1
+      this.#bytes += this.#updates.at(this.#counted).length
+    }
+  }
+
+  #isPending(index: number): boolean {
+    return (this.#numbers[index] ?? 0) > this.#durable
   }
 
   /** How many own edits are not known to be durable on the relay. */
   get pending(): number {
-    return this.#edits.length + this.#entries.filter(({ number }) => number > 0).length
+    return this.#edits.length + this.#numbers.filter(number => number > this.#durable).length
   }
 
   // ---- what is made of it --------------------------------------------------------------------
 
   /** The app was told of all so far. */
   told(): void {
-    this.#told = this.#entries.length
+    this.#told = this.#numbers.length
   }
 
   /** Whether the log has grown so long that it should be folded; only when all of it was told. */
   get isLong(): boolean {
-    const isLong = this.#told >= FOLD_COUNT_MIN || this.#bytes >= FOLD_BYTES_MIN
+    const isLong = this.#count >= FOLD_COUNT_MIN || this.#bytes >= FOLD_BYTES_MIN
     return isLong && this.#bytes * 2 >= this.#foldedBytes && this.#edits.length === 0
   }
 
   /** The whole document takes the place of all that is not pending. */
   fold(document: Uint8Array): void {
-    const pending = this.#entries.filter(({ number }) => number > 0)
-    this.#entries = [{ update: document, number: 0 }, ...pending]
-    this.#told = this.#entries.length
+    const [updates, numbers] = [this.#updates, this.#numbers]
+    this.#updates = new UpdateList()
+    this.#numbers = []
+    this.#counted = 0
+    this.#add(document, 0)
+    for (const [index, number] of numbers.entries()) {
+      if (number > this.#durable) this.#add(updates.at(index), number)
+    }
+    this.#told = this.#numbers.length
+    this.#count = 0
     this.#bytes = 0
     this.#foldedBytes = document.length
   }
@@ -90,14 +143,17 @@ export class RoomLog {
    * `observe` is called in between: what comes then is news to the app.
    */
   restore(room: WasmRoom, observe: () => void): void {
-    for (const { update, number } of this.#entries.slice(0, this.#told)) {
-      room.restore(update, number > 0, false)
+    const restore = (from: number, to: number, isNews: boolean): void => {
+      for (let index = from; index < to; index += 1) {
+        room.restore(this.#updates.at(index), this.#isPending(index), isNews)
+      }
     }
+    restore(0, this.#told, false)
     room.restored(this.#lineage, this.#epoch)
     observe()
-    for (const { update, number } of this.#entries.slice(this.#told)) {
-      room.restore(update, number > 0, true)
+    restore(this.#told, this.#numbers.length, true)
+    for (let index = 0; index < this.#edits.length; index += 1) {
+      room.restore(this.#edits.at(index), true, true)
     }
-    for (const edit of this.#edits) room.restore(edit, true, true)
   }
 }

@@ -9,9 +9,12 @@ import { Listeners } from './listeners.js'
 import type { Figures } from './figures.js'
 import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
-import type { TextChange } from './text.js'
+import { SharedNodes } from './shared-nodes.js'
+import type { NodeId } from './shared.js'
+import { type UpdateListener, Updates } from './updates.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
-import type { WasmRoom, WasmText } from './wasm.js'
+import type { WasmNode, WasmRoom } from './wasm.js'
+import type { Kind } from './kind.js'
 
 /** How a room stands to the relay. */
 export type RoomStatus =
@@ -93,12 +96,6 @@ const unopened: RoomView = {
   isOnDevice: true,
 }
 
-/** A text of the room, once for all that use it. */
-interface SharedText {
-  wasm: WasmText
-  readonly listeners: Listeners<TextChange>
-}
-
 export class RoomSession implements Receiver {
   readonly name: string
   readonly listeners: RoomListeners = {
@@ -120,6 +117,8 @@ export class RoomSession implements Receiver {
   /** What others show, by their ids. */
   peers: readonly { readonly id: number; readonly state: object }[] = []
   readonly peerListeners: Listeners<undefined> = new Listeners()
+  /** The room is left as soon as they return. */
+  readonly closing: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
   /** What another instance would go on from. */
@@ -128,7 +127,12 @@ export class RoomSession implements Receiver {
   #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
-  readonly #texts = new Map<string, SharedText>()
+  /** What is saved now, of which the app was not told yet. */
+  #savedNext: Pick<RoomView, 'saved' | 'isOnDevice'> | undefined
+  readonly #nodes = new SharedNodes()
+  /** Of transactions that are not told yet, by number. */
+  readonly #origins: unknown[] = []
+  readonly #updates: Updates = new Updates()
   #flushes = new Map<number, Deferred<undefined>>()
   #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
@@ -200,20 +204,23 @@ export class RoomSession implements Receiver {
     // What is restored begins the next log, and the one before stays until all of it is.
     this.#log = new RoomLog()
     this.#nextLog = undefined
+    this.#updates.isPaused = true
     try {
       if (this.#view.isLoaded) {
         log.restore(room, () => {
           this.#log.told()
-          this.#restoreTexts(room)
+          this.#nodes.restore(room)
         })
       }
-      for (let depth = 0; depth < this.#depth; depth += 1) room.begin()
+      for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
       if (this.#presence !== null) room.setPresence(this.#presence)
       room.keepRefused(this.#keepsRefused)
       this.#restoreRequests(room)
     } catch (error) {
       this.#log = log
       throw error
+    } finally {
+      this.#updates.isPaused = false
     }
     this.#wasm = room
     this.#isEdited = true
@@ -221,13 +228,6 @@ export class RoomSession implements Receiver {
     // Nobody is seen without a connection.
     if (this.peers.length > 0) this.#peerFrame.request()
     this.peers = []
-  }
-
-  #restoreTexts(room: WasmRoom): void {
-    for (const [name, text] of this.#texts) {
-      text.wasm = room.text(name)
-      if (!text.listeners.isEmpty) text.wasm.observe()
-    }
   }
 
   #restoreRequests(room: WasmRoom): void {
@@ -266,57 +266,83 @@ export class RoomSession implements Receiver {
     throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first')
   }
 
-  /** Uses a text. */
-  text<T>(name: string, use: (text: WasmText) => T): T {
-    const { wasm } = this.#sharedText(name)
-    return guarded(() => use(wasm))
+  /** Checks that a name is used for one kind of type only. */
+  claim(kind: Kind, name: string): void {
+    this.#nodes.claim(kind, name)
   }
 
-  /** Changes a text; the change leaves when the present code of the app is done. */
-  edit(name: string, edit: (text: WasmText) => void): void {
-    this.text(name, edit)
+  /** Uses a shared type. */
+  use<T>(id: NodeId, use: (node: WasmNode) => T): T {
+    const room = this.#document()
+    return guarded(() => use(this.#nodes.get(room, id)))
+  }
+
+  /** Changes a shared type; the change leaves when the present code of the app is done. */
+  edit(id: NodeId, edit: (node: WasmNode) => void): void {
+    this.use(id, edit)
     this.#isEdited = true
     this.#session.schedule()
   }
 
-  subscribe(name: string, listener: (change: TextChange) => void): Disposer {
-    const text = this.#sharedText(name)
-    if (text.listeners.isEmpty) {
-      guarded(() => {
-        text.wasm.observe()
-      })
-    }
-    const subscription = text.listeners.add(listener)
+  subscribe(
+    id: NodeId,
+    isDeep: boolean,
+    listener: (changes: readonly ChangeView[]) => void,
+  ): Disposer {
+    const room = this.#document()
+    const subscription = guarded(() => this.#nodes.subscribe(room, id, isDeep, listener))
     return new Cleanup(() => {
-      subscription.dispose()
-      if (!text.listeners.isEmpty || this.#wasm === undefined) return
+      const room = this.#wasm
       guarded(() => {
-        text.wasm.unobserve()
+        subscription.end(room)
       })
     })
   }
 
-  #sharedText(name: string): SharedText {
+  /** Uses the document as a whole. */
+  document<T>(use: (room: WasmRoom) => T): T {
     const room = this.#document()
-    let text = this.#texts.get(name)
-    if (text === undefined) {
-      text = { wasm: guarded(() => room.text(name)), listeners: new Listeners() }
-      this.#texts.set(name, text)
-    }
-    return text
+    return guarded(() => use(room))
+  }
+
+  /** Makes an update of another document an edit. */
+  applyUpdate(update: Uint8Array, origin: unknown): void {
+    this.transact(() => {
+      // Inside another transaction, too, this update has its own.
+      const outer = this.#updates.origin
+      this.#updates.origin = origin
+      try {
+        this.document(room => {
+          room.import(update)
+        })
+      } finally {
+        this.#updates.origin = outer
+      }
+    }, origin)
+    this.#isEdited = true
+  }
+
+  onUpdate(listener: UpdateListener): Disposer {
+    this.#document()
+    return this.#updates.add(listener)
   }
 
   /** Calls a function whose edits leave as one. */
-  transact<T>(change: () => T): T {
+  transact<T>(change: () => T, origin: unknown): T {
     const room = this.#document()
+    if (this.#depth === 0) {
+      this.#origins.push(origin)
+      this.#updates.origin = origin
+    }
     guarded(() => {
-      room.begin()
+      room.begin(this.#origins.length)
     })
     this.#depth += 1
     try {
       return change()
     } finally {
       this.#depth -= 1
+      if (this.#depth === 0) this.#updates.origin = undefined
       // The function may have disposed the room; its edits so far went out then.
       const room = this.#wasm
       if (room !== undefined) {
@@ -372,8 +398,18 @@ export class RoomSession implements Receiver {
 
   // ---- news from the module -------------------------------------------------------------------
 
-  receive(batch: Batch): readonly (() => void)[] {
-    const news: (() => void)[] = []
+  edited(update: Uint8Array): void {
+    this.log.edited(update)
+    if (this.#updates.note(update, true)) this.#session.schedule()
+  }
+
+  other(update: Uint8Array): void {
+    this.log.other(update)
+    if (this.#updates.note(update, false)) this.#session.schedule()
+  }
+
+  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[] {
+    const news: (() => void)[] = [...this.#updates.take()]
     for (const { error } of batch.refused) {
       const refused = { error: new CoweaveError(error) }
       news.push(() => {
@@ -388,12 +424,18 @@ export class RoomSession implements Receiver {
         this.listeners['set-aside'].notify(copy)
       })
     }
+    // That the document is another one is told before what is in it.
+    news.push(...this.#updates.takeNext())
     for (const number of batch.flushed) {
       this.#flushes.get(number)?.resolve(undefined)
       this.#flushes.delete(number)
     }
     if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
-    for (const change of batch.changes) news.push(this.#changed(change))
+    if (changes.length > 0) {
+      const origins = [...this.#origins]
+      const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }))
+      news.push(...this.#nodes.changed(told))
+    }
     if (batch.peers.length > 0) this.#takePeers(batch.peers)
     if (batch.view !== undefined) this.#takeView(batch.view, news)
     return news
@@ -405,23 +447,27 @@ export class RoomSession implements Receiver {
 
   began(): void {
     this.#nextLog = new RoomLog()
+    this.#updates.began()
   }
 
-  told(): void {
+  noteSaved(saved: Saved, isOnDevice: boolean): void {
+    this.#savedNext = { saved, isOnDevice }
+  }
+
+  told(): readonly (() => void)[] {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
+    if (this.#depth === 0) this.#origins.length = 0
+    const news = [...this.#updates.take(), ...this.#updates.takeNext()]
+    const next = this.#savedNext
+    this.#savedNext = undefined
+    if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
+    return news
   }
 
   fold(): void {
     if (this.#log.isLong && this.#wasm !== undefined) this.#log.fold(this.#wasm.state())
-  }
-
-  #changed({ text, delta, local }: ChangeView): () => void {
-    const change: TextChange = { delta, local }
-    return () => {
-      this.#texts.get(text)?.listeners.notify(change)
-    }
   }
 
   #takeView(latest: RoomView, news: (() => void)[]): void {
@@ -537,6 +583,7 @@ export class RoomSession implements Receiver {
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
+    this.closing.notify(undefined)
     this.#isClosed = true
     this.#peerFrame.cancel()
     this.status = { state: 'disposed' }
@@ -557,7 +604,7 @@ export class RoomSession implements Receiver {
     if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
     try {
       this.#session.close(wasm)
-      for (const text of this.#texts.values()) text.wasm.free()
+      this.#nodes.free()
       this.#wasm = undefined
     } catch (error) {
       // Another instance took over, and leaves when it can.
@@ -606,7 +653,14 @@ function parseShown(json: string | null): object | null {
   }
 }
 
-/** Views are small and come from JSON, always with the same order of keys. */
-function isOther(before: object, after: object): boolean {
-  return JSON.stringify(before) !== JSON.stringify(after)
+/** Views come from JSON: plain values. They come with each keystroke. */
+function isOther(before: unknown, after: unknown): boolean {
+  if (before === after) return false
+  if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
+    return true
+  }
+  const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
+  for (const key in one) if (!(key in other)) return true
+  for (const key in other) if (isOther(one[key], other[key])) return true
+  return false
 }

@@ -12,7 +12,7 @@ import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch } from './view.js'
+import { type Batch, type ChangeView, type RoomView, savedTiers } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
@@ -52,10 +52,16 @@ export interface Receiver {
   readonly log: RoomLog
   /** From here on they are about another document. */
   began(): void
+  /** An own edit was made. */
+  edited(update: Uint8Array): void
+  /** Something else came into the document. */
+  other(update: Uint8Array): void
   /** Takes the news in; the answer tells the app. */
-  receive(batch: Batch): readonly (() => void)[]
-  /** The app was given all news so far. */
-  told(): void
+  receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
+  /** Notes what is saved now: news for the next `told`. */
+  noteSaved(saved: RoomView['saved'], isOnDevice: boolean): void
+  /** The app was given all news so far, but for those in the answer. */
+  told(): readonly (() => void)[]
   /** Shortens the log when it has become long. */
   fold(): void
   /** Goes on with a room of another instance. */
@@ -101,6 +107,7 @@ export class Session {
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
   #isScheduled = false
+  #isDraining = false
 
   /** `onRestart` tells the app. */
   constructor(
@@ -157,7 +164,8 @@ export class Session {
       return Object.assign(socket, { onerror: () => undefined })
     }
     const notify = (): void => {
-      this.schedule()
+      // What happens while the news are taken is among them.
+      if (!this.#isDraining) this.schedule()
     }
     const instance = new Instance(module, cause => {
       this.#trapped(cause)
@@ -261,7 +269,7 @@ export class Session {
     if (this.#isScheduled) return
     queueMicrotask(() => {
       this.#isScheduled = false
-      this.settle()
+      this.#settle()
       const untold = this.#untold
       this.#untold = []
       for (const tell of untold) tell()
@@ -271,18 +279,23 @@ export class Session {
 
   /** Lets the module run now; the app is told later. */
   settle(): void {
+    this.#settle()
+    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #settle(): void {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const batches = JSON.parse(wasm.drain()) as readonly Batch[]
-      for (const batch of batches) {
+      const [batches, changes] = this.#drain(wasm)
+      for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
-        this.#untold.push(...receiver.receive(batch))
-        receiver.told()
+        const news = receiver.receive(batch, changes[at] ?? [])
+        this.#untold.push(...news, ...receiver.told())
       }
       const receivers = [...this.#receivers.values()]
-      for (const receiver of receivers) receiver.told()
+      for (const receiver of receivers) this.#untold.push(...receiver.told())
       // Last, because it may be too much for the module: what was told is not told again.
       for (const receiver of receivers) receiver.fold()
     } catch (error) {
@@ -290,7 +303,16 @@ export class Session {
       if (wasm === this.#wasm) report(error)
     }
     this.settled.notify(undefined)
-    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #drain(wasm: WasmClient): readonly [readonly Batch[], readonly ChangeView[][]] {
+    this.#isDraining = true
+    try {
+      const news = wasm.drain()
+      return news === undefined ? [[], []] : JSON.parse(news) as [readonly Batch[], readonly ChangeView[][]]
+    } finally {
+      this.#isDraining = false
+    }
   }
 
   /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */
@@ -402,12 +424,15 @@ export class Session {
 /** Puts what the module says of a room into its log. */
 function keeperOf(receivers: Receivers): Omit<WasmKeeper, 'opened' | 'carry'> {
   return {
-    edited: (room, update) => receivers.get(room)?.log.edited(update),
+    edited: (room, update) => receivers.get(room)?.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
     adopted: (room, number, update) => receivers.get(room)?.log.adopted(number, update),
-    other: (room, update) => receivers.get(room)?.log.other(update),
+    other: (room, update) => receivers.get(room)?.other(update),
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),
+    saved: (room, tier, pending, isOnDevice) => {
+      receivers.get(room)?.noteSaved({ tier: savedTiers[tier] ?? 'memory', pending }, isOnDevice)
+    },
   }
 }

@@ -1,90 +1,93 @@
 // A text of a document.
 
-import { checkFunction, checkIndex, checkString, wrongType } from './argument.js'
+import { checkFunction, checkIndex, checkString } from './argument.js'
+import type { ChangeSource, Delta, Formats } from './delta.js'
 import type { Disposer } from './disposer.js'
-import type { Handle } from './handle.js'
-
-/** A step of a change: from the beginning of the text on, counted in UTF-16 code units. */
-export type Delta =
-  | { readonly insert: string }
-  | { readonly delete: number }
-  | { readonly retain: number }
+import { type Position, SharedSequence, toDelta } from './shared.js'
+import { checkFormats, deltaJson } from './value.js'
 
 /** How a text changed. */
-export interface TextChange {
+export interface TextChange extends ChangeSource {
   /** What follows the last step stays as it is. */
   readonly delta: readonly Delta[]
-  /** Whether the change was made through this client. */
-  readonly local: boolean
 }
 
-/** A place in a text that moves with the characters around it; plain JSON, to be sent to others. */
-export interface TextPosition {
-  readonly type: null
-  readonly tname: string
-  readonly item: { readonly client: number; readonly clock: number } | null
-  readonly assoc: number
-}
+/** A place in a text that moves with the characters around it. */
+export type TextPosition = Position
 
-/** A text; indexes and lengths count UTF-16 code units, as in strings. */
-export class Text {
-  readonly #handle: Handle
-  readonly #name: string
-
-  /** @internal */
-  constructor(handle: Handle, name: string) {
-    this.#handle = handle
-    this.#name = name
+/**
+ * A text; indexes and lengths count UTF-16 code units, as in strings. What is embedded counts one,
+ * and stands as U+FFFC in the string.
+ */
+export class Text extends SharedSequence {
+  /** The text without formats. */
+  override toString(): string {
+    return this.nodes.session.use(this.id, node => node.text())
   }
 
-  get length(): number {
-    return this.#handle.use().text(this.#name, text => text.length())
+  /** The text without formats. */
+  override toJSON(): string {
+    return this.toString()
   }
 
-  toString(): string {
-    return this.#handle.use().text(this.#name, text => text.content())
+  /** The text with its formats and what is embedded: steps that insert. */
+  toDelta(): readonly Delta[] {
+    return this.read(this.nodes.session.use(this.id, node => node.delta())) as readonly Delta[]
   }
 
-  insert(index: number, content: string): void {
+  /**
+   * Inserts text. Without `formats` it takes on those of what is before it, with them it has exactly
+   * those. Throws `api.out_of_range` beyond the end, `api.split_surrogate` in the middle of a
+   * character, and `api.wrong_type`.
+   */
+  insert(index: number, content: string, formats?: Formats): void {
     const at = checkIndex(index, 'the index')
     const checked = checkString(content, 'the content')
-    this.#handle.use().edit(this.#name, text => {
-      text.insert(at, checked)
+    if (formats !== undefined) {
+      this.applyDelta([{ retain: at }, { insert: checked, attributes: formats }])
+      return
+    }
+    this.nodes.session.edit(this.id, node => {
+      node.insertText(at, checked)
     })
   }
 
-  delete(index: number, length: number): void {
+  /** Inserts an object, or a new shared type, which counts as one character; throws as `insert`. */
+  embed(index: number, content: object, formats: Formats = {}): void {
+    const at = checkIndex(index, 'the index')
+    this.applyDelta([{ retain: at }, { insert: content, attributes: formats }])
+  }
+
+  /** Gives formats to a part of the text; `null` takes one away. Throws as `insert`. */
+  format(index: number, length: number, formats: Formats): void {
     const at = checkIndex(index, 'the index')
     const checked = checkIndex(length, 'the length')
-    this.#handle.use().edit(this.#name, text => {
-      text.delete(at, checked)
+    const attributes = checkFormats(formats)
+    this.applyDelta([{ retain: at }, { retain: checked, attributes }])
+  }
+
+  /**
+   * Makes a change of several steps. What is inserted has exactly the formats that are given. Throws
+   * as `insert`, and `update.too_large` above 4 MiB of JSON.
+   */
+  applyDelta(delta: readonly Delta[]): void {
+    const json = deltaJson(delta, 'the delta')
+    this.nodes.session.edit(this.id, node => {
+      node.apply(json)
     })
   }
 
   /**
-   * Calls a function after each change, the local ones included. The document may be ahead of the
-   * change when several come together; the changes alone always tell the whole story, in order.
+   * Calls a function after each transaction that changed the text, the local ones included. The
+   * document may be ahead of the change when several come together; the changes alone always tell
+   * the whole story, in order.
    */
   subscribe(listener: (change: TextChange) => void): Disposer {
     checkFunction(listener, 'the listener')
-    return this.#handle.own(this.#handle.use().subscribe(this.#name, listener))
-  }
-
-  /** A position at an index; `side` says to which neighbor it sticks when text comes between. */
-  position(index: number, side: 'left' | 'right' = 'right'): TextPosition {
-    const at = checkIndex(index, 'the index')
-    // Types promise nothing at run time.
-    if (!['left', 'right'].includes(side)) throw wrongType('the side', "'left' or 'right'", side)
-    const json = this.#handle.use().text(this.#name, text => text.position(at, side === 'left'))
-    return JSON.parse(json) as TextPosition
-  }
-
-  /**
-   * The index of a position now; `null` when it is none of this text, or one that has not arrived
-   * here yet. Anything may be handed in, because positions come from others.
-   */
-  resolve(position: TextPosition | null | undefined): number | null {
-    const json = typeof position === 'object' ? JSON.stringify(position) : 'null'
-    return this.#handle.use().text(this.#name, text => text.resolve(json)) ?? null
+    return this.subscribeView(view => {
+      const { local, origin } = view
+      const delta = toDelta(view, this.nodes) as readonly Delta[]
+      if (delta.length > 0) listener({ delta, local, origin })
+    })
   }
 }

@@ -1,7 +1,7 @@
 // What the wasm module tells of its rooms, in JSON.
 
 import type { ErrorDetails } from './error.js'
-import type { Delta } from './text.js'
+import type { Formats } from './delta.js'
 
 /** The state of a room; times are those of `performance.now()`. */
 export interface RoomView {
@@ -28,14 +28,16 @@ export interface RoomView {
 /** What a session may do in a room. */
 export type Role = 'editor' | 'viewer'
 
+/** The tiers, in the order of their numbers. */
+export const savedTiers = ['memory', 'device', 'accepted', 'durable'] as const
+
 /** How safe all own edits are. */
-export type SavedTier = 'memory' | 'device' | 'accepted' | 'durable'
+export type SavedTier = (typeof savedTiers)[number]
 
 /** The news of one room. */
 export interface Batch {
   readonly room: number
   readonly view?: RoomView
-  readonly changes: readonly ChangeView[]
   readonly peers: readonly PeerView[]
   readonly refused: readonly { readonly number: number; readonly error: ErrorDetails }[]
   readonly setAside: readonly { readonly id: string; readonly about: CopyDetails }[]
@@ -50,10 +52,26 @@ export interface CopyDetails {
   readonly time: number
 }
 
+/** Which shared type: kind, then name, or client and clock, and the name of an element. */
+export interface NodeView {
+  readonly '\u0000': readonly [kind: number, ...place: readonly unknown[]]
+}
+
+/** A change of a document, as `Change` of the core writes it. */
 export interface ChangeView {
-  readonly text: string
-  readonly delta: readonly Delta[]
+  readonly observed: NodeView
+  readonly target: NodeView
+  readonly path: readonly (string | number)[]
+  readonly delta: readonly (
+    | { readonly insert: string | readonly unknown[]; readonly attributes?: Formats }
+    | { readonly delete: number }
+    | { readonly retain: number; readonly attributes?: Formats }
+  )[]
+  readonly keys: readonly [key: string, before: readonly unknown[], after: readonly unknown[]][]
   readonly local: boolean
+  /** The number of the origin; the origin itself when it reaches the listeners. */
+  readonly origin: unknown
+  readonly transaction: number
 }
 
 /** What a peer shows, as JSON text; `null` when it is gone. */

@@ -15,8 +15,11 @@ export interface WasmClient {
   copies(room: string): Promise<unknown>
   /** Deletes a copy from the device. */
   dropCopy(room: string, id: string): Promise<unknown>
-  /** Sends what was edited since the last call, and takes the news of all rooms as JSON. */
-  drain(): string
+  /**
+   * Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each.
+   * Of what is saved now the keeper is told; there may be no other news.
+   */
+  drain(): string | undefined
   /** What a developer gets to see of the connection. */
   debug(): Figures
   /** The network may be back, or time was lost. */
@@ -38,9 +41,10 @@ export interface WasmRoom {
   /** The name of the room in the news. */
   readonly key: number
   setPresence(json?: string): void
-  begin(): void
+  begin(origin: number): void
   commit(): void
-  text(name: string): WasmText
+  /** A shared type with a name. */
+  node(kind: number, name: string): WasmNode | undefined
   /** Asks for a flush; the answer is its number in the news. */
   flush(): number
   /** What becomes of edits that the relay refuses for good. */
@@ -55,18 +59,36 @@ export interface WasmRoom {
   restored(lineage: Uint8Array, epoch: number): void
   /** The whole document as one update. */
   state(): Uint8Array
+  /** How far the structs of each client are in the document. */
+  stateVector(): Uint8Array
+  /** What somebody lacks who has this state vector. */
+  difference(stateVector: Uint8Array): Uint8Array
+  /** Takes an update in as an edit. */
+  import(update: Uint8Array): void
   close(): void
   free(): void
 }
 
-/** A text of a room. */
-export interface WasmText {
-  insert(index: number, content: string): void
+/** A shared type of a room; contents are JSON (see value.ts). */
+export interface WasmNode {
+  /** Means another type from here on, one that is nested. */
+  point(kind: number, client: number, clock: number): void
+  insertText(index: number, content: string): void
+  apply(delta: string): void
+  text(): string
+  delta(): string
+  insert(index: number, contents: string): void
   delete(index: number, length: number): void
-  content(): string
   length(): number
-  observe(): void
-  unobserve(): void
+  get(index: number): string | undefined
+  items(): string
+  setEntry(key: string, content: string): void
+  deleteEntry(key: string): void
+  getEntry(key: string): string | undefined
+  entries(): string
+  tree(): string
+  observe(isDeep: boolean): void
+  unobserve(isDeep: boolean): void
   /** JSON of a position. */
   position(index: number, before: boolean): string
   /** An index for the JSON of a position. */
@@ -94,6 +116,8 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** What is saved now; `tier` is a number of `savedTiers`. */
+  saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
   /** A connection to the device's database is there, to be closed when the instance cannot. */
   opened(database: IDBDatabase): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */

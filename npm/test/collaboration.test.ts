@@ -24,8 +24,10 @@ test('two clients edit together and end equal', needsRelay, async t => {
       if ('retain' in step) at += step.retain
       else if ('delete' in step) mirror = mirror.slice(0, at) + mirror.slice(at + step.delete)
       else {
-        mirror = mirror.slice(0, at) + step.insert + mirror.slice(at)
-        at += step.insert.length
+        const { insert } = step
+        assert.ok(typeof insert === 'string')
+        mirror = mirror.slice(0, at) + insert + mirror.slice(at)
+        at += insert.length
       }
     }
   })

@@ -37,8 +37,8 @@ test('changes come after the code that made them, in order', async t => {
   assert.equal(changes.length, 0)
   await turn()
   assert.deepEqual(changes, [
-    { delta: [{ insert: 'ab' }], local: true },
-    { delta: [{ delete: 1 }], local: true },
+    { delta: [{ insert: 'ab' }], local: true, origin: undefined },
+    { delta: [{ delete: 1 }], local: true, origin: undefined },
   ])
   subscription.dispose()
   body.insert(0, 'x')

@@ -23,7 +23,7 @@ await room.loaded
 const body = room.doc.text('body')
 body.subscribe(change => {
   const delta: readonly Delta[] = change.delta
-  for (const step of delta) if ('insert' in step) document.title = step.insert
+  for (const step of delta) if ('insert' in step) document.title = String(step.insert)
 })
 room.presence.subscribe(peers => peers.map(({ state }) => state.name.length))
 body.insert(0, room.storage.kind)

@@ -26,8 +26,10 @@ function follow(room: Room, name: string): { text: string; readonly local: boole
       } else if ('delete' in step) {
         followed.text = text.slice(0, at) + text.slice(at + step.delete)
       } else {
-        followed.text = text.slice(0, at) + step.insert + text.slice(at)
-        at += step.insert.length
+        const { insert } = step
+        assert.ok(typeof insert === 'string')
+        followed.text = text.slice(0, at) + insert + text.slice(at)
+        at += insert.length
       }
     }
   })

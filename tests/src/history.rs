@@ -124,7 +124,7 @@ fn patch(random: &mut Random, length: u32) -> (u32, u32, String) {
 
 /// Carries out the patches of one transaction.
 pub fn apply(replica: &mut Replica, patches: &[(u32, u32, String)]) {
-    replica.begin();
+    replica.begin(0);
     for (position, deleted, inserted) in patches {
         if *deleted > 0 {
             replica.text_delete(TEXT, *position, *deleted).expect("inside the text");

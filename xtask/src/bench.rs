@@ -1,4 +1,5 @@
-//! Benchmarks: a release build of the relay beside its peers, and the client in a browser beside Yjs.
+//! Benchmarks: a release build of the relay beside its peers, the client in a browser beside Yjs, and
+//! documents beside those of other libraries.
 
 use crate::browser;
 use crate::demo;
@@ -17,11 +18,15 @@ const TARGET: &str = "bench";
 /// The pages that are compared, and what opens them.
 const CLIENT: &str = "bench/client";
 
+/// The documents that are compared, in Node and in a browser.
+const DOCUMENT: &str = "bench/document";
+
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subject {
     Relay,
     Client,
+    Document,
 }
 
 /// Builds what is compared, and runs it; the options are read by the benchmark.
@@ -29,6 +34,7 @@ pub(crate) fn run(project: &Project, subject: Subject, options: &[String]) -> Ou
     match subject {
         Subject::Relay => relay(project, options),
         Subject::Client => client(project, options),
+        Subject::Document => document(project, options),
     }
 }
 
@@ -42,6 +48,18 @@ fn client(project: &Project, options: &[String]) -> Outcome {
         .arg("main.mjs")
         .args(options)
         .env("COWEAVE_RELAY", project.relay(Build::Release))
+        .env(browser::CHROMIUM.variable, browser);
+    show(program)
+}
+
+fn document(project: &Project, options: &[String]) -> Outcome {
+    package::build(project, Build::Release)?;
+    setup::npm_packages(project, &[DOCUMENT])?;
+    let browser = browser::CHROMIUM.find_or_install(project)?;
+    let program = project
+        .node_program("node", DOCUMENT)
+        .arg("main.mjs")
+        .args(options)
         .env(browser::CHROMIUM.variable, browser);
     show(program)
 }

@@ -7,7 +7,7 @@ use crate::project::{Build, Verbosity};
 use crate::test::Part;
 
 /// Every command with its arguments and a sentence for the help.
-const COMMANDS: [(&str, &str, &str); 11] = [
+const COMMANDS: [(&str, &str, &str); 12] = [
     ("demo", "[--dev] [--port N]", "Builds everything, starts a relay and serves the example app."),
     (
         "test",
@@ -26,6 +26,11 @@ const COMMANDS: [(&str, &str, &str); 11] = [
         "Measures the relay beside its peers; all of it, or [--only a,b] [--peers a,b] [--runs N].",
     ),
     ("bench", "client [--runs N]", "Measures the client in Chromium beside Yjs and its providers."),
+    (
+        "bench",
+        "document [flags]",
+        "Measures documents beside their peers: [--quick] [--in node] [--only a,b] [--peers a,b] [--runs N].",
+    ),
     ("setup", "", "Installs what the other commands need: toolchain, npm packages, browsers."),
 ];
 
@@ -85,8 +90,10 @@ pub(crate) fn parse(arguments: &[String]) -> Outcome<Invocation> {
         Some("bench") => match words.next().as_deref() {
             None | Some("relay") => words.take_benchmark(Subject::Relay),
             Some("client") => words.take_benchmark(Subject::Client),
+            Some("document") => words.take_benchmark(Subject::Document),
             Some(other) => {
-                let text = format!("there is no benchmark {other:?}, only relay and client");
+                let text =
+                    format!("there is no benchmark {other:?}, only relay, client and document");
                 return Err(Failure::new(text));
             }
         },
@@ -125,7 +132,8 @@ impl Words {
                 "--help" | "-h" => is_help = true,
                 "--dev" => build = Some(Build::Dev),
                 "--port" => port = Some(parse_port(rest.next())?),
-                "--only" | "--peers" | "--runs" => {
+                "--quick" => bench_options.push(word.clone()),
+                "--only" | "--peers" | "--runs" | "--in" => {
                     bench_options.push(word.clone());
                     bench_options.extend(rest.next().cloned());
                 }
@@ -211,6 +219,8 @@ mod tests {
         let bench = |subject, options| Ok(Command::Bench { subject, options });
         assert_eq!(read("bench"), bench(Subject::Relay, Vec::new()));
         assert_eq!(read("bench client"), bench(Subject::Client, Vec::new()));
+        let options = ["--quick", "--in", "node"].map(str::to_owned).to_vec();
+        assert_eq!(read("bench document --quick --in node"), bench(Subject::Document, options));
         let options = ["--only", "idle", "--runs", "1"].map(str::to_owned).to_vec();
         assert_eq!(read("bench relay --only idle --runs 1"), bench(Subject::Relay, options));
     }

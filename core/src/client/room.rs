@@ -288,16 +288,21 @@ impl Room {
     }
 
     /// Numbers the edits made since the last call; the answer is the new one to be sent.
-    pub(super) fn take_edits(&mut self) -> Option<(EditNumber, Bytes)> {
+    pub(super) fn take_edits(&mut self) -> Option<Sending> {
+        // What came from another document may stand under ids that are in use elsewhere.
+        let kind = match self.replica().has_imports() {
+            true => EditKind::Difference,
+            false => EditKind::Live,
+        };
         let update = self.replica_mut().take_edits()?;
         let index = self.record(update.clone(), true);
-        let number = self.outbox.push(index, EditKind::Live, update.clone());
+        let number = self.outbox.push(index, kind, update.clone());
         self.kept.push(Kept::Own { number, update: update.clone() });
         self.note_waiting(number);
         if self.leaving.is_none() && self.stopped.is_none() {
             self.sharing.edits.push((number, update.clone()));
         }
-        Some((number, update))
+        Some((number, kind, update))
     }
 
     /// Makes an edit of another tab one of this session's; the answer is to be sent.

@@ -65,14 +65,23 @@ pub fn check(
     inspect(update, known, mode, is_foreign, limits).map(|(summary, _)| summary)
 }
 
-/// As [`check`], and says whether values stand inside which count as length but are no text.
+/// What texts have to be careful with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Oddities {
+    /// Values stand inside which count as length but are no text.
+    pub(super) has_values: bool,
+    /// Some text is formatted.
+    pub(super) has_formats: bool,
+}
+
+/// As [`check`], and says what texts have to be careful with.
 pub(super) fn inspect(
     update: &[u8],
     known: &Known,
     mode: Mode,
     is_foreign: &dyn Fn(ClientId) -> bool,
     limits: &Limits,
-) -> Result<(Summary, bool), Error> {
+) -> Result<(Summary, Oddities), Error> {
     if update.len() > limits.update_bytes_max {
         let (is, max) = (update.len(), limits.update_bytes_max);
         return Err(too_large(format!("the update has {is} bytes, and {max} are allowed")));
@@ -84,7 +93,7 @@ pub(super) fn inspect(
         limits,
         // Most updates are those of one client.
         summary: Summary { ranges: Vec::with_capacity(1), ..Summary::default() },
-        has_values: false,
+        oddities: Oddities::default(),
         known_next: 0,
         claimable: u64::try_from(update.len()).unwrap_or(u64::MAX),
         blocks: 0,
@@ -94,7 +103,7 @@ pub(super) fn inspect(
     };
     walk_fast(update, limits.value_depth_max, &mut guard)?;
     guard.check_deleted_clients()?;
-    Ok((guard.summary, guard.has_values))
+    Ok((guard.summary, guard.oddities))
 }
 
 /// A struct that needs another one of this update, which is not known yet.
@@ -111,7 +120,7 @@ struct Guard<'g> {
     limits: &'g Limits,
     /// Its ranges stand in the order of the bytes until all structs were met.
     summary: Summary,
-    has_values: bool,
+    oddities: Oddities,
     /// What is known of the client whose section is being walked.
     known_next: u64,
     /// How many clocks deleted items of others may still take.
@@ -154,7 +163,9 @@ impl<'a> Visit<'a> for Guard<'_> {
             }
         }
         self.summary.has_astral |= block.has_astral;
-        self.has_values |= matches!(block.kind, Kind::Values | Kind::Binary | Kind::Document);
+        self.oddities.has_values |=
+            matches!(block.kind, Kind::Values | Kind::Binary | Kind::Document);
+        self.oddities.has_formats |= block.kind == Kind::Format;
         if let Some(origin) = block.origin {
             self.require(block.id, origin)?;
         }

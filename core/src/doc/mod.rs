@@ -3,6 +3,8 @@
 //!
 //! This is the only module that names yrs.
 
+pub mod change;
+pub mod content;
 pub mod deletions;
 pub mod digest;
 mod elements;
@@ -11,13 +13,18 @@ pub mod guard;
 mod json;
 pub mod known;
 pub(crate) mod mix;
+pub mod node;
+mod observe;
 mod orphan;
 mod pair;
 mod piece;
 pub mod pieces;
 pub mod replica;
 mod run;
+mod shape;
 pub mod splice;
+mod state;
 mod text;
+mod typing;
 mod value;
 mod walk;

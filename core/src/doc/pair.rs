@@ -30,6 +30,11 @@ impl Pairs {
         self.0.is_empty()
     }
 
+    /// Whether the second unit of such a character has this id.
+    pub(super) fn contains(&self, id: Id) -> bool {
+        self.0.contains(&id)
+    }
+
     pub(super) fn contains_any(&self, others: &Self) -> bool {
         others.0.iter().any(|id| self.0.contains(id))
     }

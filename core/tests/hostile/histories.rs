@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use coweave_core::doc::guard::{Mode, check};
 use coweave_core::doc::known::Known;
-use coweave_core::doc::replica::{Delta, Replica};
+use coweave_core::doc::replica::{Replica, Step};
 use coweave_core::doc::splice;
 use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
@@ -198,18 +198,22 @@ fn every_honest_history_passes_and_splices_to_the_same_document() {
 }
 
 /// The text as an observer of changes has it.
-fn follow(mirror: &mut String, delta: &[Delta]) {
+fn follow(mirror: &mut String, delta: &[Step]) {
     let mut units: Vec<u16> = mirror.encode_utf16().collect();
     let mut at = 0;
     for part in delta {
         match part {
-            Delta::Retain(len) => at += *len as usize,
-            Delta::Delete(len) => drop(units.drain(at..at + *len as usize)),
-            Delta::Insert(text) => {
+            Step::Retain(len, _) => at += *len as usize,
+            Step::Delete(len) => drop(units.drain(at..at + *len as usize)),
+            Step::Text(text, _) => {
                 let new: Vec<u16> = text.encode_utf16().collect();
                 let len = new.len();
                 units.splice(at..at, new);
                 at += len;
+            }
+            Step::Values(values, _) => {
+                units.splice(at..at, values.iter().map(|_| 0xfffc));
+                at += values.len();
             }
         }
     }
@@ -222,7 +226,7 @@ fn replica_history(seed: u64) {
     let mut replicas: Vec<(Replica, usize, String)> = (0..2 + random.below(3))
         .map(|index| {
             let mut replica = Replica::new(ClientId::from_u32(10 + index as u32));
-            replica.observe_text("text");
+            replica.observe("text", false).unwrap();
             (replica, 0, String::new())
         })
         .collect();
@@ -231,7 +235,7 @@ fn replica_history(seed: u64) {
         let at = below(&mut random, replicas.len());
         let (replica, read, mirror) = &mut replicas[at];
         if random.chance(60) {
-            replica.begin();
+            replica.begin(0);
             for _ in 0..1 + random.below(5) {
                 let text = replica.text_string("text");
                 let (a, b) = (index_between(&mut random, &text), index_between(&mut random, &text));
@@ -307,7 +311,7 @@ fn grouped_history(seed: u64) {
     let peer = Peer::new(9);
     let mut updates = Vec::new();
     for _ in 0..1 + random.below(12) {
-        replica.begin();
+        replica.begin(0);
         for _ in 0..1 + random.below(9) {
             let is = replica.text_string("plain");
             let (a, b) = (index_between(&mut random, &is), index_between(&mut random, &is));

@@ -24,6 +24,7 @@ mod inputs;
 mod meaning;
 mod replicas;
 mod resends;
+mod typing;
 mod yjs;
 
 /// A number from the environment of the test run.

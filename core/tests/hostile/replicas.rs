@@ -20,7 +20,7 @@ pub(crate) fn use_replica(
 ) -> Result<(), Error> {
     let limits = Limits::default();
     let mut replica = Replica::new(ClientId::from_u32(77));
-    replica.observe_text("plain");
+    replica.observe("plain", false).unwrap();
     replica.apply(&seeds.base, &limits)?;
     replica.apply(input, &limits)?;
     assert_eq!(replica.known(), all);

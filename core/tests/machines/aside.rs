@@ -7,7 +7,7 @@ use coweave_core::client::tabs::{About, Talk};
 use coweave_core::client::{
     Event, Input, Meta, Output, Record, RoomState, SetAsideCopy, Storage, StoredCopy, Tier, Write,
 };
-use coweave_core::doc::replica::{Delta, Replica, TextChange};
+use coweave_core::doc::replica::{Change, Replica, Step};
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use coweave_core::limits::Limits;
@@ -67,7 +67,7 @@ fn live(has_device_store: bool) -> Session {
     if has_device_store {
         session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
     }
-    session.client.room_mut(key).unwrap().replica_mut().observe_text(TEXT);
+    session.client.room_mut(key).unwrap().replica_mut().observe(TEXT, false).unwrap();
     session.welcome(&Limits::default());
     admit(&mut session, 1, LINEAGE, Role::Editor);
     assert_eq!(session.state(0), &RoomState::Live);
@@ -118,17 +118,18 @@ fn text_in(update: &[u8]) -> String {
 fn followed(session: &mut Session) -> String {
     let room = session.client.room_mut(session.keys[0]).unwrap();
     let mut shown: Vec<u16> = Vec::new();
-    for TextChange { delta, .. } in room.replica_mut().take_changes() {
+    for Change { delta, .. } in room.replica_mut().take_changes() {
         let mut at = 0;
         for part in delta {
             match part {
-                Delta::Retain(len) => at += len as usize,
-                Delta::Delete(len) => drop(shown.drain(at..at + len as usize)),
-                Delta::Insert(text) => {
+                Step::Retain(len, _) => at += len as usize,
+                Step::Delete(len) => drop(shown.drain(at..at + len as usize)),
+                Step::Text(text, _) => {
                     let units: Vec<u16> = text.encode_utf16().collect();
                     shown.splice(at..at, units.iter().copied());
                     at += units.len();
                 }
+                Step::Values(..) => panic!("nothing is embedded here"),
             }
         }
     }

@@ -33,6 +33,11 @@ function wholeCharacters(before: string, after: string, start: number, tail: num
   return { start, end: before.length - tail, insert: after.slice(start, after.length - tail) }
 }
 
+/** What somebody embeds in a note with other software shows as one character, as in the text. */
+function textOf(inserted: string | object): string {
+  return typeof inserted === 'string' ? inserted : '\ufffc'
+}
+
 /** The replacements of a change from left to right, each in the text as the ones before it left it. */
 export function editsOf(delta: readonly Delta[]): Edit[] {
   const edits: Edit[] = []
@@ -43,8 +48,9 @@ export function editsOf(delta: readonly Delta[]): Edit[] {
     } else if ('delete' in step) {
       edits.push({ start: at, end: at + step.delete, insert: '' })
     } else {
-      edits.push({ start: at, end: at, insert: step.insert })
-      at += step.insert.length
+      const insert = textOf(step.insert)
+      edits.push({ start: at, end: at, insert })
+      at += insert.length
     }
   }
   return edits
@@ -66,7 +72,7 @@ export function rangeAfter(start: number, end: number, delta: readonly Delta[]):
     if ('retain' in step) {
       keep(step.retain)
     } else if ('insert' in step) {
-      after += step.insert.length
+      after += textOf(step.insert).length
     } else {
       before += step.delete
     }

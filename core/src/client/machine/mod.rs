@@ -358,8 +358,8 @@ impl Client {
             if !edits.is_empty() {
                 self.tell(key, Event::DocumentChanged);
             }
-            for (number, update) in edits {
-                self.send_edit(key, number, EditKind::Live, update, now);
+            for (number, kind, update) in edits {
+                self.send_edit(key, number, kind, update, now);
             }
             self.send_presence(key, now);
             self.share(key, now);

@@ -1,0 +1,51 @@
+// Yjs 13, as it is used without a provider.
+
+import * as Y from 'yjs'
+
+export const title = 'yjs'
+export const format = 'yjs'
+export const can = ['types', 'xml', 'observe', 'apply', 'load']
+
+export async function open() {
+  const doc = new Y.Doc()
+  const text = doc.getText('body')
+  const map = doc.getMap('map')
+  const array = doc.getArray('array')
+  const tree = doc.getXmlFragment('tree')
+  let update
+  doc.on('update', encoded => {
+    update = encoded
+  })
+  return {
+    insert: (index, content) => text.insert(index, content),
+    remove: (index, length) => text.delete(index, length),
+    set: (key, value) => map.set(key, value),
+    push: value => array.push([value]),
+    together: edits => doc.transact(edits),
+    takeUpdate: () => update,
+    read: () => text.toString(),
+    length: () => text.length,
+    observe: listener => text.observe(event => listener(event.delta)),
+    apply: bytes => Y.applyUpdate(doc, bytes),
+    encode: () => Y.encodeStateAsUpdate(doc),
+    mark: () => Y.encodeStateVector(doc),
+    encodeSince: mark => Y.encodeStateAsUpdate(doc, mark),
+    /** A tree of paragraphs, each with an attribute and two runs of text. */
+    fillTree: paragraphs => doc.transact(() => {
+      const nodes = paragraphs.map(({ id, content }) => {
+        const node = new Y.XmlElement('paragraph')
+        node.setAttribute('id', id)
+        node.insert(0, [new Y.XmlText(content)])
+        return node
+      })
+      tree.insert(0, nodes)
+    }),
+    treeToJson: () => tree.toArray().map(nodeToJson),
+    dispose: () => doc.destroy(),
+  }
+}
+
+function nodeToJson(node) {
+  if (node instanceof Y.XmlText) return { type: 'text', delta: node.toDelta() }
+  return { type: node.nodeName, attributes: node.getAttributes(), children: node.toArray().map(nodeToJson) }
+}

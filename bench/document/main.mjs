@@ -1,0 +1,104 @@
+// `cargo xtask bench document`: documents of Coweave beside those of its peers, in Node and in Chromium, in one run.
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+import { Browser } from './browser.mjs'
+import { readHistory } from './histories.mjs'
+import { NodeProcess } from './node-process.mjs'
+import { printTables } from './tables.mjs'
+import { workloads } from './workloads.js'
+
+const LIBRARIES = ['coweave', 'yjs', 'ywasm', 'loro', 'automerge']
+/** Those whose format others share, or that nobody shares, write down what the workloads begin with. */
+const PREPARED = ['yjs', 'loro', 'automerge']
+/** The patience with one library at one workload, in seconds: what it got done by then is what counts. */
+const FULL = { keysMax: Infinity, limit: 8, runs: 3 }
+const QUICK = { keysMax: 60_000, limit: 2, runs: 1 }
+
+const { values } = parseArgs({
+  options: {
+    'quick': { type: 'boolean', default: false },
+    'only': { type: 'string' },
+    'peers': { type: 'string' },
+    'in': { type: 'string', default: 'node,chromium' },
+    'runs': { type: 'string' },
+  },
+})
+const { keysMax, limit, ...usual } = values.quick ? QUICK : FULL
+const runs = Number(values.runs ?? usual.runs)
+if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs needs a number')
+const chosen = choose(values.only, Object.keys(workloads), '--only')
+const libraries = choose(values.peers, LIBRARIES, '--peers')
+const places = choose(values.in, ['node', 'chromium'], '--in')
+
+const folder = await mkdtemp(join(tmpdir(), 'coweave-bench-'))
+try {
+  const history = readHistory(keysMax)
+  await writeFile(join(folder, 'history.json'), JSON.stringify(history))
+  console.log(`${history.title}: ${history.patches.length} keys; medians of ${runs} runs, library after library in each.`)
+  await prepareStates()
+  for (const place of places) await (place === 'node' ? measureInNode() : measureInChromium())
+} finally {
+  await rm(folder, { recursive: true, force: true })
+}
+
+function choose(list, all, option) {
+  const names = list?.split(',') ?? all
+  const unknown = names.find(name => !all.includes(name))
+  if (unknown !== undefined) throw new Error(`${option} knows no ${unknown}, only ${all.join(', ')}`)
+  return all.filter(name => names.includes(name))
+}
+
+async function prepareStates() {
+  for (const name of PREPARED.filter(name => name === 'yjs' || libraries.includes(name))) {
+    const runner = await NodeProcess.start(name, folder)
+    await runner.measure('prepare')
+    await runner.stop()
+  }
+}
+
+async function measureInNode() {
+  const measured = await measureAll(name => NodeProcess.start(name, folder))
+  printTables(`Node ${process.versions.node}, time of the processor`, libraries, measured)
+}
+
+async function measureInChromium() {
+  const browser = await Browser.start(folder)
+  try {
+    const measured = await measureAll(name => browser.open(name))
+    printTables(`Chromium ${browser.version}, time that passes`, libraries, measured)
+  } finally {
+    await browser.stop()
+  }
+}
+
+/** A new process or page for each library in each workload and run: nobody pays for what was before. */
+async function measureAll(start) {
+  const measured = {}
+  for (const workload of chosen) {
+    const results = Object.fromEntries(libraries.map(name => [name, []]))
+    for (let run = 0; run < runs; run += 1) {
+      for (const name of libraries) {
+        const runner = await start(name)
+        try {
+          results[name].push(await runner.measure(workload, limit))
+        } finally {
+          await runner.stop()
+        }
+      }
+    }
+    measured[workload] = Object.fromEntries(libraries.map(name => [name, medians(results[name])]))
+  }
+  return measured
+}
+
+function medians(results) {
+  const keys = new Set(results.flatMap(Object.keys))
+  return Object.fromEntries([...keys].map(key => {
+    const numbers = results.map(result => result[key]).filter(number => number !== undefined).toSorted((a, b) => a - b)
+    return [key, numbers[Math.floor(numbers.length / 2)]]
+  }))
+}

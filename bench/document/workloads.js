@@ -1,0 +1,278 @@
+// What is measured, for any library, in Node as in a browser.
+
+import { random, words } from './edits.js'
+import { Clock } from './clock.js'
+
+/** How many keys are typed at a place of a large document. */
+const PLACE_KEYS = 2_000
+const SMALL_EDITS = 6_000
+const WRITERS = 1_540
+const PARAGRAPHS = 3_000
+const COPIES = 10
+
+/**
+ * Each workload gives rows `{ key: number }`. `context` has the `library`, the `history`, its `state`
+ * in the library's own format and in halves, the `environment`, and how long one measurement may take.
+ */
+export const workloads = { history, places, remote, observer, small, two, many, load, tree, memory }
+
+/** Lets the library do what it does when the code of the app is done. */
+async function turn(document) {
+  if (document.isDeferred) await null
+}
+
+function edit(document, [index, removed, inserted]) {
+  if (removed > 0) document.remove(index, removed)
+  if (inserted !== '') document.insert(index, inserted)
+}
+
+/** The whole history, key by key, each with its update encoded. */
+async function history({ library, history, environment, limit }) {
+  const document = await library.open()
+  const clock = new Clock(environment, limit)
+  let keys = 0
+  clock.start()
+  for (const patch of history.patches) {
+    edit(document, patch)
+    await turn(document)
+    document.takeUpdate?.()
+    keys += 1
+    if (keys % 1_000 === 0 && clock.isOver) break
+  }
+  const spent = clock.stop()
+  const isWhole = keys === history.patches.length
+  if (isWhole && document.read() !== history.text) throw new Error(`${library.title} has another text`)
+  document.dispose()
+  return { perKey: spent / keys, ...isWhole || { perKey_part: keys / history.patches.length } }
+}
+
+/** A document with the state of the history in it. */
+async function openLarge({ library, state, history }) {
+  const document = await library.open()
+  if (library.can.includes('load')) document.apply(state)
+  else for (let at = 0; at < history.patches.length; at += 1_000) {
+    document.together(transaction => {
+      for (const [index, removed, inserted] of history.patches.slice(at, at + 1_000)) {
+        if (removed > 0) document.remove(index, removed, transaction)
+        if (inserted !== '') document.insert(index, inserted, transaction)
+      }
+    })
+    await turn(document)
+  }
+  if (document.length() !== history.text.length) throw new Error(`${library.title} has another length`)
+  return document
+}
+
+/** Keys at places of a large document: medians, and what one in a hundred takes. */
+async function places(context) {
+  const document = await openLarge(context)
+  const { length } = context.history.text
+  const pick = random(7)
+  const rows = {}
+  const at = {
+    start: key => [key, 0, 'x'],
+    middle: key => [(length >> 1) + key, 0, 'x'],
+    end: () => [document.length(), 0, 'x'],
+    anywhere: () => [pick(document.length()), 0, 'x'],
+    backspace: key => [(length >> 1) + PLACE_KEYS - 1 - key, 1, ''],
+  }
+  for (const [place, patch] of Object.entries(at)) {
+    const clock = new Clock(context.environment, context.limit / 4)
+    const times = await clock.each(PLACE_KEYS, key => patch(key), async patch => {
+      edit(document, patch)
+      await turn(document)
+      document.takeUpdate?.()
+    })
+    rows[`${place}_p50`] = times.quantile(0.5)
+    rows[`${place}_p99`] = times.quantile(0.99)
+  }
+  document.dispose()
+  return rows
+}
+
+/** Keys of somebody else in the middle of a large document. */
+async function remote(context) {
+  if (!context.library.can.includes('apply')) return {}
+  const [there, here] = [await openLarge(context), await openLarge(context)]
+  const middle = context.history.text.length >> 1
+  const updates = []
+  for (let key = 0; key < PLACE_KEYS / 2; key += 1) {
+    there.insert(middle + key, 'x')
+    await turn(there)
+    updates.push(there.takeUpdate())
+  }
+  const clock = new Clock(context.environment, context.limit / 2)
+  const times = await clock.each(updates.length, key => updates[key], async update => {
+    here.apply(update)
+    await turn(here)
+  })
+  there.dispose()
+  here.dispose()
+  return { p50: times.quantile(0.5), p99: times.quantile(0.99) }
+}
+
+/** Keys at the end of a large document while somebody reads each change. */
+async function observer(context) {
+  if (!context.library.can.includes('observe')) return {}
+  const document = await openLarge(context)
+  let steps = 0
+  document.observe(delta => {
+    steps += delta.length
+  })
+  await turn(document)
+  const clock = new Clock(context.environment, context.limit / 2)
+  const times = await clock.each(PLACE_KEYS / 4, () => document.length(), async index => {
+    document.insert(index, 'x')
+    await turn(document)
+    await turn(document)
+  })
+  if (steps < times.count * 2) throw new Error(`${context.library.title} told ${steps} steps of ${times.count} keys`)
+  document.dispose()
+  return { p50: times.quantile(0.5), p99: times.quantile(0.99) }
+}
+
+/** Six thousand edits of one kind in an empty document. */
+async function small(context) {
+  const kinds = {
+    append: (document, key) => document.insert(key, 'x'),
+    insertAnywhere: (document, key, pick) => document.insert(pick(key + 1), 'x'),
+    insertWord: (document, key, pick) => {
+      const word = words(pick)
+      document.insert(pick(document.length() + 1), word)
+    },
+    removeAnywhere: (document, key, pick) => {
+      const length = document.length()
+      if (pick(2) === 0 || length < 10) document.insert(pick(length + 1), words(pick))
+      else document.remove(pick(length - 5), 1 + pick(5))
+    },
+    ...context.library.can.includes('types') && {
+      set: (document, key, pick) => document.set(`key ${pick(100)}`, key),
+      push: (document, key) => document.push(key),
+    },
+  }
+  const rows = {}
+  for (const [kind, make] of Object.entries(kinds)) {
+    const document = await context.library.open()
+    const pick = random(3)
+    const clock = new Clock(context.environment, context.limit / 4)
+    clock.start()
+    let key = 0
+    for (; key < SMALL_EDITS && !(key % 100 === 0 && clock.isOver); key += 1) {
+      make(document, key, pick)
+      await turn(document)
+      document.takeUpdate?.()
+    }
+    rows[kind] = clock.stop() / key
+    document.dispose()
+  }
+  return rows
+}
+
+/** Two people write at the same time; then one reads the other's updates. */
+async function two(context) {
+  if (!context.library.can.includes('apply')) return {}
+  const [one, other] = [await context.library.open(), await context.library.open()]
+  const updates = []
+  for (const [document, seed] of [[one, 1], [other, 2]]) {
+    const pick = random(seed)
+    for (let key = 0; key < SMALL_EDITS; key += 1) {
+      document.insert(pick(key + 1), 'x')
+      await turn(document)
+      if (document === other) updates.push(document.takeUpdate())
+    }
+  }
+  const perUpdate = await applyEach(one, updates, context)
+  one.dispose()
+  other.dispose()
+  return perUpdate
+}
+
+/** Many people write at the same time at the same place. */
+async function many(context) {
+  if (!context.library.can.includes('apply')) return {}
+  const updates = []
+  for (let writer = 0; writer < WRITERS; writer += 1) {
+    const document = await context.library.open()
+    document.insert(0, `${writer} was here`)
+    await turn(document)
+    updates.push(document.takeUpdate())
+    document.dispose()
+  }
+  const document = await context.library.open()
+  const perUpdate = await applyEach(document, updates, context)
+  document.dispose()
+  return perUpdate
+}
+
+async function applyEach(document, updates, { environment, limit }) {
+  const clock = new Clock(environment, limit)
+  clock.start()
+  let count = 0
+  for (const update of updates) {
+    document.apply(update)
+    await turn(document)
+    count += 1
+    if (count % 20 === 0 && clock.isOver) break
+  }
+  const isWhole = count === updates.length
+  return { perUpdate: clock.stop() / count, ...isWhole || { perUpdate_part: count / updates.length } }
+}
+
+/** A large document from its bytes and to its bytes. */
+async function load({ library, state, half, environment, limit }) {
+  if (!library.can.includes('load')) return {}
+  const document = await library.open()
+  const clock = new Clock(environment, limit)
+  const spent = async work => {
+    clock.start()
+    await work()
+    return clock.stop() / 1_000
+  }
+  const rows = {
+    load: await spent(async () => {
+      document.apply(state)
+      await turn(document)
+      document.length()
+    }),
+    read: await spent(() => document.read()),
+    encode: await spent(() => document.encode()),
+  }
+  document.dispose()
+  const other = await library.open()
+  other.apply(half.state)
+  await turn(other)
+  rows.difference = await spent(async () => {
+    other.apply(half.difference)
+    await turn(other)
+  })
+  other.dispose()
+  return { ...rows, bytes: state.length / 1_000 }
+}
+
+/** A tree of paragraphs as plain JSON. */
+async function tree({ library, paragraphs, environment, limit }) {
+  if (!library.can.includes('xml')) return {}
+  const document = await library.open()
+  document.apply(paragraphs)
+  await turn(document)
+  const clock = new Clock(environment, limit)
+  clock.start()
+  const json = document.treeToJson()
+  const spent = clock.stop() / 1_000
+  if (json.length !== PARAGRAPHS) throw new Error(`${library.title} shows ${json.length} paragraphs`)
+  document.dispose()
+  return { toJson: spent }
+}
+
+/** What a loaded large document takes. */
+async function memory(context) {
+  const { environment } = context
+  if (!context.library.can.includes('load')) return {}
+  const first = await openLarge(context)
+  const before = await environment.bytesInUse()
+  const documents = []
+  for (let copy = 0; copy < COPIES; copy += 1) documents.push(await openLarge(context))
+  const after = await environment.bytesInUse()
+  for (const document of [first, ...documents]) document.dispose()
+  return { perDocument: (after - before) / COPIES / 1_000_000 }
+}

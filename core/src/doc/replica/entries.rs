@@ -1,0 +1,63 @@
+//! Entries of a replica by key: those of maps, and the attributes of elements.
+
+use yrs::{Map, MapRef};
+
+use super::content::{self, Value, write_object};
+use super::sequence::{json, set};
+use super::text::check_size;
+use super::{Node, Replica};
+use crate::error::Error;
+use crate::ordered::OrderedMap;
+
+impl Replica {
+    /// Sets an entry to a content, written as JSON.
+    ///
+    /// # Errors
+    /// `api.wrong_type`, `api.deleted` or `update.too_large`.
+    pub fn entry_set(&mut self, node: &Node, key: &str, content: &str) -> Result<(), Error> {
+        check_size(content)?;
+        let new = content::read(content)?;
+        self.edit(node, None, |txn, branch| {
+            set(branch, txn, key.to_owned(), new);
+            Ok(())
+        })
+    }
+
+    /// Deletes an entry, when there is one.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entry_delete(&mut self, node: &Node, key: &str) -> Result<(), Error> {
+        self.edit(node, None, |txn, branch| {
+            MapRef::from(branch).remove(txn, key);
+            Ok(())
+        })
+    }
+
+    /// One entry as JSON; `None` when there is none.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entry_get(&self, node: &Node, key: &str) -> Result<Option<String>, Error> {
+        self.read(node, |branch, txn| {
+            MapRef::from(branch).get(txn, key).map(|out| json(&Value::new(out)))
+        })
+    }
+
+    /// All entries as a JSON object, by key.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entries(&self, node: &Node) -> Result<String, Error> {
+        let mut json = String::new();
+        self.read(node, |branch, txn| {
+            let mut entries = OrderedMap::new();
+            for (key, out) in MapRef::from(branch).iter(txn) {
+                entries.insert(key.to_owned(), out);
+            }
+            let entries = entries.iter().map(|(key, out)| (key, out.clone()));
+            write_object(&mut json, entries, |out, json| Value::new(out).write(json));
+        })?;
+        Ok(if json.is_empty() { "{}".to_owned() } else { json })
+    }
+}

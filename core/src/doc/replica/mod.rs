@@ -1,0 +1,547 @@
+//! The replica: one client's copy of a document, over yrs.
+//!
+//! Nothing reaches yrs that the guard has not seen, and nothing is asked of it that makes it panic:
+//! indexes are checked here first. No transaction outlives a call, so reading is always legal.
+
+mod entries;
+mod position;
+mod read;
+mod sequence;
+mod text;
+
+use bytes::Bytes;
+use yrs::branch::BranchPtr;
+use yrs::updates::decoder::Decode;
+use yrs::{
+    BranchID, ClientID, Doc, ID, OffsetKind, Options, ReadTxn, StateVector, Transact, Transaction,
+    TransactionMut, Update,
+};
+
+pub use self::position::{Assoc, Position};
+pub(super) use self::sequence::items;
+pub use super::change::{Change, KeyChange, Segment, Step};
+use super::content;
+use super::guard::{ClientRange, Mode, Summary, inspect};
+use super::known::Known;
+pub use super::node::{Kind, Node, Place};
+use super::observe::{Changes, unwatch, watch};
+use super::orphan::collect_orphans;
+use super::pair::{Pairs, break_pairs};
+use super::shape::Shape;
+use super::splice;
+use super::typing::Typing;
+use super::walk::Id;
+use crate::error::{Code, Error};
+use crate::ids::ClientId;
+use crate::limits::Limits;
+use crate::ordered::OrderedMap;
+
+/// The origin of transactions that bring what others wrote.
+const REMOTE: &str = "remote";
+/// Edits are merged up to this many bytes.
+pub(super) const EDIT_BYTES_MAX: usize = 384 << 10;
+
+/// A type that is observed.
+#[derive(Debug)]
+struct Observed {
+    node: Node,
+    /// How often for itself, and how often with what is inside.
+    count: [u32; 2],
+}
+
+impl Observed {
+    const fn is_deep(&self) -> bool {
+        let [_, deep] = self.count;
+        deep > 0
+    }
+}
+
+/// One client's copy of a document.
+#[derive(Debug)]
+pub struct Replica {
+    doc: Doc,
+    client: ClientId,
+    known: Known,
+    /// How many updates brought values, which count as length: some may be in a text.
+    values_seen: u32,
+    /// Texts that hold nothing but text and what is embedded, as of so many such updates.
+    plain_texts: OrderedMap<Place, u32>,
+    pairs: Pairs,
+    /// What is known of the order of texts.
+    typing: Typing,
+    /// Nested groups of edits that are open.
+    depth: u32,
+    /// The clock of the first own struct of the group.
+    group_start: u64,
+    edits: Vec<Vec<u8>>,
+    /// Some of them were written under other client ids.
+    has_imports: bool,
+    /// Some text has a format.
+    has_formats: bool,
+    observed: Vec<Observed>,
+    changes: Changes,
+}
+
+impl Replica {
+    /// An empty document. The client id must not be in use anywhere else.
+    #[must_use]
+    pub fn new(client: ClientId) -> Self {
+        Self {
+            doc: new_document(client),
+            client,
+            known: Known::new(),
+            values_seen: 0,
+            plain_texts: OrderedMap::new(),
+            pairs: Pairs::default(),
+            typing: Typing::default(),
+            depth: 0,
+            group_start: 0,
+            edits: Vec::new(),
+            has_imports: false,
+            has_formats: false,
+            observed: Vec::new(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// The id under which this replica writes.
+    #[must_use]
+    pub const fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// What the document has, own edits included.
+    #[must_use]
+    pub const fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Takes in an update of others, or an own one of an earlier session.
+    ///
+    /// # Errors
+    /// What the guard says, or `update.malformed` when the document can't take it.
+    pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
+        self.apply_from(Some(REMOTE), update, limits).map(|(summary, _)| summary)
+    }
+
+    /// Takes in an own edit of an instance that is gone: to the app it is a local change, and it is
+    /// none of [`Self::take_edits`].
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn apply_own(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
+        self.apply_from(None, update, limits).map(|(summary, _)| summary)
+    }
+
+    /// As [`Self::apply_own`]; true when the document is another one now.
+    pub(super) fn apply_as_own(&mut self, update: &[u8], limits: &Limits) -> Result<bool, Error> {
+        self.apply_from(None, update, limits).map(|(_, is_news)| is_news)
+    }
+
+    /// Makes an update that was applied one of [`Self::take_edits`].
+    pub(super) fn push_import(&mut self, update: Vec<u8>) {
+        self.edits.push(update);
+        self.has_imports = true;
+    }
+
+    /// Whether there is something under another client id among the edits to be taken.
+    #[must_use]
+    pub const fn has_imports(&self) -> bool {
+        self.has_imports
+    }
+
+    fn apply_from(
+        &mut self,
+        origin: Option<&'static str>,
+        update: &[u8],
+        limits: &Limits,
+    ) -> Result<(Summary, bool), Error> {
+        let (summary, oddities) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
+        self.values_seen += u32::from(oddities.has_values);
+        self.has_formats |= oddities.has_formats;
+        self.typing.forget();
+        // A struct that is known in part goes on where its first part is. yrs would
+        // count it where the struct says, and panic when it misses it there.
+        let is_cut = |range: &ClientRange| {
+            let next = self.known.next(range.client);
+            range.start < next && next < range.end
+        };
+        let cut = match summary.ranges.iter().any(is_cut) {
+            true => Some(splice::difference(update, &self.known)?),
+            false => None,
+        };
+        let update = cut.as_deref().unwrap_or(update);
+        let whole = self.keep_pairs_whole(update, &summary)?;
+        let update = whole.as_deref().unwrap_or(update);
+        let mut result = self.integrate(origin, update);
+        if result.is_err() {
+            // Structs before the bad one are in the document already, and are not taken twice.
+            let known = &self.known;
+            let txn = self.doc.try_transact().map_err(busy)?;
+            let is_type = |id: Id| {
+                let is_known = id.clock < known.next(id.client);
+                is_known.then(|| BranchID::get_nested(&txn, &yrs_id(id)).is_some())
+            };
+            let update = collect_orphans(update, &is_type)?;
+            drop(txn);
+            result = self.integrate(origin, &update).map(|_| true);
+        }
+        let is_news = result?;
+        self.known.advance(&summary);
+        Ok((summary, is_news))
+    }
+
+    /// The answer is whether there was something new.
+    fn integrate(&self, origin: Option<&'static str>, update: &[u8]) -> Result<bool, Error> {
+        let update = Update::decode_v1(update)
+            .map_err(|error| refused(format!("the document cannot read the update: {error}")))?;
+        let txn = match origin {
+            Some(origin) => self.doc.try_transact_mut_with(origin),
+            None => self.doc.try_transact_mut(),
+        };
+        let mut txn = txn.map_err(busy)?;
+        txn.apply_update(update)
+            .map_err(|error| refused(format!("the document cannot take the update: {error}")))?;
+        Ok(!txn.insert_set().is_empty() || !txn.delete_set().is_empty())
+    }
+
+    /// yrs cannot hold half a character. When an update cuts characters in two, their halves become
+    /// U+FFFD on both sides, as in Yjs: in the update, which is given back, and in the document.
+    fn keep_pairs_whole(
+        &mut self,
+        update: &[u8],
+        summary: &Summary,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        if !summary.has_astral && self.pairs.is_empty() {
+            return Ok(None);
+        }
+        let new = Pairs::of(update, &self.known)?;
+        let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
+        if !cut.is_empty() && self.pairs.contains_any(&cut) {
+            self.rebuild(&cut)?;
+        }
+        self.pairs.add(new, &cut);
+        if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }
+    }
+
+    /// Builds the document anew with halves of these characters.
+    fn rebuild(&mut self, cut: &Pairs) -> Result<(), Error> {
+        let state = break_pairs(&self.state(), cut)?;
+        let before = self.shapes();
+        self.doc = new_document(self.client);
+        self.integrate(Some(REMOTE), &state)?;
+        self.watch_again(before, true);
+        Ok(())
+    }
+
+    /// Takes the place of another replica: who observes its types is told what is different here.
+    pub fn take_over(&mut self, before: Self) {
+        let shapes = before.shapes();
+        self.depth = before.depth;
+        self.observed = before.observed;
+        self.changes = before.changes;
+        self.watch_again(shapes, false);
+    }
+
+    /// What the observed types hold.
+    fn shapes(&self) -> Vec<Shape> {
+        self.observed.iter().map(|observed| self.shape(&observed.node)).collect()
+    }
+
+    fn shape(&self, node: &Node) -> Shape {
+        self.read(node, |branch, txn| Shape::of(branch, node.kind, txn)).unwrap_or_default()
+    }
+
+    /// Observes the types in another document, and tells how they differ there.
+    fn watch_again(&self, before: Vec<Shape>, is_same_length: bool) {
+        for (observed, before) in self.observed.iter().zip(before) {
+            // A type that is gone has no observers, and nobody can see in it any more.
+            if self.watch(observed).is_err() {
+                continue;
+            }
+            let after = self.shape(&observed.node);
+            let change = Change {
+                observed: observed.node.clone(),
+                target: observed.node.clone(),
+                name: None,
+                path: Vec::new(),
+                delta: before.delta_to(&after, is_same_length),
+                keys: before.keys_to(&after),
+                is_local: false,
+                origin: 0,
+                transaction: 0,
+            };
+            if !change.is_empty() {
+                self.changes.push(change);
+            }
+        }
+    }
+
+    /// Own edits since the last call as one update, or the first of several when they are large;
+    /// `None` when there are none left, or while a group is open.
+    pub fn take_edits(&mut self) -> Option<Bytes> {
+        if self.depth > 0 || self.edits.is_empty() {
+            return None;
+        }
+        let mut bytes = 0;
+        let fits = self.edits.iter().take_while(|edit| {
+            bytes += edit.len();
+            bytes <= EDIT_BYTES_MAX
+        });
+        let count = fits.count().max(1);
+        let mut edits: Vec<_> = self.edits.drain(..count).collect();
+        self.has_imports &= !self.edits.is_empty();
+        let merged = match edits.len() {
+            1 => edits.pop(),
+            _ => splice::merge(&edits).ok(),
+        };
+        Some(Bytes::from(merged.unwrap_or_else(|| self.state())))
+    }
+
+    /// Own edits that [`Self::take_edits`] has not given yet, one by one.
+    #[must_use]
+    pub fn untaken_edits(&self) -> &[Vec<u8>] {
+        &self.edits
+    }
+
+    /// The whole document as one update.
+    #[must_use]
+    pub fn state(&self) -> Vec<u8> {
+        self.doc
+            .try_transact()
+            .map_or_else(|_| vec![0, 0], |txn| txn.encode_diff_v1(&StateVector::default()))
+    }
+
+    /// What somebody lacks who has `known`, as one update.
+    #[must_use]
+    pub fn difference(&self, known: &Known) -> Vec<u8> {
+        // yrs is not asked for it: it writes wrong lengths when a clock cuts a surrogate pair.
+        let state = self.state();
+        splice::difference(&state, known).unwrap_or(state)
+    }
+
+    /// Opens a group of edits: they leave as one update, and are one change for each observed type.
+    /// `origin` is told with the changes; that of the outermost group counts.
+    pub fn begin(&mut self, origin: u32) {
+        if self.depth == 0 {
+            self.changes.begin(origin);
+            self.group_start = self.known.next(self.client);
+        }
+        self.depth = self.depth.saturating_add(1);
+    }
+
+    /// Closes the group that was opened last.
+    pub fn commit(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth > 0 {
+            return;
+        }
+        let Ok(txn) = self.doc.try_transact() else { return };
+        self.changes.commit(|target| match &target.place {
+            Place::Root(_) => true,
+            // What is new stands in the change of the type around it.
+            Place::Nested(client, clock)
+                if *client == self.client && *clock >= self.group_start =>
+            {
+                false
+            }
+            Place::Nested(..) => target.find(&txn).is_ok(),
+        });
+    }
+
+    /// Changes a type. `own` is what that does to it, when it is known without asking.
+    fn edit(
+        &mut self,
+        node: &Node,
+        own: Option<&[Step]>,
+        edit: impl FnOnce(&mut TransactionMut<'_>, BranchPtr) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.typing.forget_text(&node.place);
+        self.edit_text(node, own, edit)
+    }
+
+    /// The same without forgetting what is known of a text's order.
+    fn edit_text(
+        &mut self,
+        node: &Node,
+        own: Option<&[Step]>,
+        edit: impl FnOnce(&mut TransactionMut<'_>, BranchPtr) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.expect(node, own);
+        let edited = self.edit_unseen(node, edit);
+        self.changes.expect(None);
+        edited
+    }
+
+    /// The same by an update that was written without looking at the document.
+    fn edit_by_id(
+        &mut self,
+        node: &Node,
+        own: Option<&[Step]>,
+        update: Vec<u8>,
+    ) -> Result<(), Error> {
+        self.expect(node, own);
+        let taken = self.integrate(None, &update);
+        self.changes.expect(None);
+        taken?;
+        self.note(update)
+    }
+
+    fn expect(&self, node: &Node, own: Option<&[Step]>) {
+        let own = own.filter(|_| !self.observed.is_empty()).map(|steps| {
+            let steps = steps.iter().filter(|step| !step.is_empty()).cloned().collect();
+            (node.place.clone(), steps)
+        });
+        self.changes.expect(own);
+    }
+
+    fn edit_unseen(
+        &mut self,
+        node: &Node,
+        edit: impl FnOnce(&mut TransactionMut<'_>, BranchPtr) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut txn = self.doc.try_transact_mut().map_err(busy)?;
+        let branch = node.open(&mut txn)?;
+        edit(&mut txn, branch)?;
+        let update = txn.encode_update_v1();
+        drop(txn);
+        self.note(update)
+    }
+
+    /// Keeps an own edit that is in the document.
+    fn note(&mut self, mut update: Vec<u8>) -> Result<(), Error> {
+        let limits = Limits::default().for_taken();
+        let (summary, oddities) = inspect(&update, &self.known, Mode::State, &|_| false, &limits)?;
+        if !summary.is_news && !summary.has_deletes {
+            return Ok(());
+        }
+        self.has_formats |= oddities.has_formats;
+        if summary.has_astral {
+            self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
+        }
+        self.known.advance(&summary);
+        // yrs writes into a kilobyte, and edits may wait for the relay for long.
+        update.shrink_to_fit();
+        self.edits.push(update);
+        Ok(())
+    }
+
+    /// Whether a type can be used.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn require(&self, node: &Node) -> Result<(), Error> {
+        self.read(node, |_, _| ())
+    }
+
+    /// Looks at a type; the default when it has a name and nobody made it yet.
+    fn read<T: Default>(
+        &self,
+        node: &Node,
+        read: impl FnOnce(BranchPtr, &Transaction<'_>) -> T,
+    ) -> Result<T, Error> {
+        let txn = self.doc.try_transact().map_err(busy)?;
+        Ok(node.find(&txn)?.map_or_else(T::default, |branch| read(branch, &txn)))
+    }
+
+    /// Starts to collect the changes of a type; `is_deep` for those of types inside it, too.
+    /// Counted: it takes as many calls of [`Self::unobserve`] to stop.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn observe(&mut self, node: impl Into<Node>, is_deep: bool) -> Result<(), Error> {
+        let node = node.into();
+        let known = self.observed.iter().position(|it| it.node == node);
+        let at = known.unwrap_or_else(|| {
+            self.observed.push(Observed { node, count: [0, 0] });
+            self.observed.len() - 1
+        });
+        let Some(observed) = self.observed.get_mut(at) else { return Ok(()) };
+        let was_deep = observed.is_deep();
+        let [own, deep] = &mut observed.count;
+        let count = if is_deep { deep } else { own };
+        *count = count.saturating_add(1);
+        if known.is_some() && was_deep == observed.is_deep() {
+            return Ok(());
+        }
+        let watched = self.observed.get(at).map_or(Ok(()), |observed| self.watch(observed));
+        if watched.is_err() {
+            self.observed.swap_remove(at);
+        }
+        watched
+    }
+
+    fn watch(&self, observed: &Observed) -> Result<(), Error> {
+        let mut txn = self.doc.try_transact_mut().map_err(busy)?;
+        let branch = observed.node.open(&mut txn)?;
+        drop(txn);
+        watch(branch, &observed.node, observed.is_deep(), &self.changes);
+        Ok(())
+    }
+
+    /// Takes back one [`Self::observe`].
+    pub fn unobserve(&mut self, node: impl Into<Node>, is_deep: bool) {
+        let node = node.into();
+        let Some(at) = self.observed.iter().position(|it| it.node == node) else { return };
+        let Some(observed) = self.observed.get_mut(at) else { return };
+        let was_deep = observed.is_deep();
+        let [own, deep] = &mut observed.count;
+        let count = if is_deep { deep } else { own };
+        *count = count.saturating_sub(1);
+        if observed.count == [0, 0] {
+            self.observed.swap_remove(at);
+            let branch = self.doc.try_transact().ok().and_then(|txn| node.find(&txn).ok()?);
+            if let Some(branch) = branch {
+                unwatch(branch);
+            }
+        } else if was_deep != observed.is_deep()
+            && let Some(observed) = self.observed.get(at)
+        {
+            // A type that is gone has no observers.
+            self.watch(observed).ok();
+        }
+    }
+
+    /// The changes of observed types since the last call, in order; none while a group is open.
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "it empties the queue")]
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        if self.depth > 0 { Vec::new() } else { self.changes.take() }
+    }
+}
+
+fn new_document(client: ClientId) -> Doc {
+    let mut options = Options::with_client_id(ClientID::new(client.get()));
+    options.offset_kind = OffsetKind::Utf16;
+    options.skip_gc = false;
+    // On, each replica would remove marks on its own, and replicas would differ.
+    options.cleanup_formatting = false;
+    Doc::with_options(options)
+}
+
+pub(super) fn yrs_id(id: Id) -> ID {
+    // Clocks of structs are below 2^31.
+    let clock = u32::try_from(id.clock).unwrap_or(u32::MAX);
+    ID::new(ClientID::new(id.client.get()), clock)
+}
+
+pub(super) fn our_id(id: ID) -> Id {
+    // Every client id is one of ours: it was checked when it came.
+    let client = ClientId::new(id.client.get()).unwrap_or(ClientId::from_u32(0));
+    Id { client, clock: u64::from(id.clock) }
+}
+
+#[cold]
+fn out_of_range(index: u32, length: u32, is: u32) -> Error {
+    let text = format!("index {index} and length {length} do not fit a length of {is}");
+    Error::new(Code::ApiOutOfRange, text)
+}
+
+#[cold]
+fn refused(message: String) -> Error {
+    Error::new(Code::UpdateMalformed, message)
+}
+
+#[cold]
+fn busy(_: impl std::error::Error) -> Error {
+    Error::new(Code::ClientInternal, "the document is in use by another call")
+}

@@ -1,0 +1,137 @@
+//! Whole trees of a replica as JSON.
+
+use yrs::branch::BranchPtr;
+use yrs::{ArrayRef, Map, MapRef, Out, ReadTxn, TextRef};
+
+use super::content::{Value, tag, write_string};
+use super::sequence::items;
+use super::text::write_delta;
+use super::{Node, Replica};
+use crate::doc::node::Kind;
+use crate::doc::text::Content;
+use crate::error::{Code, Error};
+use crate::ordered::OrderedMap;
+
+/// Types that are nested deeper are not read: every level takes some of the stack, and a browser
+/// gives little.
+const DEPTH_MAX: usize = 200;
+
+impl Replica {
+    /// A type with everything inside as JSON: maps as objects, arrays and fragments as arrays, texts
+    /// as strings, elements as `{name, attributes, children}`, and texts among elements as
+    /// `{delta}`.
+    ///
+    /// # Errors
+    /// `api.deleted` or `api.too_deep`.
+    pub fn tree(&self, node: &Node) -> Result<String, Error> {
+        let mut json = String::new();
+        let written = self.read(node, |branch, txn| {
+            Some(write_tree(branch, node.kind, txn, &mut json, DEPTH_MAX))
+        })?;
+        match written {
+            Some(written) => written.map(|()| json),
+            None => Ok(match node.kind {
+                Kind::Text => "\"\"",
+                Kind::Map => "{}",
+                _ => "[]",
+            }
+            .to_owned()),
+        }
+    }
+}
+
+fn write_tree<T: ReadTxn>(
+    branch: BranchPtr,
+    kind: Kind,
+    txn: &T,
+    json: &mut String,
+    depth_max: usize,
+) -> Result<(), Error> {
+    let depth_max = depth_max.checked_sub(1).ok_or_else(too_deep)?;
+    match kind {
+        Kind::Text => {
+            write_string(&Content::of(&TextRef::from(branch), txn).text, json);
+            Ok(())
+        }
+        Kind::Map => write_entries(branch, txn, json, depth_max),
+        Kind::Array | Kind::XmlFragment => write_items(branch, txn, json, depth_max),
+        Kind::XmlText => {
+            json.push_str(r#"{"delta":"#);
+            write_delta(branch, txn, json);
+            json.push('}');
+            Ok(())
+        }
+        Kind::XmlElement => {
+            json.push_str(r#"{"name":"#);
+            write_string(&tag(&branch).unwrap_or_default(), json);
+            json.push_str(r#","attributes":"#);
+            write_entries(branch, txn, json, depth_max)?;
+            json.push_str(r#","children":"#);
+            write_items(branch, txn, json, depth_max)?;
+            json.push('}');
+            Ok(())
+        }
+    }
+}
+
+fn write_items<T: ReadTxn>(
+    branch: BranchPtr,
+    txn: &T,
+    json: &mut String,
+    depth_max: usize,
+) -> Result<(), Error> {
+    json.push('[');
+    for (at, out) in items(&ArrayRef::from(branch), txn).enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        write_out(out, txn, json, depth_max)?;
+    }
+    json.push(']');
+    Ok(())
+}
+
+fn write_entries<T: ReadTxn>(
+    branch: BranchPtr,
+    txn: &T,
+    json: &mut String,
+    depth_max: usize,
+) -> Result<(), Error> {
+    let mut entries = OrderedMap::new();
+    for (key, out) in MapRef::from(branch).iter(txn) {
+        entries.insert(key.to_owned(), out);
+    }
+    json.push('{');
+    for (at, (key, out)) in entries.iter().enumerate() {
+        if at > 0 {
+            json.push(',');
+        }
+        write_string(key, json);
+        json.push(':');
+        write_out(out.clone(), txn, json, depth_max)?;
+    }
+    json.push('}');
+    Ok(())
+}
+
+fn write_out<T: ReadTxn>(
+    out: Out,
+    txn: &T,
+    json: &mut String,
+    depth_max: usize,
+) -> Result<(), Error> {
+    let branch = out.try_branch().map(BranchPtr::from);
+    match branch.and_then(|branch| Some((branch, Node::of(&branch)?.kind))) {
+        Some((branch, kind)) => write_tree(branch, kind, txn, json, depth_max),
+        None => {
+            Value::new(out).write(json);
+            Ok(())
+        }
+    }
+}
+
+#[cold]
+fn too_deep() -> Error {
+    let text = format!("the document is nested deeper than {DEPTH_MAX} levels here");
+    Error::new(Code::ApiTooDeep, text)
+}

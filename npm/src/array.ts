@@ -1,0 +1,66 @@
+// An array of a document.
+
+import { checkFunction, checkIndex } from './argument.js'
+import type { ChangeSource, SequenceDelta } from './delta.js'
+import type { Disposer } from './disposer.js'
+import type { Input } from './new.js'
+import { SharedSequence, toDelta } from './shared.js'
+import { contentsJson } from './value.js'
+
+/** How an array, or the children of an element or a fragment, changed. */
+export interface ArrayChange<T> extends ChangeSource {
+  /** What follows the last step stays as it is. */
+  readonly delta: readonly SequenceDelta<T>[]
+}
+
+/** A list that several people can change: plain values, and shared types. */
+export class SharedArray<T = unknown> extends SharedSequence implements Iterable<T> {
+  /** The entry at an index; `undefined` when there is none. */
+  get(index: number): T | undefined {
+    const at = checkIndex(index, 'the index')
+    const json = this.nodes.session.use(this.id, node => node.get(at))
+    return json === undefined ? undefined : this.read(json) as T
+  }
+
+  /**
+   * Inserts entries before the one at an index. Throws `api.out_of_range` beyond the end,
+   * `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no document can hold, and
+   * `update.too_large` above 4 MiB of JSON.
+   */
+  insert(index: number, ...items: readonly Input<T>[]): void {
+    const at = checkIndex(index, 'the index')
+    const json = contentsJson(items, 'an entry')
+    this.nodes.session.edit(this.id, node => {
+      node.insert(at, json)
+    })
+  }
+
+  /** Adds entries at the end. */
+  push(...items: readonly Input<T>[]): void {
+    this.insert(this.length, ...items)
+  }
+
+  /** All entries. */
+  toArray(): T[] {
+    return this.read(this.nodes.session.use(this.id, node => node.items())) as T[]
+  }
+
+  /** Goes through what is in it now. */
+  [Symbol.iterator](): Iterator<T> {
+    return this.toArray()[Symbol.iterator]()
+  }
+
+  /** All entries, and everything inside them, as plain data. */
+  override toJSON(): unknown[] {
+    return super.toJSON() as unknown[]
+  }
+
+  /** Calls a function after each transaction that changed the array, the local ones included. */
+  subscribe(listener: (change: ArrayChange<T>) => void): Disposer {
+    checkFunction(listener, 'the listener')
+    return this.subscribeView(view => {
+      const { local, origin } = view
+      listener({ delta: toDelta(view, this.nodes) as SequenceDelta<T>[], local, origin })
+    })
+  }
+}

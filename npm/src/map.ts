@@ -1,0 +1,79 @@
+// A map of a document.
+
+import { checkFunction, checkString } from './argument.js'
+import type { ChangeSource, KeyChange } from './delta.js'
+import type { Disposer } from './disposer.js'
+import type { Input } from './new.js'
+import { SharedNode, toKeys } from './shared.js'
+import { contentJson } from './value.js'
+
+/** How a map changed. */
+export interface MapChange extends ChangeSource {
+  /** The entries that are different now. */
+  readonly keys: ReadonlyMap<string, KeyChange>
+}
+
+/** Entries by key that several people can change: plain values, and shared types. */
+export class SharedMap<T extends object = Record<string, unknown>> extends SharedNode {
+  /** The entry of a key; `undefined` when there is none. */
+  get<K extends keyof T & string>(key: K): T[K] | undefined {
+    const name = checkString(key, 'the key')
+    const json = this.nodes.session.use(this.id, node => node.getEntry(name))
+    return json === undefined ? undefined : this.read(json) as T[K]
+  }
+
+  /** Whether a key has an entry. */
+  has(key: string): boolean {
+    const name = checkString(key, 'the key')
+    return this.nodes.session.use(this.id, node => node.getEntry(name)) !== undefined
+  }
+
+  /**
+   * Sets an entry. Throws `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no
+   * document can hold, and `update.too_large` above 4 MiB of JSON.
+   */
+  set<K extends keyof T & string>(key: K, value: Input<T[K]>): void {
+    const name = checkString(key, 'the key')
+    const json = contentJson(value, `the entry ${name}`)
+    this.nodes.session.edit(this.id, node => {
+      node.setEntry(name, json)
+    })
+  }
+
+  /** Deletes an entry, when there is one. */
+  delete(key: string): void {
+    const name = checkString(key, 'the key')
+    this.nodes.session.edit(this.id, node => {
+      node.deleteEntry(name)
+    })
+  }
+
+  /** All entries, by key. */
+  entries(): Partial<T> {
+    return this.read(this.nodes.session.use(this.id, node => node.entries())) as Partial<T>
+  }
+
+  /** All keys, in their order. */
+  keys(): (keyof T & string)[] {
+    return Object.keys(this.entries()) as (keyof T & string)[]
+  }
+
+  /** How many entries there are. */
+  get size(): number {
+    return this.keys().length
+  }
+
+  /** All entries, and everything inside them, as plain data. */
+  override toJSON(): Record<string, unknown> {
+    return super.toJSON() as Record<string, unknown>
+  }
+
+  /** Calls a function after each transaction that changed the map, the local ones included. */
+  subscribe(listener: (change: MapChange) => void): Disposer {
+    checkFunction(listener, 'the listener')
+    return this.subscribeView(view => {
+      const { local, origin } = view
+      listener({ keys: toKeys(view, this.nodes), local, origin })
+    })
+  }
+}

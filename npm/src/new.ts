@@ -1,0 +1,76 @@
+// Shared types that are not in a document yet.
+
+import type { Delta } from './delta.js'
+import type { SharedArray } from './array.js'
+import type { SharedMap } from './map.js'
+import type { SharedNode } from './shared.js'
+import type { Text } from './text.js'
+import type { XmlElement, XmlFragment, XmlText } from './xml.js'
+import { Kind } from './kind.js'
+
+/**
+ * A description of a shared type: set or inserted somewhere, it becomes one. The same description
+ * may be used more than once, and makes another type each time.
+ */
+export class New<N extends SharedNode = SharedNode> {
+  /** Only for the compiler: what it becomes. */
+  declare readonly becomes: N
+  /** @internal */
+  readonly kind: Kind
+  /** @internal */
+  readonly parts: readonly unknown[]
+
+  /** @internal */
+  constructor(kind: Kind, parts: readonly unknown[]) {
+    this.kind = kind
+    this.parts = parts
+  }
+}
+
+/** What can be written where `V` is read: for a shared type, a description of a new one. */
+export type Input<V> = V extends SharedNode ? New<V> : V
+
+/** The entries of a new map. */
+export type Entries<T extends object> = { readonly [K in keyof T]: Input<T[K]> }
+
+/** A new map. */
+export function newMap<T extends object>(entries: Partial<Entries<T>> = {}): New<SharedMap<T>> {
+  return new New(Kind.map, [{ ...entries }])
+}
+
+/** A new array. */
+export function newArray<T>(items: readonly Input<T>[] = []): New<SharedArray<T>> {
+  return new New(Kind.array, [[...items]])
+}
+
+/** A new text: plain, or the steps of a delta that insert. */
+export function newText(content: string | readonly Delta[] = ''): New<Text> {
+  return new New(Kind.text, [toDelta(content)])
+}
+
+/** A new element. */
+export function newXmlElement(
+  name: string,
+  attributes: Readonly<Record<string, unknown>> = {},
+  children: readonly New<XmlElement | XmlText>[] = [],
+): New<XmlElement> {
+  return new New(Kind.xmlElement, [name, { ...attributes }, [...children]])
+}
+
+/** A new text among elements: plain, or the steps of a delta that insert. */
+export function newXmlText(content: string | readonly Delta[] = ''): New<XmlText> {
+  return new New(Kind.xmlText, [toDelta(content)])
+}
+
+/** A new fragment inside another type. */
+export function newXmlFragment(
+  children: readonly New<XmlElement | XmlText>[] = [],
+): New<XmlFragment> {
+  return new New(Kind.xmlFragment, [[...children]])
+}
+
+function toDelta(content: string | readonly Delta[]): readonly Delta[] {
+  if (typeof content !== 'string') return [...content]
+  return content === '' ? [] : [{ insert: content }]
+}
+

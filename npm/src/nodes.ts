@@ -1,0 +1,88 @@
+// The shared types of one document, as one holder of the room has them.
+
+import { SharedArray } from './array.js'
+import type { DeepChange } from './delta.js'
+import type { Disposer } from './disposer.js'
+import { apiError } from './error.js'
+import type { Handle } from './handle.js'
+import { Kind } from './kind.js'
+import { SharedMap } from './map.js'
+import type { RoomSession } from './room-session.js'
+import { type NodeId, type SharedNode, nodeKey, toDelta, toKeys } from './shared.js'
+import { Text } from './text.js'
+import { type MakeNode, toNodeId } from './value.js'
+import type { ChangeView } from './view.js'
+import { XmlElement, XmlFragment, XmlText } from './xml.js'
+
+const kindNames = new Map(Object.entries(Kind).map(([name, kind]) => [kind, name]))
+
+export class Nodes {
+  /** Gives the object of a type that the module told of. */
+  readonly make: MakeNode = (id, name) => this.get(id, name)
+  readonly #handle: Handle
+  /** Types that somebody holds. */
+  readonly #known = new Map<string, WeakRef<SharedNode>>()
+  readonly #dropped = new FinalizationRegistry<string>(key => {
+    if (this.#known.get(key)?.deref() === undefined) this.#known.delete(key)
+  })
+
+  constructor(handle: Handle) {
+    this.#handle = handle
+  }
+
+  get session(): RoomSession {
+    return this.#handle.use()
+  }
+
+  /** The object of a type: the same one as long as somebody holds it. */
+  get(id: NodeId, name?: string): SharedNode {
+    const key = nodeKey(id)
+    const known = this.#known.get(key)?.deref()
+    if (known !== undefined) {
+      if (known.id.kind === id.kind) return known
+      const [is, wanted] = [known.id.kind, id.kind].map(kind => kindNames.get(kind) ?? '')
+      throw apiError('api.wrong_type', `${key} is used as ${is ?? ''}, and cannot be ${wanted ?? ''} as well`)
+    }
+    const node = this.#create(id, name)
+    this.#known.set(key, new WeakRef(node))
+    this.#dropped.register(node, key)
+    return node
+  }
+
+  #create(id: NodeId, name: string | undefined): SharedNode {
+    switch (id.kind) {
+      case Kind.array:
+        return new SharedArray(this, id)
+      case Kind.map:
+        return new SharedMap(this, id)
+      case Kind.text:
+        return new Text(this, id)
+      case Kind.xmlElement:
+        return new XmlElement(this, id, name ?? '')
+      case Kind.xmlFragment:
+        return new XmlFragment(this, id)
+      case Kind.xmlText:
+        return new XmlText(this, id)
+    }
+  }
+
+  subscribe(
+    id: NodeId,
+    isDeep: boolean,
+    call: (views: readonly ChangeView[]) => void,
+  ): Disposer {
+    return this.#handle.own(this.session.subscribe(id, isDeep, call))
+  }
+
+  toDeepChange(view: ChangeView): DeepChange {
+    const target = view.target['\u0000']
+    return {
+      target: this.get(toNodeId(target), target[3] as string | undefined),
+      path: view.path,
+      delta: toDelta(view, this),
+      keys: toKeys(view, this),
+      local: view.local,
+      origin: view.origin,
+    }
+  }
+}

@@ -1,0 +1,134 @@
+// The shared types of one room in the present instance of the module, and who listens to them.
+
+import { apiError } from './error.js'
+import { Kind } from './kind.js'
+import { Listeners } from './listeners.js'
+import { type NodeId, nodeKey } from './shared.js'
+import { toNodeId } from './value.js'
+import type { ChangeView, NodeView } from './view.js'
+import type { WasmNode, WasmRoom } from './wasm.js'
+
+/** Somebody listens to a type. */
+interface Observed {
+  readonly id: NodeId
+  /** To the type itself. */
+  readonly own: Listeners<readonly ChangeView[]>
+  /** To types inside it, too. */
+  readonly deep: Listeners<readonly ChangeView[]>
+}
+
+export class SharedNodes {
+  /** Those with a name, which are few. */
+  #named = new Map<string, WasmNode>()
+  /** One for all nested ones, in turn: nobody tells when an app lets go of one. */
+  #nested: WasmNode | undefined
+  readonly #kinds = new Map<string, Kind>()
+  readonly #observed = new Map<string, Observed>()
+
+  /** Checks that a name is used for one kind of type only. */
+  claim(kind: Kind, name: string): void {
+    const known = this.#kinds.get(name)
+    if (known === undefined) this.#kinds.set(name, kind)
+    else if (known !== kind) {
+      const names = new Map(Object.entries(Kind).map(([name, kind]) => [kind, name]))
+      const [is, wanted] = [names.get(known) ?? '', names.get(kind) ?? '']
+      const message = `${JSON.stringify(name)} is used as ${is} already, and cannot be ${wanted} as well`
+      throw apiError('api.wrong_type', message)
+    }
+  }
+
+  /** The type in the module, until the next call. */
+  get(room: WasmRoom, id: NodeId): WasmNode {
+    if ('name' in id) {
+      let node = this.#named.get(id.name)
+      if (node === undefined) {
+        node = room.node(id.kind, id.name)
+        if (node === undefined) throw apiError('api.wrong_type', 'there is no such kind of type')
+        this.#named.set(id.name, node)
+      }
+      return node
+    }
+    this.#nested ??= room.node(id.kind, '')
+    if (this.#nested === undefined) throw apiError('api.wrong_type', 'there is no such kind of type')
+    this.#nested.point(id.kind, id.client, id.clock)
+    return this.#nested
+  }
+
+  subscribe(
+    room: WasmRoom,
+    id: NodeId,
+    isDeep: boolean,
+    listener: (changes: readonly ChangeView[]) => void,
+  ): { readonly end: (room: WasmRoom | undefined) => void } {
+    const key = nodeKey(id)
+    const observed = this.#observed.get(key) ?? { id, own: new Listeners(), deep: new Listeners() }
+    const listeners = isDeep ? observed.deep : observed.own
+    if (listeners.isEmpty) this.get(room, id).observe(isDeep)
+    this.#observed.set(key, observed)
+    const subscription = listeners.add(listener)
+    const end = (room: WasmRoom | undefined): void => {
+      subscription.dispose()
+      if (!listeners.isEmpty) return
+      if (observed.own.isEmpty && observed.deep.isEmpty) this.#observed.delete(key)
+      if (room !== undefined) this.get(room, id).unobserve(isDeep)
+    }
+    return { end }
+  }
+
+  /** What listeners are to be told of changes, in order. */
+  changed(changes: readonly ChangeView[]): (() => void)[] {
+    return transactions(changes).map(({ key, group }) => () => {
+      const observed = this.#observed.get(key)
+      if (observed === undefined) return
+      const own = group.filter(change => keyOf(change.target) === key)
+      if (own.length > 0) observed.own.notify(own)
+      // Outer types first, as in Yjs.
+      observed.deep.notify([...group].sort((a, b) => a.path.length - b.path.length))
+    })
+  }
+
+  /** Goes on in another instance of the module. */
+  restore(room: WasmRoom): void {
+    this.#named = new Map()
+    this.#nested = undefined
+    for (const { id, own, deep } of this.#observed.values()) {
+      if (!own.isEmpty) this.get(room, id).observe(false)
+      if (!deep.isEmpty) this.get(room, id).observe(true)
+    }
+  }
+
+  /** Lets go of the module's memory. */
+  free(): void {
+    for (const node of this.#named.values()) node.free()
+    this.#nested?.free()
+    this.#named.clear()
+    this.#nested = undefined
+  }
+}
+
+interface Transaction {
+  readonly key: string
+  readonly group: ChangeView[]
+}
+
+/** Changes that belong together, by the observed type. */
+function transactions(changes: readonly ChangeView[]): Transaction[] {
+  const all: Transaction[] = []
+  const last = new Map<string, { readonly number: number; readonly group: ChangeView[] }>()
+  for (const change of changes) {
+    const key = keyOf(change.observed)
+    const open = last.get(key)
+    if (open?.number === change.transaction) {
+      open.group.push(change)
+      continue
+    }
+    const group = [change]
+    last.set(key, { number: change.transaction, group })
+    all.push({ key, group })
+  }
+  return all
+}
+
+function keyOf(node: NodeView): string {
+  return nodeKey(toNodeId(node['\u0000']))
+}

@@ -1,0 +1,71 @@
+// Updates of a room's document on their way to the app: each of them once.
+
+import type { Disposer } from './disposer.js'
+import { Listeners } from './listeners.js'
+
+/** Where an update comes from. */
+export interface UpdateInfo {
+  /** What `doc.applyUpdate` was given with it, or `undefined`. */
+  readonly origin: unknown
+  /** Whether the change was made through this client. */
+  readonly local: boolean
+}
+
+/** Is called with a Yjs update (v1). */
+export type UpdateListener = (update: Uint8Array, info: UpdateInfo) => void
+
+interface News extends UpdateInfo {
+  readonly number: number
+  readonly update: Uint8Array
+}
+
+/** What came into a document, kept while somebody listens, until the app is told. */
+export class Updates {
+  /** Nothing is news at the moment: another instance takes in what was told. */
+  isPaused = false
+  /** Of what is edited now. */
+  origin: unknown
+  readonly #listeners: Listeners<News> = new Listeners()
+  #count = 0
+  #news: News[] = []
+  /** Of the document that takes the place of the one that the app knows. */
+  #next: News[] | undefined
+
+  /** What came before is not told. */
+  add(listener: UpdateListener): Disposer {
+    const before = this.#count
+    return this.#listeners.add(({ number, update, origin, local }) => {
+      if (number > before) listener(update, { origin, local })
+    })
+  }
+
+  /** Takes an update in, whose memory is only lent; true when there is somebody to tell. */
+  note(update: Uint8Array, local: boolean): boolean {
+    if (this.isPaused || this.#listeners.isEmpty) return false
+    this.#count += 1
+    const news = { number: this.#count, update: update.slice(), origin: local ? this.origin : undefined, local }
+    ;(this.#next ?? this.#news).push(news)
+    return true
+  }
+
+  /** What follows is about another document. */
+  began(): void {
+    this.#next = []
+  }
+
+  /** Tells of the document that the app knows. */
+  take(): readonly (() => void)[] {
+    const news = this.#news
+    this.#news = []
+    return news.map(it => () => {
+      this.#listeners.notify(it)
+    })
+  }
+
+  /** Tells of the one that takes its place. */
+  takeNext(): readonly (() => void)[] {
+    this.#news.push(...this.#next ?? [])
+    this.#next = undefined
+    return this.take()
+  }
+}

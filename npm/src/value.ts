@@ -1,0 +1,208 @@
+// Values on their way into the module and back: JSON, with one form for what JSON cannot say (see
+// core/src/doc/content.rs).
+
+import { checkString, wrongType } from './argument.js'
+import { apiError } from './error.js'
+import { Kind } from './kind.js'
+import { New } from './new.js'
+import type { NodeId } from './shared.js'
+
+/** The key of what JSON has no word for. */
+const SPECIAL = '\u0000'
+/** One level less than the module takes: a document is in a type, at least. */
+const DEPTH_MAX = 60
+
+/** A content of a map, an array or an element, checked and as JSON. */
+export function contentJson(value: unknown, what: string): string {
+  return JSON.stringify(content(value, what, []))
+}
+
+/** Contents of a sequence. */
+export function contentsJson(values: unknown, what: string): string {
+  if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
+  return JSON.stringify(values.map(value => content(value, what, [])))
+}
+
+/** The steps of a delta. */
+export function deltaJson(steps: unknown, what: string): string {
+  return JSON.stringify(delta(steps, what, []))
+}
+
+function content(value: unknown, what: string, outer: readonly unknown[]): unknown {
+  if (!(value instanceof New)) return plain(value, what, outer)
+  checkDepth(value, what, outer)
+  const inside = [...outer, value]
+  const part = (at: number): unknown => value.parts[at]
+  const list = (values: unknown): unknown => {
+    if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
+    return values.map(item => content(item, what, inside))
+  }
+  const entries = (values: unknown): unknown => {
+    return mapEntries(values, what, entry => content(entry, what, inside))
+  }
+  switch (value.kind) {
+    case Kind.map:
+      return special(value.kind, entries(part(0)))
+    case Kind.array:
+    case Kind.xmlFragment:
+      return special(value.kind, list(part(0)))
+    case Kind.text:
+    case Kind.xmlText:
+      return special(value.kind, delta(part(0), what, inside))
+    case Kind.xmlElement: {
+      const name = checkString(part(0), 'the name of an element')
+      return special(value.kind, name, entries(part(1)), list(part(2)))
+    }
+  }
+}
+
+function delta(steps: unknown, what: string, outer: readonly unknown[]): unknown {
+  if (!Array.isArray(steps)) throw wrongType(what, 'an array of steps', steps)
+  return steps.map((step: unknown) => {
+    if (typeof step !== 'object' || step === null) throw wrongType(`a step of ${what}`, 'an object', step)
+    const { insert, retain, delete: gone, attributes } = step as Record<string, unknown>
+    const formats = attributes === undefined || attributes === null
+      ? {}
+      : { attributes: checkFormats(attributes) }
+    if (insert !== undefined) {
+      if (typeof insert !== 'string' && (typeof insert !== 'object' || insert === null)) {
+        throw wrongType('what a step inserts', 'a string, an object or a new shared type', insert)
+      }
+      return { insert: content(insert, what, outer), ...formats }
+    }
+    const [length, name] = gone === undefined ? [retain, 'retain'] : [gone, 'delete']
+    if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
+      throw wrongType(`a step of ${what}`, 'one of insert, retain and delete', length)
+    }
+    return name === 'retain' ? { retain: length, ...formats } : { delete: length }
+  })
+}
+
+/** Formats of a text; they are written as JSON by every peer, so bytes do not survive in them. */
+export function checkFormats(value: unknown): Record<string, unknown> {
+  return mapEntries(value, 'the formats', format => plain(format, 'a format', []))
+}
+
+/** A value that is nothing but data. */
+function plain(value: unknown, what: string, outer: readonly unknown[]): unknown {
+  switch (typeof value) {
+    case 'string':
+      return checkString(value, what)
+    case 'boolean':
+      return value
+    case 'number':
+      if (!Number.isFinite(value)) throw wrongType(what, 'a finite number', value)
+      // Larger ones would be read as whole numbers of 64 bits.
+      return Math.abs(value) > Number.MAX_SAFE_INTEGER ? special('number', bits(value)) : value
+    case 'object':
+      if (value === null) return null
+      break
+    default:
+      throw wrongType(what, 'a plain value (delete an entry to have none)', value)
+  }
+  checkDepth(value, what, outer)
+  const inside = [...outer, value]
+  if (value instanceof Uint8Array) return special('bytes', latin1(value))
+  if (Array.isArray(value)) return value.map(item => plain(item, what, inside))
+  if (value instanceof New) {
+    throw apiError('api.wrong_type', `${what} holds a new shared type inside a plain value: use newMap or newArray around it`)
+  }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    const name = (value.constructor as { readonly name?: string } | undefined)?.name ?? 'some class'
+    throw apiError('api.wrong_type', `${what} must be plain data, not an instance of ${name}`)
+  }
+  return mapEntries(value, what, entry => plain(entry, what, inside))
+}
+
+function checkDepth(value: unknown, what: string, outer: readonly unknown[]): void {
+  if (outer.includes(value)) throw apiError('api.wrong_type', `${what} holds itself`)
+  if (outer.length >= DEPTH_MAX) {
+    throw apiError('api.too_deep', `${what} is nested deeper than ${String(DEPTH_MAX)} levels`)
+  }
+}
+
+function mapEntries(
+  value: unknown,
+  what: string,
+  change: (entry: unknown) => unknown,
+): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw wrongType(what, 'an object', value)
+  }
+  const entries: [string, unknown][] = []
+  for (const [key, entry] of Object.entries(value)) {
+    // As in JSON, an entry that is undefined is none.
+    if (entry === undefined) continue
+    if (key === SPECIAL) throw apiError('api.wrong_type', `${what} has the key U+0000, which is taken`)
+    entries.push([checkString(key, 'a key'), change(entry)])
+  }
+  // A key `__proto__` becomes an entry as well.
+  return Object.fromEntries(entries)
+}
+
+function special(...parts: readonly unknown[]): Record<string, unknown> {
+  return { [SPECIAL]: parts }
+}
+
+/** The form of a number in memory, which is quicker to read than its digits. */
+function bits(number: number): string {
+  const view = new DataView(new ArrayBuffer(8))
+  view.setFloat64(0, number)
+  return view.getBigUint64(0).toString(16)
+}
+
+function latin1(bytes: Uint8Array): string {
+  let text = ''
+  for (let at = 0; at < bytes.length; at += 8192) {
+    text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+  }
+  return text
+}
+
+/** What a name of a type is followed by, when it is told by the module: the name of an element. */
+export type MakeNode = (id: NodeId, name: string | undefined) => unknown
+
+/** Reads a value of the module. */
+export function fromJson(json: string, makeNode: MakeNode): unknown {
+  const value: unknown = JSON.parse(json)
+  return json.includes('\\u0000') ? revive(value, makeNode) : value
+}
+
+/** Puts in place what JSON had no word for. */
+export function revive(value: unknown, makeNode: MakeNode): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(item => revive(item, makeNode))
+  const parts = (value as Record<string, unknown>)[SPECIAL]
+  if (parts !== undefined) return reviveSpecial(parts as readonly unknown[], makeNode)
+  const entries = Object.entries(value).map(([key, entry]) => [key, revive(entry, makeNode)])
+  return Object.fromEntries(entries) as unknown
+}
+
+function reviveSpecial(parts: readonly unknown[], makeNode: MakeNode): unknown {
+  const [kind, content] = parts
+  switch (kind) {
+    case 'undefined':
+      return undefined
+    case 'number':
+      return Number(content)
+    case 'bigint':
+      return BigInt(content as string)
+    case 'bytes':
+      return Uint8Array.from(content as string, char => char.charCodeAt(0))
+    case 'object':
+      return Object.fromEntries(
+        (content as [string, unknown][]).map(([key, entry]) => [key, revive(entry, makeNode)]),
+      ) as unknown
+    default:
+      return makeNode(toNodeId(parts), parts[3] as string | undefined)
+  }
+}
+
+/** Which type is meant by what the module wrote. */
+export function toNodeId(parts: readonly unknown[]): NodeId {
+  const [kind, first, clock] = parts as [Kind, string | number, number | undefined]
+  return typeof first === 'string'
+    ? { kind, name: first }
+    : { kind, client: first, clock: clock ?? 0 }
+}

@@ -614,7 +614,7 @@ export class RoomSession implements Receiver {
 }
 
 export function disposedError(): CoweaveError {
-  return apiError('api.disposed', 'the room was disposed')
+  return apiError('api.disposed', 'this share in the room was disposed: ask client.room() for another one')
 }
 
 function toStatus(status: RoomView['status']): RoomStatus {

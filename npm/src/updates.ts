@@ -5,7 +5,7 @@ import { Listeners } from './listeners.js'
 
 /** Where an update comes from. */
 export interface UpdateInfo {
-  /** What `doc.applyUpdate` was given with it, or `undefined`. */
+  /** What `doc.applyUpdate` or `doc.transact` was given, or `undefined`. */
   readonly origin: unknown
   /** Whether the change was made through this client. */
   readonly local: boolean

@@ -20,7 +20,8 @@ struct Editor {
 impl Editor {
     fn new(client: u32, scope: &[Node]) -> Self {
         let mut replica = Replica::new(ClientId::from_u32(client));
-        let undo = replica.open_undo(scope.to_vec(), Duration::from_millis(500)).unwrap();
+        let undo = replica.open_undo(Duration::from_millis(500));
+        scope.iter().for_each(|node| replica.widen_undo(undo, node.clone()).unwrap());
         Self { replica, undo, now: 1000 }
     }
 
@@ -48,7 +49,7 @@ impl Editor {
     }
 
     fn news(&mut self) -> String {
-        self.replica.take_undo_news(self.undo).unwrap()
+        self.replica.take_undo_news(self.undo)
     }
 
     fn tree(&self, node: &Node) -> String {
@@ -203,15 +204,16 @@ fn what_is_not_tracked_is_not_undone_and_ends_an_item() {
 #[test]
 fn two_stacks_do_not_know_of_each_other() {
     let mut a = on_text(1);
-    let scope = vec![Node::root(Kind::Map, "m")];
-    let other = a.replica.open_undo(scope.clone(), Duration::ZERO).unwrap();
+    let map = Node::root(Kind::Map, "m");
+    let other = a.replica.open_undo(Duration::ZERO);
+    a.replica.widen_undo(other, map.clone()).unwrap();
     a.later().text_insert("t", 0, "a").unwrap();
-    a.later().entry_set(&scope[0], "k", "1").unwrap();
+    a.later().entry_set(&map, "k", "1").unwrap();
     a.undo();
-    assert_eq!(a.tree(&scope[0]), r#"{"k":1}"#);
+    assert_eq!(a.tree(&map), r#"{"k":1}"#);
     assert!(a.replica.undo(other, false).unwrap());
-    assert_eq!(a.tree(&scope[0]), "{}");
-    assert_eq!(a.replica.take_undo_news(other).unwrap(), "[[0,1,0],[1,0,1]]");
+    assert_eq!(a.tree(&map), "{}");
+    assert_eq!(a.replica.take_undo_news(other), "[[0,1,0],[1,0,1]]");
 }
 
 #[test]
@@ -444,14 +446,14 @@ fn a_type_in_the_scope_may_be_deleted() {
     let mut a = on_text(1);
     a.later().sequence_insert(&list, 0, r#"[{"\u0000":[1,{}]}]"#).unwrap();
     let map = nested(Kind::Map, 1, 0);
-    let undo = a.replica.open_undo(vec![map.clone()], Duration::ZERO).unwrap();
+    let undo = a.replica.open_undo(Duration::ZERO);
+    a.replica.widen_undo(undo, map.clone()).unwrap();
     a.later().entry_set(&map, "k", "1").unwrap();
     a.later().sequence_delete(&list, 0, 1).unwrap();
     assert!(!a.replica.undo(undo, false).unwrap());
     a.later().sequence_insert(&list, 0, r#"[{"\u0000":[1,{}]}]"#).unwrap();
     assert!(!a.replica.undo(undo, false).unwrap());
-    let gone = a.replica.open_undo(vec![map], Duration::ZERO).unwrap_err();
-    assert_eq!(gone.code, Code::ApiDeleted);
+    assert_eq!(a.replica.widen_undo(undo, map).unwrap_err().code, Code::ApiDeleted);
 }
 
 #[test]
@@ -474,7 +476,8 @@ fn what_was_deleted_is_kept_only_while_it_can_come_back() {
 #[test]
 fn one_stack_keeps_what_another_one_let_go_of() {
     let mut a = on_text(1);
-    let other = a.replica.open_undo(vec![Node::text("t")], Duration::ZERO).unwrap();
+    let other = a.replica.open_undo(Duration::ZERO);
+    a.replica.widen_undo(other, Node::text("t")).unwrap();
     a.later().text_insert("t", 0, "abc").unwrap();
     a.later().text_delete("t", 0, 3).unwrap();
     a.replica.close_undo(other);

@@ -92,13 +92,13 @@ pub(super) struct Undo {
 }
 
 impl Undo {
-    pub(super) fn new(number: u32, timeout: Duration) -> Self {
+    fn new(number: u32, timeout: Duration, group: Option<bool>) -> Self {
         let capture = Shared(Arc::new(Mutex::new(Capture {
             timeout,
             now: Time::ZERO,
             last: None,
             tick: 1,
-            group: None,
+            group,
             is_tracking: true,
             is_gathered: false,
         })));
@@ -164,8 +164,10 @@ pub(super) struct Undos {
 }
 
 impl Undos {
-    pub(super) fn next_number(&mut self) -> u32 {
+    pub(super) fn open(&mut self, timeout: Duration, has_group: bool) -> u32 {
         self.last_number = self.last_number.wrapping_add(1);
+        let group = has_group.then_some(false);
+        self.all.push(Undo::new(self.last_number, timeout, group));
         self.last_number
     }
 
@@ -272,8 +274,8 @@ impl Undos {
         }
     }
 
-    pub(super) fn take_news(&mut self, number: u32) -> Option<String> {
-        let news = std::mem::take(&mut self.find(number)?.news);
+    pub(super) fn take_news(&mut self, number: u32) -> String {
+        let news = self.find(number).map(|undo| std::mem::take(&mut undo.news)).unwrap_or_default();
         let mut json = String::new();
         write_list(&mut json, news.into_iter(), |(news, counts), json| {
             json.push('[');
@@ -284,7 +286,7 @@ impl Undos {
             }
             json.push(']');
         });
-        Some(json)
+        json
     }
 }
 

@@ -13,7 +13,7 @@ use yrs::{
 
 use super::{Node, Replica, busy, our_id, yrs_id};
 use crate::doc::shelter::sheltering;
-use crate::doc::undo::{Copy, Item, News, Undo, take_back};
+use crate::doc::undo::{Copy, Item, News, take_back};
 use crate::doc::walk::{Block, Id, Kind, Visit, walk};
 use crate::error::Error;
 use crate::time::Time;
@@ -22,23 +22,27 @@ use crate::time::Time;
 const OBSERVER: &str = "undo";
 
 impl Replica {
-    /// Begins to gather own edits of some types, and of those inside, so that they can be undone.
-    /// Edits that come within `timeout` after each other are undone together, and so are those of a
-    /// group. The answer is the number of the new stack.
+    /// Begins to gather own edits that can be undone. Those that come within `timeout` after each
+    /// other are undone together, and so are those of a group. The answer is the number of the new
+    /// stack.
+    pub fn open_undo(&mut self, timeout: Duration) -> u32 {
+        self.undos.open(timeout, self.depth > 0)
+    }
+
+    /// Edits of a type, and of those inside it, are gathered from here on.
     ///
     /// # Errors
     /// `api.deleted`.
-    pub fn open_undo(&mut self, scope: Vec<Node>, timeout: Duration) -> Result<u32, Error> {
+    pub fn widen_undo(&mut self, number: u32, node: Node) -> Result<(), Error> {
         let mut txn = self.doc.try_transact_mut().map_err(busy)?;
-        scope.iter().try_for_each(|node| node.open(&mut txn).map(drop))?;
+        node.open(&mut txn)?;
         drop(txn);
-        let number = self.undos.next_number();
-        let mut undo = Undo::new(number, timeout);
-        undo.scope = scope;
-        undo.watch(&self.doc, [Vec::new(), Vec::new()]);
-        self.undos.all.push(undo);
-        self.undos.set_group(self.depth > 0);
-        Ok(number)
+        if let Some(undo) = self.undos.find(number) {
+            let stacks = undo.stacks();
+            undo.scope.push(node);
+            undo.watch(&self.doc, stacks);
+        }
+        Ok(())
     }
 
     /// Ends what [`Self::open_undo`] began.
@@ -139,7 +143,7 @@ impl Replica {
 
     /// What happened since the last call, as JSON: what, and how much can be undone and redone then.
     #[must_use]
-    pub fn take_undo_news(&mut self, number: u32) -> Option<String> {
+    pub fn take_undo_news(&mut self, number: u32) -> String {
         self.undos.take_news(number)
     }
 

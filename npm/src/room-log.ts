@@ -64,8 +64,8 @@ export class RoomLog {
   }
 
   own(number: number, update: Uint8Array): void {
-    this.#edits.clear()
     this.#add(update, number)
+    this.#edits.clear()
   }
 
   adopted(number: number, update: Uint8Array): void {

@@ -437,6 +437,10 @@ impl Replica {
         }
         self.known.advance(&summary);
         self.edited(&update, oddities.has_types || oddities.has_formats)?;
+        // yrs names the clients of whom something was deleted in another order than Yjs.
+        if matches!(update.as_slice(), [0, clients, ..] if *clients > 1) {
+            update = splice::merge(std::slice::from_ref(&update))?;
+        }
         // yrs writes into a kilobyte, and edits may wait for the relay for long.
         update.shrink_to_fit();
         self.edits.push(update);

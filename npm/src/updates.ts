@@ -31,6 +31,11 @@ export class Updates {
   /** Of the document that takes the place of the one that the app knows. */
   #next: News[] | undefined
 
+  /** Whether there is nothing to tell. */
+  get isEmpty(): boolean {
+    return this.#news.length === 0 && this.#next === undefined
+  }
+
   /** What came before is not told. */
   add(listener: UpdateListener): Disposer {
     const before = this.#count

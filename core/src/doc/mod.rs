@@ -22,6 +22,7 @@ pub mod pieces;
 pub mod replica;
 mod run;
 mod shape;
+mod sleepers;
 pub mod splice;
 mod state;
 mod text;

@@ -11,6 +11,7 @@ import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
 import type { NodeId } from './shared.js'
+import type { Undo } from './undo.js'
 import { type UpdateListener, Updates } from './updates.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
 import type { WasmNode, WasmRoom } from './wasm.js'
@@ -117,6 +118,8 @@ export class RoomSession implements Receiver {
   /** What others show, by their ids. */
   peers: readonly { readonly id: number; readonly state: object }[] = []
   readonly peerListeners: Listeners<undefined> = new Listeners()
+  /** The room is left as soon as they return. */
+  readonly closing: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
   /** What another instance would go on from. */
@@ -125,10 +128,13 @@ export class RoomSession implements Receiver {
   #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
+  /** What is saved now, of which the app was not told yet. */
+  #savedNext: Pick<RoomView, 'saved' | 'isOnDevice'> | undefined
   readonly #nodes = new SharedNodes()
   /** Of transactions that are not told yet, by number. */
   readonly #origins: unknown[] = []
   readonly #updates: Updates = new Updates()
+  readonly #undos = new Set<Undo>()
   #flushes = new Map<number, Deferred<undefined>>()
   #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
@@ -208,6 +214,7 @@ export class RoomSession implements Receiver {
           this.#nodes.restore(room)
         })
       }
+      for (const undo of this.#undos) undo.restore(room, this.#nodes)
       for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
       if (this.#presence !== null) room.setPresence(this.#presence)
       room.keepRefused(this.#keepsRefused)
@@ -318,6 +325,32 @@ export class RoomSession implements Receiver {
     this.#isEdited = true
   }
 
+  openUndo(undo: Undo): void {
+    const room = this.#document()
+    guarded(() => {
+      undo.enter(room, this.#nodes)
+    })
+    this.#undos.add(undo)
+  }
+
+  closeUndo(undo: Undo): void {
+    if (!this.#undos.delete(undo) || this.#wasm === undefined) return
+    guarded(() => {
+      undo.leave()
+    })
+  }
+
+  /** Undoes or redoes. */
+  takeBack(undo: Undo, isRedo: boolean): boolean {
+    this.#isEdited = true
+    return this.transact(() => this.document(() => undo.takeBack(isRedo)), undo)
+  }
+
+  /** Has the module run soon, and the app told. */
+  schedule(): void {
+    this.#session.schedule()
+  }
+
   onUpdate(listener: UpdateListener): Disposer {
     this.#document()
     return this.#updates.add(listener)
@@ -331,6 +364,7 @@ export class RoomSession implements Receiver {
       this.#updates.origin = origin
     }
     guarded(() => {
+      if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
       room.begin(this.#origins.length)
     })
     this.#depth += 1
@@ -344,6 +378,7 @@ export class RoomSession implements Receiver {
       if (room !== undefined) {
         guarded(() => {
           room.commit()
+          if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
         })
         this.#session.schedule()
       }
@@ -446,12 +481,20 @@ export class RoomSession implements Receiver {
     this.#updates.began()
   }
 
-  told(): readonly (() => void)[] {
+  noteSaved(saved: Saved, isOnDevice: boolean): void {
+    this.#savedNext = { saved, isOnDevice }
+  }
+
+  told(news: (() => void)[]): void {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
-    if (this.#depth === 0) this.#origins.length = 0
-    return [...this.#updates.take(), ...this.#updates.takeNext()]
+    if (this.#depth === 0 && this.#origins.length > 0) this.#origins.length = 0
+    if (!this.#updates.isEmpty) news.push(...this.#updates.take(), ...this.#updates.takeNext())
+    const next = this.#savedNext
+    this.#savedNext = undefined
+    if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
+    for (const undo of this.#undos) news.push(...undo.news())
   }
 
   fold(): void {
@@ -462,10 +505,16 @@ export class RoomSession implements Receiver {
     const before = this.#view
     // Another instance begins anew, but what the app has, it has.
     const isLoaded = before.isLoaded || latest.isLoaded
-    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
+    const isSynced = before.isSynced || latest.isSynced
+    const isSame = isLoaded === latest.isLoaded && isSynced === latest.isSynced
+    const view = isSame ? latest : { ...latest, isLoaded, isSynced }
     this.#view = view
-    // It is only left behind, and says nothing any more.
-    if (this.#isClosed) return
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) {
+      // It says nothing any more, and leaves when what another instance took over is safe.
+      if (!this.#isRestored) this.#leave()
+      return
+    }
     if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
@@ -496,8 +545,6 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
-    if (view.saved.tier !== 'memory') this.#isRestored = false
-    if (this.#isClosed) this.#leave()
   }
 
   #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
@@ -569,9 +616,12 @@ export class RoomSession implements Receiver {
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
+    this.closing.notify(undefined)
     this.#isClosed = true
     this.#peerFrame.cancel()
     this.status = { state: 'disposed' }
+    // Whatever instance may still see the last edits out, nobody is here any more.
+    this.#presence = null
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
@@ -597,7 +647,7 @@ export class RoomSession implements Receiver {
 }
 
 export function disposedError(): CoweaveError {
-  return apiError('api.disposed', 'the room was disposed')
+  return apiError('api.disposed', 'this share in the room was disposed: ask client.room() for another one')
 }
 
 function toStatus(status: RoomView['status']): RoomStatus {
@@ -638,8 +688,9 @@ function parseShown(json: string | null): object | null {
 
 /** Views come from JSON: plain values. They come with each keystroke. */
 function isOther(before: unknown, after: unknown): boolean {
+  if (before === after) return false
   if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
-    return before !== after
+    return true
   }
   const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
   for (const key in one) if (!(key in other)) return true

@@ -15,10 +15,15 @@ export interface WasmClient {
   copies(room: string): Promise<unknown>
   /** Deletes a copy from the device. */
   dropCopy(room: string, id: string): Promise<unknown>
-  /** Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each. */
-  drain(): string
+  /**
+   * Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each.
+   * Of what is saved now the keeper is told; there may be no other news.
+   */
+  drain(): string | undefined
   /** What a developer gets to see of the connection. */
   debug(): Figures
+  /** The network may be back, or time was lost. */
+  probe(): void
   /** The other tabs may know of this one. */
   tabReady(): void
   /** This tab leads. */
@@ -40,6 +45,8 @@ export interface WasmRoom {
   commit(): void
   /** A shared type with a name. */
   node(kind: number, name: string): WasmNode | undefined
+  /** Begins to gather edits that can be undone; those within so many milliseconds are one item. */
+  undo(timeout: number): WasmUndo
   /** Asks for a flush; the answer is its number in the news. */
   flush(): number
   /** What becomes of edits that the relay refuses for good. */
@@ -91,6 +98,22 @@ export interface WasmNode {
   free(): void
 }
 
+/** Edits that can be undone. */
+export interface WasmUndo {
+  /** Gathers edits of a type from here on. */
+  add(node: WasmNode): void
+  /** Whether what is edited from here on is gathered. */
+  track(isTracking: boolean): void
+  /** Undoes or redoes the last item; whether that changed anything. */
+  takeBack(isRedo: boolean): boolean
+  stop(): void
+  clear(): void
+  /** What happened, as JSON: see undo.ts. */
+  take(): string
+  close(): void
+  free(): void
+}
+
 /** The way to the other tabs of the browser. It is called from within, and calls nothing back. */
 export interface WasmTabs {
   /** Sends a message to one tab, or to all. */
@@ -111,6 +134,10 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** What is saved now; `tier` is a number of `savedTiers`. */
+  saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
+  /** A connection to the device's database is there, to be closed when the instance cannot. */
+  opened(database: IDBDatabase): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

@@ -544,6 +544,7 @@ impl Client {
     /// Gives the socket up and plans the next attempt.
     fn lose_connection(&mut self, error: &Error, now: Time) {
         self.diary.failure = Some((error.clone(), now));
+        let is_there = self.is_connected() || error.code != Code::ConnectionLost;
         self.outputs.push_back(Output::Disconnect);
         self.note_success(now);
         self.forget_connection();
@@ -551,7 +552,10 @@ impl Client {
             room.trouble = Some(error.clone());
         }
         self.not_before = now + Duration::from_millis(backoff::asked_ms(error));
-        let wait = self.backoff.next(error, &mut self.random);
+        let wait = match is_there {
+            true => self.backoff.next(error, &mut self.random),
+            false => self.backoff.next_soon(error, &mut self.random),
+        };
         self.socket = Socket::Waiting { at: now + wait };
     }
 

@@ -252,7 +252,16 @@ pub(super) fn apply(branch: BranchPtr, txn: &mut yrs::TransactionMut<'_>, steps:
                     continue;
                 }
                 index += units(&any);
-                delta.push(Delta::Inserted(In::Any(any), some(formats)));
+                // Plain text in a row is one struct, as in Yjs.
+                if let Any::String(text) = &any
+                    && formats.is_empty()
+                    && let Some(Delta::Inserted(In::Any(Any::String(last)), None)) =
+                        delta.last_mut()
+                {
+                    *last = [&**last, text].concat().into();
+                } else {
+                    delta.push(Delta::Inserted(In::Any(any), some(formats)));
+                }
             }
             NewStep::Insert(new, formats) => {
                 delta.push(Delta::Inserted(empty(&new), some(formats)));

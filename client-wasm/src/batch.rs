@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use coweave_core::client::{Event, RoomKey};
+use coweave_core::client::{Event, Room, RoomKey, Saved};
 use coweave_core::doc::replica::Change;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use crate::copies::CopyView;
 use crate::error::to_json;
 use crate::view::{PeerView, RefusedView, RoomView, SeededView};
 
-/// The news of one room.
+/// The news of one room, without the changes of its document.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Batch {
@@ -27,6 +27,9 @@ pub(crate) struct Batch {
     seeded: Option<SeededView>,
     #[serde(skip)]
     is_view_old: bool,
+    /// What is saved changed, as after each keystroke.
+    #[serde(skip)]
+    is_saved_old: bool,
     /// Written by themselves: they come often, and a serializer of its own would be large.
     #[serde(skip)]
     changes: Vec<Change>,
@@ -40,6 +43,10 @@ impl Batches {
     /// Adds an event; the changes of documents are added with [`Batches::add_changes`].
     pub(crate) fn add(&mut self, key: RoomKey, event: Event) {
         self.change(key, |batch| {
+            batch.is_saved_old = true;
+            if matches!(event, Event::SavedChanged) {
+                return;
+            }
             batch.is_view_old = true;
             match event {
                 Event::PresenceChanged(entries) => {
@@ -69,12 +76,26 @@ impl Batches {
         self.0.retain(|batch| batch.room != key.0);
     }
 
-    /// Takes everything as JSON: a list of batches, and a list of changes for each of them. `view`
-    /// gives the present state of a room.
-    pub(crate) fn take(&mut self, view: impl Fn(RoomKey) -> Option<RoomView>) -> String {
+    /// Takes everything as JSON: a list of batches, and a list of changes for each of them. `None`
+    /// when there is nothing but what is `saved` now, which is told at once.
+    pub(crate) fn take<'r>(
+        &mut self,
+        room: impl Fn(RoomKey) -> Option<&'r Room>,
+        saved: impl Fn(RoomKey, &Saved),
+    ) -> Option<String> {
         let mut batches = mem::take(&mut self.0);
-        for batch in batches.iter_mut().filter(|batch| batch.is_view_old) {
-            batch.view = view(RoomKey(batch.room));
+        batches.retain_mut(|batch| {
+            let key = RoomKey(batch.room);
+            let room = room(key);
+            if batch.is_view_old {
+                batch.view = room.map(RoomView::new);
+            } else if let Some(room) = room.filter(|_| batch.is_saved_old) {
+                saved(key, &room.saved());
+            }
+            batch.is_view_old || !batch.changes.is_empty()
+        });
+        if batches.is_empty() {
+            return None;
         }
         let mut json = format!("[{},[", to_json(&batches));
         for (at, batch) in batches.iter().enumerate() {
@@ -88,7 +109,7 @@ impl Batches {
             json.push(']');
         }
         json.push_str("]]");
-        json
+        Some(json)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -48,6 +48,8 @@ impl Client {
         tab: Option<f64>,
         tabs: Option<BrowserTabs>,
     ) -> Self {
+        // In a release a panic has no text.
+        #[cfg(debug_assertions)]
         console_error_panic_hook::set_once();
         let owner = on_device.then(|| DeviceStore::owner(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);
@@ -102,12 +104,14 @@ impl Client {
     #[wasm_bindgen(js_name = dropCopy)]
     pub fn drop_copy(&self, room: &str, id: String) -> Result<Promise, JsValue> {
         let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
+        self.shell.drop_copy(&name, &id);
         Ok(copies::drop_one(self.shell.store(), name, id))
     }
 
-    /// Sends what was edited since the last call, and takes the news of all rooms as JSON.
+    /// Sends what was edited since the last call, and takes the news of all rooms as JSON, when there
+    /// is more than what the [`Keeper`] is told.
     #[must_use]
-    pub fn drain(&self) -> String {
+    pub fn drain(&self) -> Option<String> {
         self.shell.drain()
     }
 
@@ -115,6 +119,11 @@ impl Client {
     #[must_use]
     pub fn debug(&self) -> Array {
         self.shell.debug()
+    }
+
+    /// The network may be back, or time was lost.
+    pub fn probe(&self) {
+        self.shell.handle(coweave_core::client::Input::Probe);
     }
 
     /// The other tabs may know of this one.

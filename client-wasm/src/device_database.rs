@@ -1,6 +1,7 @@
 //! The connection to the device's database: opened when it is used, and opened anew when it broke.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
@@ -54,6 +55,7 @@ impl From<JsValue> for Failure {
 pub(crate) struct Database {
     /// The connection or the promise of it; forgotten when it fails, so that the next use opens anew.
     opening: RefCell<Option<Promise>>,
+    on_open: Rc<dyn Fn(&IdbDatabase)>,
     /// The browser closed the database, or another tab wants to delete or upgrade it: ours must not
     /// stand in its way.
     on_lost: Closure<dyn Fn(JsValue)>,
@@ -66,10 +68,14 @@ impl Database {
         !factory().is_ok_and(|factory| factory.is_undefined())
     }
 
-    /// `on_lost` is called when a connection ended that nobody here gave up.
-    pub(crate) fn new(on_lost: impl Fn() + 'static) -> Self {
+    /// `on_open` is called with each connection, and `on_lost` when one ended that nobody here gave up.
+    pub(crate) fn new(
+        on_open: impl Fn(&IdbDatabase) + 'static,
+        on_lost: impl Fn() + 'static,
+    ) -> Self {
         Self {
             opening: RefCell::default(),
+            on_open: Rc::new(on_open),
             on_lost: Closure::new(move |event| {
                 if let Ok(database) = Reflect::get(&event, &"target".into()) {
                     database.unchecked_into::<IdbDatabase>().close();
@@ -120,7 +126,8 @@ impl Database {
     fn connection(&self) -> Promise {
         let opening = self.opening.borrow().clone();
         opening.unwrap_or_else(|| {
-            let promise = future_to_promise(open(self.on_lost.as_ref().clone()));
+            let on_open = Rc::clone(&self.on_open);
+            let promise = future_to_promise(open(on_open, self.on_lost.as_ref().clone()));
             self.opening.replace(Some(promise.clone()));
             promise
         })
@@ -167,7 +174,7 @@ fn factory() -> Result<JsValue, JsValue> {
     Reflect::get(&js_sys::global(), &"indexedDB".into())
 }
 
-async fn open(on_lost: JsValue) -> Result<JsValue, JsValue> {
+async fn open(on_open: Rc<dyn Fn(&IdbDatabase)>, on_lost: JsValue) -> Result<JsValue, JsValue> {
     let factory: IdbFactory = factory()?.unchecked_into();
     let request = factory.open_with_u32(DATABASE, VERSION)?;
     let on_upgrade = Closure::<dyn Fn(JsValue)>::new({
@@ -193,6 +200,7 @@ async fn open(on_lost: JsValue) -> Result<JsValue, JsValue> {
     let database: IdbDatabase = request.result()?.unchecked_into();
     database.set_onversionchange(Some(on_lost.unchecked_ref()));
     database.set_onclose(Some(on_lost.unchecked_ref()));
+    on_open(&database);
     Ok(database.into())
 }
 

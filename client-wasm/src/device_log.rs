@@ -63,12 +63,12 @@ pub(crate) struct Rows {
 pub(crate) struct Mark {
     /// `None` while there are no rows, or none since the time before marks.
     pub(crate) name: Option<String>,
-    /// The mark of the rows that were set aside to make room for these.
+    /// The mark of the rows that were set aside to make room for these; empty when they had none.
     pub(crate) before: Option<String>,
 }
 
 /// Stands before a write: rows are added to those that the session knows, and to no others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fence {
     known: Option<String>,
     /// For rows without a mark.
@@ -76,20 +76,20 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    /// Whether rows with this mark are those that the session knows.
-    pub(crate) fn knows(&self, mark: Option<&str>) -> bool {
-        self.known.as_deref() == mark
-    }
-
     /// The mark of the rows after a write to rows with this mark.
     ///
     /// # Errors
     /// Says what happened to the rows that the session knows.
-    pub(crate) fn pass<'a>(&'a self, mark: Option<&'a str>) -> Result<&'a str, &'static str> {
-        match (&self.known, mark) {
-            (Some(known), mark) if mark != Some(known) => Err("what was kept here was taken away"),
-            (_, Some(mark)) => Ok(mark),
-            (_, None) => Ok(&self.new),
+    pub(crate) fn pass<'a>(&'a self, mark: &'a Mark) -> Result<&'a str, &'static str> {
+        let is_known = match &self.known {
+            Some(_) => self.known == mark.name,
+            // Whatever was begun since then was not begun in the place of something else.
+            None => mark.before.is_none(),
+        };
+        match &mark.name {
+            _ if !is_known => Err("what was kept here was taken away"),
+            Some(name) => Ok(name),
+            None => Ok(&self.new),
         }
     }
 }
@@ -161,6 +161,12 @@ impl DeviceLog {
         Fence { known: self.mark.clone(), new: self.writer.clone() }
     }
 
+    /// The rows whose content this session has read, or written.
+    pub(crate) fn keys(&self) -> Vec<RowKey> {
+        let snapshots = self.snapshots.iter().map(|(_, key)| key);
+        snapshots.chain(self.records.iter().map(|row| &row.key)).cloned().collect()
+    }
+
     /// Notes the mark of the rows after a write.
     pub(crate) fn set_mark(&mut self, mark: String) {
         self.mark = Some(mark);
@@ -170,7 +176,12 @@ impl DeviceLog {
     /// another history.
     pub(crate) fn was_set_aside(&self, stored: &Rows) -> bool {
         let is_same = |meta: &Meta| Some(meta.lineage) == self.lineage;
-        let was_set_aside = self.mark.is_some() && self.mark == stored.mark.before;
+        let before = stored.mark.before.as_deref();
+        let was_set_aside = match self.mark.as_deref() {
+            // There was no mark when this session read the rows.
+            None => before.is_some(),
+            mark => before == mark,
+        };
         was_set_aside && !stored.metas.iter().any(is_same)
     }
 
@@ -388,20 +399,44 @@ mod tests {
     }
 
     #[test]
+    fn a_log_knows_what_it_read_and_wrote_and_nothing_else() {
+        let mut store = Store::default();
+        let (mut first, _) = store.open("a");
+        store.write(&mut first, &[append(1, "one", false), append(2, "two", true)]);
+        let (mut log, _) = store.open("b");
+        store.write(&mut log, &[append(3, "three", true), fold(3, "one three")]);
+        store.write(&mut first, &[append(3, "unseen", true)]);
+        let known = log.keys();
+        let unknown = store.rows.iter().filter(|(key, _)| !known.contains(key));
+        let unknown: Vec<_> = unknown.map(|(_, update)| update.as_ref()).collect();
+        assert_eq!(unknown, [b"unseen"]);
+    }
+
+    #[test]
     fn nothing_is_added_to_rows_that_took_the_place_of_those_known() {
-        let log = |mark: Option<&str>| {
-            let mark = Mark { name: mark.map(str::to_owned), before: None };
-            DeviceLog::open("writer".to_owned(), Rows { mark, ..Rows::default() }).unwrap().0
+        let mark = |name: Option<&str>, before: Option<&str>| Mark {
+            name: name.map(str::to_owned),
+            before: before.map(str::to_owned),
         };
-        assert_eq!(log(None).fence().pass(None), Ok("writer"));
-        assert_eq!(log(None).fence().pass(Some("other tab")), Ok("other tab"));
-        assert_eq!(log(Some("a")).fence().pass(Some("a")), Ok("a"));
-        assert!(log(Some("a")).fence().pass(Some("b")).is_err());
-        assert!(log(Some("a")).fence().pass(None).is_err());
-        let now = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
-        let now = Rows { mark: now, ..Rows::default() };
-        assert!(log(Some("a")).was_set_aside(&now));
-        assert!(!log(Some("b")).was_set_aside(&now));
+        let log = |name: Option<&str>| {
+            let rows = Rows { mark: mark(name, None), ..Rows::default() };
+            DeviceLog::open("writer".to_owned(), rows).unwrap().0
+        };
+        let pass = |known, mark| log(known).fence().pass(&mark).map(str::to_owned);
+        assert_eq!(pass(None, mark(None, None)), Ok("writer".to_owned()));
+        assert_eq!(pass(None, mark(Some("other tab"), None)), Ok("other tab".to_owned()));
+        assert_eq!(pass(Some("a"), mark(Some("a"), None)), Ok("a".to_owned()));
+        assert_eq!(pass(Some("b"), mark(Some("b"), Some("a"))), Ok("b".to_owned()));
+        assert!(pass(Some("a"), mark(Some("b"), None)).is_err());
+        assert!(pass(Some("a"), mark(None, None)).is_err());
+        for before in ["", "a"] {
+            assert!(pass(None, mark(Some("b"), Some(before))).is_err(), "begun anew since");
+        }
+        let rows = |before| Rows { mark: mark(Some("b"), before), ..Rows::default() };
+        assert!(log(Some("a")).was_set_aside(&rows(Some("a"))));
+        assert!(!log(Some("b")).was_set_aside(&rows(Some("a"))));
+        assert!(log(None).was_set_aside(&rows(Some(""))));
+        assert!(!log(None).was_set_aside(&rows(None)));
         assert!(!log(None).was_set_aside(&Rows::default()));
     }
 

@@ -1,25 +1,27 @@
 //! The device's store: the rows of all rooms in one IndexedDB database.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey, SetAsideCopy, StoredCopy, Write};
+use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::RoomName;
+use coweave_core::limits::Limits;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::IdbKeyRange;
+use web_sys::{IdbDatabase, IdbKeyRange, IdbTransaction};
 
 use crate::copies::about;
 use crate::device_database::{Database, Failure, Transaction, answer};
-use crate::device_log::{DeviceLog, Fence, Mark, Operation, Rows};
+use crate::device_log::{DeviceLog, Fence, Mark, Operation, Row, RowKey, Rows};
 use crate::device_rows::{
     ROOM_STORES, Reading, add_row, all_of, list, object, put_mark, read_bytes, read_mark,
     read_string, request, request_all, request_mark,
 };
-use crate::device_schema::{COPIES, PENDING, ROWS};
+use crate::device_schema::{COPIES, PENDING, PLACES, ROWS};
 use crate::error::device_unavailable;
 use crate::random;
 use crate::shell::Shell;
@@ -71,7 +73,13 @@ impl DeviceStore {
                     this.check_all();
                 }
             };
-            let (logs, database) = (RefCell::default(), Database::new(on_lost));
+            let opener = shell.clone();
+            let on_open = move |database: &IdbDatabase| {
+                if let Some(shell) = opener.upgrade() {
+                    shell.keeper().opened(database);
+                }
+            };
+            let (logs, database) = (RefCell::default(), Database::new(on_open, on_lost));
             Self { owner, shell, logs, database }
         })
     }
@@ -147,9 +155,9 @@ impl DeviceStore {
 
     async fn check(self: Rc<Self>, key: RoomKey, room: String, fence: Fence) {
         let mark = self.database.twice(|| self.read_mark(&room)).await;
-        let checked = mark.map_err(Failure::cause).and_then(|mark| {
-            fence.pass(mark.name.as_deref()).map(|_| ()).map_err(JsValue::from_str)
-        });
+        let checked = mark
+            .map_err(Failure::cause)
+            .and_then(|mark| fence.pass(&mark).map(|_| ()).map_err(JsValue::from_str));
         if let Err(cause) = checked {
             self.fail(key, &cause);
         }
@@ -266,22 +274,32 @@ async fn run_behind(
     let mark = request_mark(transaction, room)?;
     operations.iter().try_for_each(|it| request(transaction, room, it))?;
     let mark = read_mark(&answer(mark).await?);
-    let next = fence.pass(mark.name.as_deref()).map_err(JsValue::from_str)?;
+    let next = fence.pass(&mark).map_err(JsValue::from_str)?;
     if mark.name.is_none() {
         put_mark(transaction, room, next, None)?;
     }
     Ok(next.to_owned())
 }
 
+/// The rows of a room as a session knows them.
+type Known = (Fence, Vec<RowKey>);
+
 impl DeviceStore {
-    /// Puts a copy in the place of all rows of a room, in one step, and reads what there is then.
+    /// Puts a copy in the place of the rows of a room, in one step, and reads what there is then.
     /// Rows that are not those of the room as it was loaded stay.
-    pub(crate) fn set_aside(self: &Rc<Self>, key: RoomKey, name: RoomName, copy: SetAsideCopy) {
+    pub(crate) fn set_aside(
+        self: &Rc<Self>,
+        key: RoomKey,
+        name: RoomName,
+        copy: SetAsideCopy,
+        is_dropped: bool,
+    ) {
         let (this, room) = (Rc::clone(self), self.room(&name));
-        let fence = self.with(key, |log| log.fence()).unwrap_or_default();
+        let known = self.with(key, |log| (log.fence(), log.keys()));
         spawn_local(async move {
-            let copy = Copy { about: about(&copy), id: copy.id, update: copy.update };
-            match this.database.twice(|| this.replace(&room, &copy, &fence)).await {
+            let is_again = Cell::new(false);
+            let replace = || this.replace(&room, &copy, is_dropped, known.as_ref(), &is_again);
+            match this.database.twice(replace).await {
                 Ok(()) => {
                     this.forget(key);
                     this.load(key, &name);
@@ -294,10 +312,25 @@ impl DeviceStore {
         });
     }
 
-    async fn replace(&self, room: &str, copy: &Copy, fence: &Fence) -> Result<(), Failure> {
+    async fn replace(
+        &self,
+        room: &str,
+        copy: &SetAsideCopy,
+        is_dropped: bool,
+        known: Option<&Known>,
+        is_again: &Cell<bool>,
+    ) -> Result<(), Failure> {
+        // Rows that nobody can read do not stand in the way: they stay where they are.
+        let reading = if is_again.replace(true) { Reading::OneByOne } else { Reading::AtOnce };
         let stores = [&ROOM_STORES[..], &[COPIES]].concat();
         let transaction = self.database.begin(&stores, "readwrite").await?;
-        let requested = replace_behind(&transaction, room, copy, fence).await;
+        let requested = async {
+            if !is_dropped {
+                put_copy(&transaction.inner, room, copy)?;
+            }
+            replace_behind(&transaction.inner, room, copy, known, reading).await
+        };
+        let requested = requested.await;
         transaction.settle(requested).await
     }
 
@@ -340,27 +373,77 @@ impl DeviceStore {
     }
 }
 
-async fn replace_behind(
-    transaction: &Transaction,
-    room: &str,
-    copy: &Copy,
-    fence: &Fence,
-) -> Result<(), JsValue> {
-    let transaction = &transaction.inner;
+fn put_copy(transaction: &IdbTransaction, room: &str, copy: &SetAsideCopy) -> Result<(), JsValue> {
     transaction.object_store(COPIES)?.put(&object(&[
         ("room", room.into()),
         ("id", copy.id.as_str().into()),
-        ("about", copy.about.as_str().into()),
+        ("about", about(copy).as_str().into()),
         ("update", Uint8Array::from(&copy.update[..]).into()),
     ]))?;
-    let mark = read_mark(&answer(request_mark(transaction, room)?).await?);
-    let before = mark.name.as_deref();
-    if !fence.knows(before) {
+    Ok(())
+}
+
+/// Whatever of the rows is in the copy goes. The rest, of a tab that the session has not heard of,
+/// stays; or it is set aside, too, when the history is over that it belongs to.
+async fn replace_behind(
+    transaction: &IdbTransaction,
+    room: &str,
+    copy: &SetAsideCopy,
+    known: Option<&Known>,
+    reading: Reading,
+) -> Result<(), JsValue> {
+    let requested = request_all(transaction, room, reading)?;
+    let mark = read_mark(&answer(requested.mark().clone()).await?);
+    let is_known = |(fence, _): &&Known| fence.pass(&mark).is_ok();
+    let Some((_, known)) = known.filter(is_known) else {
         // Another tab was quicker; the rows are those of the room as it went on.
         return Ok(());
+    };
+    let mut others = Rows::default();
+    requested.list()?.iter().for_each(|row| add_row(&mut others, Ok(row)));
+    others.rows.retain(|row| !known.contains(&row.key));
+    let mut gone: Vec<_> =
+        known.iter().chain(others.rows.iter().map(|row| &row.key)).cloned().collect();
+    let (stays, copies) = left_over(copy, others.rows);
+    if matches!(copy.error.code, Code::RoomDeleted | Code::RoomLineageMismatch) {
+        copies.iter().try_for_each(|copy| put_copy(transaction, room, copy))?;
+    } else {
+        gone.retain(|key| !stays.contains(key));
     }
-    for store in &ROOM_STORES[..3] {
-        transaction.object_store(store)?.delete(&all_of(room)?.into())?;
+    for key in gone {
+        request(transaction, room, &Operation::Delete(key.clone()))?;
+        request(transaction, room, &Operation::ClearPending(key))?;
     }
-    put_mark(transaction, room, &random::writer(), before)
+    transaction.object_store(PLACES)?.delete(&all_of(room)?.into())?;
+    put_mark(transaction, room, &random::writer(), Some(mark.name.as_deref().unwrap_or_default()))
+}
+
+/// Which of these rows have something in them that a copy lacks, and what is to be kept of that.
+fn left_over(copy: &SetAsideCopy, rows: Vec<Row>) -> (Vec<RowKey>, Vec<SetAsideCopy>) {
+    let limits = Limits::default().for_taken();
+    let beside = |update| SetAsideCopy::new(copy.error.clone(), update);
+    let mut replica = Replica::new(random::client_id());
+    // A copy that is no whole document has nothing in it that a row builds on.
+    drop(replica.apply(&copy.update, &limits));
+    let before = replica.state();
+    let (mut state, mut keys, mut copies) = (before.clone(), Vec::new(), Vec::new());
+    for row in rows {
+        match replica.apply(&row.update, &limits) {
+            Ok(summary) if !summary.is_news && !summary.has_deletes => {}
+            Ok(_) => {
+                let next = replica.state();
+                if std::mem::replace(&mut state, next) != state {
+                    keys.push(row.key);
+                }
+            }
+            Err(_) => {
+                keys.push(row.key);
+                copies.push(beside(row.update));
+            }
+        }
+    }
+    if state != before {
+        copies.push(beside(state.into()));
+    }
+    (keys, copies)
 }

@@ -1,7 +1,8 @@
 //! The npm package's memory of each room, from which it goes on when this instance is gone.
 
-use coweave_core::client::{Kept, RoomKey};
+use coweave_core::client::{Kept, RoomKey, Saved};
 use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::IdbDatabase;
 
 #[wasm_bindgen]
 extern "C" {
@@ -24,6 +25,12 @@ extern "C" {
     fn history(this: &Keeper, room: f64, lineage: &[u8], epoch: f64);
     #[wasm_bindgen(method)]
     fn began(this: &Keeper, room: f64);
+    /// What is saved now, with the number of the tier; it comes with each keystroke.
+    #[wasm_bindgen(method)]
+    fn saved(this: &Keeper, room: f64, tier: u8, pending: f64, is_on_device: bool);
+    /// A connection to the device's database is there, to be closed when this instance cannot.
+    #[wasm_bindgen(method)]
+    pub fn opened(this: &Keeper, database: &IdbDatabase);
     /// A room is open that no app has opened, or none.
     #[wasm_bindgen(method)]
     pub fn carry(this: &Keeper, name: Option<&str>);
@@ -34,6 +41,10 @@ impl Keeper {
         for update in updates {
             self.edited(key.0 as f64, update);
         }
+    }
+
+    pub(crate) fn tell_saved(&self, key: RoomKey, saved: &Saved) {
+        self.saved(key.0 as f64, saved.tier as u8, saved.pending as f64, saved.is_on_device);
     }
 
     pub(crate) fn keep(&self, key: RoomKey, kept: &Kept) {

@@ -1,5 +1,5 @@
 //! The browser shell around [`coweave_core::client`]: it gives the session machine a socket,
-//! timers, IndexedDB and hints about the network, and shows it to JavaScript as four classes.
+//! timers and IndexedDB, and shows it to JavaScript as four classes.
 //!
 //! Nothing is decided here. Every input goes through `Shell::handle`, which hands it to the machine
 //! and carries out what the machine wants. The app's own functions are never called
@@ -20,7 +20,6 @@ mod device_rows;
 mod device_schema;
 mod device_store;
 mod error;
-mod hints;
 mod keeper;
 mod node;
 mod random;

@@ -23,11 +23,9 @@ use crate::connection::Connection;
 use crate::debug;
 use crate::device_store::DeviceStore;
 use crate::error::disposed;
-use crate::hints::Hints;
 use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
-use crate::view::RoomView;
 
 /// What is shared by the classes of one session.
 ///
@@ -39,7 +37,6 @@ pub(crate) struct Shell {
     browser_tabs: Option<BrowserTabs>,
     clock: Clock,
     timer: Timer,
-    hints: RefCell<Option<Hints>>,
     connection: Connection,
     store: Option<Rc<DeviceStore>>,
     /// Inputs that came while the machine was busy with another one.
@@ -96,7 +93,6 @@ impl Shell {
             browser_tabs: tab.map(|(_, way)| way),
             clock,
             timer: Timer::new(with(this, Self::on_timer)),
-            hints: RefCell::new(Some(Hints::watch(with(this, |shell| shell.handle(Input::Probe))))),
             connection,
             store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
@@ -109,6 +105,10 @@ impl Shell {
             keeper,
             this: this.clone(),
         })
+    }
+
+    pub(crate) fn keeper(&self) -> &Keeper {
+        &self.keeper
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -139,7 +139,7 @@ impl Shell {
                 Either::Client(input) => self.machine.borrow_mut().handle(input, now),
                 Either::Tabs(input) => self.tabs.borrow_mut().handle(input, now),
             }
-            self.carry_out();
+            self.carry_out(now);
         }
         self.is_busy.set(false);
         if !self.batches.borrow().is_empty() {
@@ -153,9 +153,8 @@ impl Shell {
     }
 
     /// What has arrived comes first: a session that was held up would take its line for dead.
-    fn carry_out(&self) {
+    fn carry_out(&self, now: Time) {
         loop {
-            let now = self.clock.now();
             let output = self.tabs.borrow_mut().poll(now);
             let tabs_wake = match output {
                 tabs::Output::Idle { wake } => wake,
@@ -192,9 +191,9 @@ impl Shell {
                     store.write(key, &name, ticket, &writes);
                 }
             }
-            Output::SetAside { key, name, copy } => {
+            Output::SetAside { key, name, copy, is_dropped } => {
                 if let Some(store) = &self.store {
-                    store.set_aside(key, name, copy);
+                    store.set_aside(key, name, copy, is_dropped);
                 }
             }
             Output::Keep { key, kept } => {
@@ -326,6 +325,11 @@ impl Shell {
         Some(copies.swap_remove(at).1.update)
     }
 
+    /// A copy that is still on its way to the device does not get there.
+    pub(crate) fn drop_copy(&self, room: &RoomName, id: &str) {
+        self.machine.borrow_mut().drop_copy(room, id);
+    }
+
     pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {
         self.store.clone()
     }
@@ -371,12 +375,6 @@ impl Shell {
         Ok(number)
     }
 
-    /// The state of a room.
-    pub(crate) fn view(&self, key: RoomKey) -> Option<RoomView> {
-        let machine = self.machine.borrow();
-        machine.room(key).map(RoomView::new)
-    }
-
     /// What a developer gets to see of the connection.
     pub(crate) fn debug(&self) -> Array {
         debug::connection(&self.machine.borrow(), &self.tabs.borrow())
@@ -388,19 +386,20 @@ impl Shell {
     }
 
     /// Settles, then takes all news, as JSON.
-    pub(crate) fn drain(&self) -> String {
+    pub(crate) fn drain(&self) -> Option<String> {
         self.settle();
-        self.batches.borrow_mut().take(|key| self.view(key))
+        let machine = self.machine.borrow();
+        let mut batches = self.batches.borrow_mut();
+        batches.take(|key| machine.room(key), |key, saved| self.keeper.tell_saved(key, saved))
     }
 
-    /// Ends the session: no timer, socket or listener is left.
+    /// Ends the session: no timer or socket is left.
     pub(crate) fn dispose(&self) {
         self.settle();
         self.handle_tabs(tabs::Input::Stop);
         self.timer.cancel();
         self.connection.give_up();
         self.connection.close();
-        drop(self.hints.take());
     }
 }
 

@@ -22,7 +22,11 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
     return json === undefined ? undefined : this.read(json) as T
   }
 
-  /** Inserts entries before the one at an index. */
+  /**
+   * Inserts entries before the one at an index. Throws `api.out_of_range` beyond the end,
+   * `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no document can hold, and
+   * `update.too_large` above 4 MiB of JSON.
+   */
   insert(index: number, ...items: readonly Input<T>[]): void {
     const at = checkIndex(index, 'the index')
     const json = contentsJson(items, 'an entry')
@@ -41,10 +45,12 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
     return this.read(this.nodes.session.use(this.id, node => node.items())) as T[]
   }
 
+  /** Goes through what is in it now. */
   [Symbol.iterator](): Iterator<T> {
     return this.toArray()[Symbol.iterator]()
   }
 
+  /** All entries, and everything inside them, as plain data. */
   override toJSON(): unknown[] {
     return super.toJSON() as unknown[]
   }

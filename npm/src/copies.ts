@@ -1,6 +1,6 @@
 // Documents that were set aside: what the relay would not have, kept for the app.
 
-import { CoweaveError, guarded, toError } from './error.js'
+import { CoweaveError, guarded } from './error.js'
 import type { Session } from './session.js'
 import type { CopyDetails } from './view.js'
 
@@ -107,24 +107,14 @@ export class Copies {
   }
 
   async #stored(room: string): Promise<readonly (string | Uint8Array)[]> {
-    const stored = settled(this.#session.use().copies(room))
-    return await stored as readonly (string | Uint8Array)[]
+    return await this.#session.ask(wasm => wasm.copies(room)) as readonly (string | Uint8Array)[]
   }
 
   #copy(room: string, id: string, about: CopyDetails, update: Uint8Array): SetAsideCopy {
     const read = (bytes: Uint8Array): string => this.#session.classes().Room.textsOf(bytes)
     return new SetAsideCopy(id, about, update, read, async () => {
-      await settled(this.#session.use().dropCopy(room, id))
+      await this.#session.ask(wasm => wasm.dropCopy(room, id))
       this.#own.get(room)?.delete(id)
     })
-  }
-}
-
-/** What a promise of the module gives; it rejects with JSON text. */
-async function settled(promise: Promise<unknown>): Promise<unknown> {
-  try {
-    return await promise
-  } catch (thrown) {
-    throw toError(thrown)
   }
 }

@@ -65,6 +65,7 @@ export class Doc {
     }
     return result
   }
+
   /** The whole document as one Yjs update (v1). */
   encodeState(): Uint8Array {
     return this.#handle.use().document(room => room.state())

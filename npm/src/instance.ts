@@ -2,13 +2,17 @@
 
 import { type WasmClasses, instantiate } from './wasm.js'
 
+/** A function of the module. */
+type Call = (...values: readonly unknown[]) => unknown
+
 /** Of no use any more once something was thrown out of it: it was left in the middle of its work. */
 export class Instance {
   readonly classes: WasmClasses
   readonly #onTrap: (cause: unknown) => void
   /** What the module's JavaScript uses: without a hold on the instance of its own. */
   readonly #guarded: Record<string, WebAssembly.ExportValue> = {}
-  #exports: WebAssembly.Exports | undefined
+  readonly #onRelease: (() => void)[] = []
+  #isRunning = false
   #cause: unknown
 
   /** `onTrap` is called once, when the instance is let go of. */
@@ -18,17 +22,21 @@ export class Instance {
   }
 
   #guard(exports: WebAssembly.Exports): WebAssembly.Exports {
-    this.#exports = exports
+    this.#isRunning = true
     for (const [name, value] of Object.entries(exports)) {
-      this.#guarded[name] = typeof value === 'function' ? this.#guardOne(name) : value
+      this.#guarded[name] = typeof value === 'function' ? this.#guardOne(name, value as Call) : value
     }
     return this.#guarded
   }
 
-  #guardOne(name: string): (...values: readonly unknown[]) => unknown {
+  #guardOne(name: string, exported: Call): Call {
     const isCallback = /^wasm_bindgen__|_free$|^__wbindgen_destroy/.test(name)
+    // Held by nobody else, so that the memory can be let go of.
+    let call: Call | undefined = exported
+    this.#onRelease.push(() => {
+      call = undefined
+    })
     return (...values) => {
-      const call = this.#exports?.[name] as ((...values: readonly unknown[]) => unknown) | undefined
       try {
         if (call !== undefined) return call(...values)
       } catch (cause) {
@@ -41,7 +49,7 @@ export class Instance {
   }
 
   #end(cause: unknown): void {
-    if (this.#exports === undefined) return
+    if (!this.#isRunning) return
     this.#cause = cause
     this.release()
     this.#onTrap(cause)
@@ -49,7 +57,8 @@ export class Instance {
 
   /** Lets go of the memory. */
   release(): void {
-    this.#exports = undefined
+    this.#isRunning = false
+    for (const release of this.#onRelease.splice(0)) release()
     for (const [name, value] of Object.entries(this.#guarded)) {
       if (typeof value !== 'function') delete this.#guarded[name]
     }

@@ -22,11 +22,16 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
     return json === undefined ? undefined : this.read(json) as T[K]
   }
 
+  /** Whether a key has an entry. */
   has(key: string): boolean {
     const name = checkString(key, 'the key')
     return this.nodes.session.use(this.id, node => node.getEntry(name)) !== undefined
   }
 
+  /**
+   * Sets an entry. Throws `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no
+   * document can hold, and `update.too_large` above 4 MiB of JSON.
+   */
   set<K extends keyof T & string>(key: K, value: Input<T[K]>): void {
     const name = checkString(key, 'the key')
     const json = contentJson(value, `the entry ${name}`)
@@ -53,10 +58,12 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
     return Object.keys(this.entries()) as (keyof T & string)[]
   }
 
+  /** How many entries there are. */
   get size(): number {
     return this.keys().length
   }
 
+  /** All entries, and everything inside them, as plain data. */
   override toJSON(): Record<string, unknown> {
     return super.toJSON() as Record<string, unknown>
   }

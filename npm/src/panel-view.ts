@@ -57,7 +57,11 @@ export class PanelView {
       fold('Connection', this.#connection.list),
       fold('Last events', this.#events),
     )
-    root.append(make('style', { textContent: panelStyle }), section)
+    // A page's policy may forbid `<style>`, and allows this.
+    const style = new CSSStyleSheet()
+    style.replaceSync(panelStyle)
+    root.adoptedStyleSheets = [style]
+    root.append(section)
   }
 
   draw(snapshot: DebugSnapshot): void {

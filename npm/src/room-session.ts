@@ -117,6 +117,8 @@ export class RoomSession implements Receiver {
   /** What others show, by their ids. */
   peers: readonly { readonly id: number; readonly state: object }[] = []
   readonly peerListeners: Listeners<undefined> = new Listeners()
+  /** The room is left as soon as they return. */
+  readonly closing: Listeners<undefined> = new Listeners()
 
   readonly #session: Session
   /** What another instance would go on from. */
@@ -125,6 +127,8 @@ export class RoomSession implements Receiver {
   #nextLog: RoomLog | undefined
   #wasm: WasmRoom | undefined
   #view: RoomView = unopened
+  /** What is saved now, of which the app was not told yet. */
+  #savedNext: Pick<RoomView, 'saved' | 'isOnDevice'> | undefined
   readonly #nodes = new SharedNodes()
   /** Of transactions that are not told yet, by number. */
   readonly #origins: unknown[] = []
@@ -446,12 +450,20 @@ export class RoomSession implements Receiver {
     this.#updates.began()
   }
 
+  noteSaved(saved: Saved, isOnDevice: boolean): void {
+    this.#savedNext = { saved, isOnDevice }
+  }
+
   told(): readonly (() => void)[] {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
     if (this.#depth === 0) this.#origins.length = 0
-    return [...this.#updates.take(), ...this.#updates.takeNext()]
+    const news = [...this.#updates.take(), ...this.#updates.takeNext()]
+    const next = this.#savedNext
+    this.#savedNext = undefined
+    if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
+    return news
   }
 
   fold(): void {
@@ -464,8 +476,12 @@ export class RoomSession implements Receiver {
     const isLoaded = before.isLoaded || latest.isLoaded
     const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
     this.#view = view
-    // It is only left behind, and says nothing any more.
-    if (this.#isClosed) return
+    if (view.saved.tier !== 'memory') this.#isRestored = false
+    if (this.#isClosed) {
+      // It says nothing any more, and leaves when what another instance took over is safe.
+      if (!this.#isRestored) this.#leave()
+      return
+    }
     if (isOther(before.storage, view.storage)) this.#takeStorage(toStorage(view.storage), news)
     if (isOther(before.status, view.status)) {
       this.status = toStatus(view.status)
@@ -496,8 +512,6 @@ export class RoomSession implements Receiver {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
-    if (view.saved.tier !== 'memory') this.#isRestored = false
-    if (this.#isClosed) this.#leave()
   }
 
   #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
@@ -569,9 +583,12 @@ export class RoomSession implements Receiver {
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
+    this.closing.notify(undefined)
     this.#isClosed = true
     this.#peerFrame.cancel()
     this.status = { state: 'disposed' }
+    // Whatever instance may still see the last edits out, nobody is here any more.
+    this.#presence = null
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
@@ -638,8 +655,9 @@ function parseShown(json: string | null): object | null {
 
 /** Views come from JSON: plain values. They come with each keystroke. */
 function isOther(before: unknown, after: unknown): boolean {
+  if (before === after) return false
   if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
-    return before !== after
+    return true
   }
   const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
   for (const key in one) if (!(key in other)) return true

@@ -2,7 +2,7 @@
 
 import { checkFunction, checkTexts, wrongType } from './argument.js'
 import type { SetAsideCopy } from './copies.js'
-import { type Disposer, makeDisposable } from './disposer.js'
+import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { Doc } from './doc.js'
 import { Handle } from './handle.js'
 import { Presence } from './presence.js'
@@ -48,6 +48,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     this.presence = new Presence(this.#handle)
   }
 
+  /** The name by which it was asked for. */
   get name(): string {
     return this.#handle.session.name
   }
@@ -120,10 +121,16 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return this.#handle.own(listeners[event].add(listener))
   }
 
-  /** @internal Ends something with this share, when it does not end before. */
+  /** @internal Ends something with this share or the client, when it does not end before. */
   own(subscription: Disposer): Disposer {
-    this.#handle.use()
-    return this.#handle.own(subscription)
+    const closing = this.#handle.use().closing.add(() => {
+      owned.dispose()
+    })
+    const owned = this.#handle.own(new Cleanup(() => {
+      closing.dispose()
+      subscription.dispose()
+    }))
+    return owned
   }
 
   /** Gives the share back; the room is left when nobody has one. Edits so far are sent before. */

@@ -3,19 +3,24 @@
 import { BrowserTabs } from './browser-tabs.js'
 import { Copies } from './copies.js'
 import { wakeDatabase } from './database.js'
-import { CoweaveError, apiError, guarded, trapError } from './error.js'
+import { type CoweaveError, apiError, guarded, toError, trapError } from './error.js'
+import { Deferred } from './deferred.js'
 import type { Figures } from './figures.js'
+import { watchHints } from './hints.js'
 import { Instance } from './instance.js'
 import { within } from './limit.js'
 import { Listeners, report } from './listeners.js'
 import type { RoomLog } from './room-log.js'
 import { type SessionKey, browserKey, ownKey, toHex } from './session-key.js'
-import type { Batch, ChangeView } from './view.js'
+import { type Batch, type ChangeView, type RoomView, savedTiers } from './view.js'
 import type { WasmClasses, WasmClient, WasmKeeper, WasmRoom } from './wasm.js'
 
 /** An instance that traps again and again meets something that it cannot bear. */
 const RESTARTS_MAX = 3
 const RESTARTS_MS = 60_000
+
+/** Rooms that were closed while an instance trapped have so long to bring their last edits. */
+const LAST_WORDS_MS_MAX = 10_000
 
 /** An app that does not know its token by now is asked again. */
 const TOKEN_MS_MAX = 8_000
@@ -53,6 +58,8 @@ export interface Receiver {
   other(update: Uint8Array): void
   /** Takes the news in; the answer tells the app. */
   receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
+  /** Notes what is saved now: news for the next `told`. */
+  noteSaved(saved: RoomView['saved'], isOnDevice: boolean): void
   /** The app was given all news so far, but for those in the answer. */
   told(): readonly (() => void)[]
   /** Shortens the log when it has become long. */
@@ -62,6 +69,8 @@ export interface Receiver {
   /** The session cannot go on. */
   fail(error: CoweaveError): readonly (() => void)[]
 }
+
+const done: Promise<void> = Promise.resolve()
 
 /** Rooms of an instance by their keys. */
 type Receivers = ReadonlyMap<number, Receiver>
@@ -81,8 +90,12 @@ export class Session {
   #instance: Instance | undefined
   #tabs: BrowserTabs | undefined
   #wasm: WasmClient | undefined
-  /** The last one that was made. */
+  /** The last ones that were made: an instance that trapped leaves them behind. */
   #socket: { close(): void } | undefined
+  #database: { close(): void } | undefined
+  readonly #hints = new AbortController()
+  /** What the module was asked for, and has not answered. */
+  readonly #asked = new Set<{ reject(error: Error): void }>()
   #error: CoweaveError | undefined
   #isDisposed = false
   #isRestarting = false
@@ -96,6 +109,14 @@ export class Session {
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
   #isScheduled = false
+  #isDraining = false
+  readonly #turn = (): void => {
+    this.#isScheduled = false
+    this.#settle()
+    const untold = this.#untold
+    this.#untold = []
+    for (const tell of untold) tell()
+  }
 
   /** `onRestart` tells the app. */
   constructor(
@@ -109,6 +130,9 @@ export class Session {
     this.#key = storage === 'device' ? browserKey(`${url} ${user ?? ''}`) : ownKey()
     this.#onRestart = onRestart
     if (settings.storage === 'device') wakeDatabase()
+    watchHints(() => {
+      this.#probe()
+    }, this.#hints.signal)
     this.started = platform.module().then(
       module => {
         this.#module = module
@@ -149,7 +173,8 @@ export class Session {
       return Object.assign(socket, { onerror: () => undefined })
     }
     const notify = (): void => {
-      this.schedule()
+      // What happens while the news are taken is among them.
+      if (!this.#isDraining) this.schedule()
     }
     const instance = new Instance(module, cause => {
       this.#trapped(cause)
@@ -159,9 +184,15 @@ export class Session {
     const tabs = isShared ? BrowserTabs.find(`coweave ${url} ${toHex(bytes)}`) : undefined
     this.#tabs = tabs
     const onDevice = storage === 'device'
-    const keeper = keeperOf(this.#receivers, name => {
-      this.#carried = name
-    })
+    const keeper: WasmKeeper = {
+      ...keeperOf(this.#receivers),
+      opened: database => {
+        this.#database = database
+      },
+      carry: name => {
+        this.#carried = name
+      },
+    }
     const wasm = new instance.classes.Client(
       url, makeSocket, ask, onDevice, user, bytes, notify, keeper, tabs?.id, tabs?.way,
     )
@@ -185,6 +216,39 @@ export class Session {
     if (this.#error !== undefined) throw this.#error
     if (this.#wasm === undefined) throw apiError('api.disposed', 'the client was disposed')
     return this.#wasm
+  }
+
+  /** What the module promises. An instance that is gone before it answers is no answer. */
+  async ask<T>(use: (wasm: WasmClient) => Promise<T>): Promise<T> {
+    for (;;) {
+      const wasm = this.use()
+      const asked = new Deferred<T>()
+      this.#asked.add(asked)
+      try {
+        use(wasm).then(value => {
+          asked.resolve(value)
+        }, (thrown: unknown) => {
+          asked.reject(toError(thrown))
+        })
+        return await asked.promise
+      } catch (thrown) {
+        if (this.#wasm === wasm || this.#error !== undefined) throw toError(thrown)
+      } finally {
+        this.#asked.delete(asked)
+      }
+    }
+  }
+
+  #endAsked(error: CoweaveError): void {
+    for (const asked of this.#asked) asked.reject(error)
+  }
+
+  #probe(): void {
+    try {
+      this.#wasm?.probe()
+    } catch {
+      // A trap was seen to already, and there is nobody to be told.
+    }
   }
 
   close(room: WasmRoom): void {
@@ -213,22 +277,21 @@ export class Session {
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
-    queueMicrotask(() => {
-      this.#isScheduled = false
-      this.settle()
-      const untold = this.#untold
-      this.#untold = []
-      for (const tell of untold) tell()
-    })
+    // In Node it costs much less than `queueMicrotask`.
+    void done.then(this.#turn)
   }
 
   /** Lets the module run now; the app is told later. */
   settle(): void {
+    this.#settle()
+    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #settle(): void {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const drained = JSON.parse(wasm.drain()) as [readonly Batch[], readonly ChangeView[][]]
-      const [batches, changes] = drained
+      const [batches, changes] = this.#drain(wasm)
       for (const [at, batch] of batches.entries()) {
         const receiver = this.#receivers.get(batch.room)
         if (receiver === undefined) continue
@@ -244,12 +307,22 @@ export class Session {
       if (wasm === this.#wasm) report(error)
     }
     this.settled.notify(undefined)
-    if (this.#untold.length > 0) this.schedule()
+  }
+
+  #drain(wasm: WasmClient): readonly [readonly Batch[], readonly ChangeView[][]] {
+    this.#isDraining = true
+    try {
+      const news = wasm.drain()
+      return news === undefined ? [[], []] : JSON.parse(news) as [readonly Batch[], readonly ChangeView[][]]
+    } finally {
+      this.#isDraining = false
+    }
   }
 
   /** The instance is gone, and nothing of it can be trusted: another one goes on from the logs. */
   #trapped(cause: unknown): void {
     this.#socket?.close()
+    this.#database?.close()
     this.#tabs?.leave()
     if (this.#carried !== undefined) this.#leftAlone.add(this.#carried)
     this.#carried = undefined
@@ -279,6 +352,7 @@ export class Session {
     } finally {
       this.#isRestarting = false
     }
+    this.#endAsked(error)
     this.schedule()
   }
 
@@ -297,6 +371,7 @@ export class Session {
   #fail(error: CoweaveError): void {
     this.#error = error
     this.#wasm = undefined
+    this.#endAsked(error)
     for (const receiver of this.#receivers.values()) this.#untold.push(...receiver.fail(error))
     this.schedule()
   }
@@ -317,11 +392,28 @@ export class Session {
     return { module, restarts, error, figures }
   }
 
-  /** Ends the session; its rooms are closed before. */
+  /** Ends the session; its rooms are closed before. What another instance took over goes out first. */
   dispose(): void {
     this.#isDisposed = true
+    this.#hints.abort()
+    if (this.#receivers.size === 0) {
+      this.#end()
+      return
+    }
+    const timer = setTimeout(() => {
+      this.#end()
+    }, LAST_WORDS_MS_MAX)
+    this.settled.add(() => {
+      if (this.#receivers.size > 0) return
+      clearTimeout(timer)
+      this.#end()
+    })
+  }
+
+  #end(): void {
     const wasm = this.#wasm
     this.#wasm = undefined
+    this.#endAsked(apiError('api.disposed', 'the client was disposed'))
     if (wasm === undefined) return
     try {
       wasm.dispose()
@@ -334,7 +426,7 @@ export class Session {
 }
 
 /** Puts what the module says of a room into its log. */
-function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper {
+function keeperOf(receivers: Receivers): Omit<WasmKeeper, 'opened' | 'carry'> {
   return {
     edited: (room, update) => receivers.get(room)?.edited(update),
     own: (room, number, update) => receivers.get(room)?.log.own(number, update),
@@ -343,6 +435,8 @@ function keeperOf(receivers: Receivers, carry: WasmKeeper['carry']): WasmKeeper 
     durable: (room, through) => receivers.get(room)?.log.durable(through),
     history: (room, lineage, epoch) => receivers.get(room)?.log.history(lineage, epoch),
     began: room => receivers.get(room)?.began(),
-    carry,
+    saved: (room, tier, pending, isOnDevice) => {
+      receivers.get(room)?.noteSaved({ tier: savedTiers[tier] ?? 'memory', pending }, isOnDevice)
+    },
   }
 }

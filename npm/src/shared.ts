@@ -29,7 +29,13 @@ export interface Position {
   readonly assoc: number
 }
 
-/** A part of a document that several people can change. The same part is always the same object. */
+/**
+ * A part of a document that several people can change. The same part is always the same object.
+ *
+ * Every use throws `api.not_ready` before `room.loaded`, `api.disposed` after the room was disposed,
+ * and `api.deleted` when the part was deleted; every change `room.read_only` for a viewer, and
+ * `room.deleted` when the room is no more. What throws changes nothing.
+ */
 export abstract class SharedNode {
   /** @internal */
   protected readonly nodes: Nodes
@@ -65,19 +71,24 @@ export abstract class SharedNode {
     return fromJson(json, this.nodes.make)
   }
 
-  /** Everything inside as plain data. */
+  /** Everything inside as plain data; throws `api.too_deep` below 200 levels. */
   toJSON(): unknown {
     const { nodes, id } = this
     return fromJson(nodes.session.use(id, node => node.tree()), nodes.make)
   }
 }
 
-/** A shared type with a length. */
+/** A shared type with a length: of a text in UTF-16 code units, of others in entries. */
 export abstract class SharedSequence extends SharedNode {
+  /** How long it is, from 0 to 2^32 - 1. */
   get length(): number {
     return this.nodes.session.use(this.id, node => node.length())
   }
 
+  /**
+   * Deletes so much from an index on. Throws `api.out_of_range` beyond the end, and
+   * `api.split_surrogate` in the middle of a character.
+   */
   delete(index: number, length: number): void {
     const at = checkIndex(index, 'the index')
     const checked = checkIndex(length, 'the length')
@@ -86,7 +97,10 @@ export abstract class SharedSequence extends SharedNode {
     })
   }
 
-  /** A position at an index; `side` says to which neighbor it sticks when something comes between. */
+  /**
+   * A position at an index; `side` says to which neighbor it sticks when something comes between.
+   * Throws `api.out_of_range` beyond the end.
+   */
   position(index: number, side: 'left' | 'right' = 'right'): Position {
     const at = checkIndex(index, 'the index')
     // Types promise nothing at run time.

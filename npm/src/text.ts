@@ -20,11 +20,13 @@ export type TextPosition = Position
  * and stands as U+FFFC in the string.
  */
 export class Text extends SharedSequence {
+  /** The text without formats. */
   override toString(): string {
     return this.nodes.session.use(this.id, node => node.text())
   }
 
-  override toJSON(): unknown {
+  /** The text without formats. */
+  override toJSON(): string {
     return this.toString()
   }
 
@@ -35,7 +37,8 @@ export class Text extends SharedSequence {
 
   /**
    * Inserts text. Without `formats` it takes on those of what is before it, with them it has exactly
-   * those.
+   * those. Throws `api.out_of_range` beyond the end, `api.split_surrogate` in the middle of a
+   * character, and `api.wrong_type`.
    */
   insert(index: number, content: string, formats?: Formats): void {
     const at = checkIndex(index, 'the index')
@@ -49,13 +52,13 @@ export class Text extends SharedSequence {
     })
   }
 
-  /** Inserts an object, or a new shared type, which counts as one character. */
+  /** Inserts an object, or a new shared type, which counts as one character; throws as `insert`. */
   embed(index: number, content: object, formats: Formats = {}): void {
     const at = checkIndex(index, 'the index')
     this.applyDelta([{ retain: at }, { insert: content, attributes: formats }])
   }
 
-  /** Gives formats to a part of the text; `null` takes one away. */
+  /** Gives formats to a part of the text; `null` takes one away. Throws as `insert`. */
   format(index: number, length: number, formats: Formats): void {
     const at = checkIndex(index, 'the index')
     const checked = checkIndex(length, 'the length')
@@ -63,7 +66,10 @@ export class Text extends SharedSequence {
     this.applyDelta([{ retain: at }, { retain: checked, attributes }])
   }
 
-  /** Makes a change of several steps. What is inserted has exactly the formats that are given. */
+  /**
+   * Makes a change of several steps. What is inserted has exactly the formats that are given. Throws
+   * as `insert`, and `update.too_large` above 4 MiB of JSON.
+   */
   applyDelta(delta: readonly Delta[]): void {
     const json = deltaJson(delta, 'the delta')
     this.nodes.session.edit(this.id, node => {

@@ -28,8 +28,11 @@ export interface RoomView {
 /** What a session may do in a room. */
 export type Role = 'editor' | 'viewer'
 
+/** The tiers, in the order of their numbers. */
+export const savedTiers = ['memory', 'device', 'accepted', 'durable'] as const
+
 /** How safe all own edits are. */
-export type SavedTier = 'memory' | 'device' | 'accepted' | 'durable'
+export type SavedTier = (typeof savedTiers)[number]
 
 /** The news of one room. */
 export interface Batch {

@@ -15,10 +15,15 @@ export interface WasmClient {
   copies(room: string): Promise<unknown>
   /** Deletes a copy from the device. */
   dropCopy(room: string, id: string): Promise<unknown>
-  /** Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each. */
-  drain(): string
+  /**
+   * Sends what was edited since the last call, and takes the news as JSON: batches, and changes of each.
+   * Of what is saved now the keeper is told; there may be no other news.
+   */
+  drain(): string | undefined
   /** What a developer gets to see of the connection. */
   debug(): Figures
+  /** The network may be back, or time was lost. */
+  probe(): void
   /** The other tabs may know of this one. */
   tabReady(): void
   /** This tab leads. */
@@ -111,6 +116,10 @@ export interface WasmKeeper {
   history(room: number, lineage: Uint8Array, epoch: number): void
   /** The document is another one. */
   began(room: number): void
+  /** What is saved now; `tier` is a number of `savedTiers`. */
+  saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
+  /** A connection to the device's database is there, to be closed when the instance cannot. */
+  opened(database: IDBDatabase): void
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

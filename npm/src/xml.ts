@@ -39,7 +39,7 @@ export class XmlFragment extends SharedSequence {
     return json === undefined ? undefined : this.read(json) as XmlChild
   }
 
-  /** Inserts children before the one at an index. */
+  /** Inserts children before the one at an index; throws as `SharedArray.insert`. */
   insert(index: number, ...children: readonly New<XmlChild>[]): void {
     const at = checkIndex(index, 'the index')
     const json = contentsJson(children, 'a child')
@@ -90,12 +90,14 @@ export class XmlElement extends XmlFragment {
     this.name = name
   }
 
+  /** The value of an attribute; `undefined` when there is none. */
   getAttribute(key: string): unknown {
     const name = checkString(key, 'the name of the attribute')
     const json = this.nodes.session.use(this.id, node => node.getEntry(name))
     return json === undefined ? undefined : this.read(json)
   }
 
+  /** Sets an attribute to any plain value; throws as `SharedMap.set`. */
   setAttribute(key: string, value: unknown): void {
     const name = checkString(key, 'the name of the attribute')
     const json = contentJson(value, `the attribute ${name}`)

@@ -77,7 +77,12 @@ export class AwarenessBridge implements Disposer {
     this.#subscription.dispose()
     this.#awareness.off('change', this.#onChange)
     this.#take([])
-    if (this.#isShown) this.#room.presence.set(null)
+    if (!this.#isShown) return
+    try {
+      this.#room.presence.set(null)
+    } catch {
+      // The room is gone, and what was shown there with it.
+    }
   }
 }
 

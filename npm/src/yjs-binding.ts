@@ -35,7 +35,9 @@ export type YjsBindingStatus =
 
 /** A Y.Doc and a room in step. */
 export class YjsBinding implements Disposer {
+  /** The room that is bound. */
   readonly room: Room<object>
+  /** The document that is kept in step with it. */
   readonly doc: Y.Doc
   /** Shows the peers of the room, and its own state to them as `room.presence`. */
   readonly awareness: Awareness

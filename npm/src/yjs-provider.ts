@@ -37,8 +37,11 @@ type Calls = { readonly [E in keyof YjsProviderEvents]: Set<YjsProviderEvents[E]
 
 /** A Y.Doc and a room in step, with the surface of a provider. */
 export class YjsProvider {
+  /** The room that is bound. */
   readonly room: Room<object>
+  /** The document that is kept in step with it. */
   readonly doc: Y.Doc
+  /** What the peers show each other. */
   readonly awareness: Awareness
   readonly #ownsAwareness: boolean
   readonly #calls: Calls = { sync: new Set(), synced: new Set(), status: new Set(), stopped: new Set() }
@@ -72,6 +75,7 @@ export class YjsProvider {
     return this.#isSynced
   }
 
+  /** How the room stands to the relay, in the words of providers. */
   get status(): YjsProviderStatus {
     return this.#status
   }
@@ -101,11 +105,13 @@ export class YjsProvider {
     this.#look()
   }
 
+  /** Calls a function when something happens. */
   on<E extends keyof YjsProviderEvents>(event: E, listener: YjsProviderEvents[E]): void {
     checkFunction(listener, 'the listener')
     this.#of(event).add(listener)
   }
 
+  /** Calls a function the next time that something happens. */
   once<E extends keyof YjsProviderEvents>(event: E, listener: YjsProviderEvents[E]): void {
     checkFunction(listener, 'the listener')
     const call = ((value: never): void => {
@@ -115,6 +121,7 @@ export class YjsProvider {
     this.#of(event).add(call)
   }
 
+  /** Calls a function no more. */
   off<E extends keyof YjsProviderEvents>(event: E, listener: YjsProviderEvents[E]): void {
     this.#of(event).delete(listener)
   }

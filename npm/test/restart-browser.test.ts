@@ -18,6 +18,7 @@ declare global {
   /** Makes every instance trap that has opened a room which the app has not. */
   var trapCarrying: boolean | undefined
   var restarts: number
+  var listenersToNetwork: number
 }
 
 /** Makes the instances of a page trap in the middle of their work, when the test says so. */
@@ -148,4 +149,65 @@ test('edits left on the device that make the module trap do not stop the rooms o
   const other = client(t, relay.url).room('room')
   await other.synced
   assert.equal(other.doc.text('body').toString(), 'left behind')
+})
+
+test('what the module was asked for while it trapped is answered by the next instance', needsBrowser, async t => {
+  const { context, address } = await browse(t)
+  const page = await context.newPage()
+  await enter(page, address, NOWHERE)
+  const copies = await page.evaluate(async () => {
+    const copies = room.copies()
+    await new Promise(resolve => {
+      queueMicrotask(() => queueMicrotask(() => {
+        resolve(undefined)
+      }))
+    })
+    globalThis.trapInside = 'edited'
+    try {
+      room.doc.text('body').insert(0, 'trapped')
+    } catch {
+      return (await copies).length
+    }
+    return 'no trap'
+  })
+  assert.equal(copies, 0)
+  assert.equal(await page.evaluate(() => restarts), 1)
+})
+
+test('an instance that trapped leaves neither a connection to the database nor listeners behind', needsBrowser, async t => {
+  const { context, address } = await browse(t)
+  const page = await context.newPage()
+  await page.addInitScript(() => {
+    const listen = globalThis.addEventListener
+    globalThis.listenersToNetwork = 0
+    globalThis.addEventListener = (...values: readonly unknown[]) => {
+      if (values[0] === 'online') globalThis.listenersToNetwork += 1
+      Reflect.apply(listen, globalThis, values)
+    }
+  })
+  await enter(page, address, NOWHERE)
+  await page.evaluate(() => {
+    room.doc.text('body').insert(0, 'kept')
+  })
+  await page.waitForFunction(() => room.saved.tier === 'device')
+  await page.evaluate(() => {
+    globalThis.trapInside = 'edited'
+    try {
+      room.doc.text('body').insert(0, 'trapped')
+    } catch {
+      return
+    }
+  })
+  await page.waitForFunction(() => room.saved.tier === 'device' && restarts === 1)
+  assert.equal(await page.evaluate(() => listenersToNetwork), 1)
+  // An open connection that nobody closes would block this for ever.
+  const other = await context.newPage()
+  await other.goto(address)
+  const deleted = await other.evaluate(async () => new Promise(resolve => {
+    indexedDB.deleteDatabase('coweave').onsuccess = () => {
+      resolve('deleted')
+    }
+    setTimeout(resolve, 5_000, 'blocked')
+  }))
+  assert.equal(deleted, 'deleted')
 })

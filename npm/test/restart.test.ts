@@ -163,6 +163,22 @@ test('a room that is left by a call that traps leaves nothing behind', needsRela
   assert.equal(other.doc.text('body').toString(), 'last words')
 })
 
+test('the last words of a client that is disposed by a call that traps get to the relay', needsRelay, async t => {
+  const traps = Traps.set(t)
+  const relay = await Relay.start(t)
+  const it = client(t, relay.url)
+  const room = it.room('room')
+  await room.synced
+  room.doc.text('body').insert(0, 'last words')
+  traps.inside = 'own'
+  it.dispose()
+  assert.throws(() => it.room('room'), { code: 'api.disposed' })
+  assert.equal(traps.count, 2)
+  const other = client(t, relay.url).room('room')
+  await until('the words', () => other.status.state === 'live' && other.doc.text('body').length > 0)
+  assert.equal(other.doc.text('body').toString(), 'last words')
+})
+
 test('whatever the socket brings, the session goes on after it', needsRelay, async t => {
   const traps = Traps.set(t)
   const relay = await Relay.start(t)

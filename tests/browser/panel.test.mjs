@@ -35,10 +35,16 @@ afterEach(async () => {
 })
 
 /** A page with a room and a panel on it. */
-async function inspected({ options = {}, prepare = () => undefined, ...look } = {}) {
+async function inspected({ options = {}, policy = null, prepare = () => undefined, ...look } = {}) {
   const context = await browser.newContext({ viewport: { width: 480, height: 760 }, ...look })
   contexts.push(context)
   await context.addInitScript(prepare)
+  if (policy !== null) {
+    await context.route(served.url, async route => {
+      const response = await route.fetch()
+      await route.fulfill({ response, headers: { ...response.headers(), 'content-security-policy': policy } })
+    })
+  }
   const page = await openPage(context, { url: served.url, relay: relay.wsUrl, options })
   await page.evaluate(() => {
     window.panel.definePanel()
@@ -60,6 +66,15 @@ async function untilSays(page, pattern) {
 }
 
 const picture = (page, name) => page.locator('coweave-panel').screenshot({ path: `${pictures}/panel-${name}.png` })
+
+describe('the panel', () => {
+  it('looks as it should under a policy that forbids inline styles', async () => {
+    const page = await inspected({ policy: "style-src 'self'" })
+    await untilSays(page, /nothing to save/)
+    const weight = await page.locator('coweave-panel .verdict').evaluate(it => getComputedStyle(it).fontWeight)
+    assert.equal(weight, '600')
+  })
+})
 
 describe('the panel says', () => {
   it('that everything is saved', async () => {

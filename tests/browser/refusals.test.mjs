@@ -305,6 +305,48 @@ describe('the real relay', () => {
     await reads(pages[1], 'and new')
   })
 
+  /** Two tabs that do not hear of each other; the first one is gone, with an edit that only the device has. */
+  async function besideAGoneTab(t, words) {
+    const context = await device(t)
+    await context.addInitScript(() => delete window.BroadcastChannel)
+    const [gone, page] = [await openTab(context, relay.wsUrl), await openTab(context, relay.wsUrl)]
+    for (const tab of [gone, page]) await tab.evaluate(() => window.room.synced)
+    await relay.kill()
+    await type(gone, words)
+    await gone.waitForFunction(() => window.room.saved.tier === 'device')
+    await gone.close()
+    return page
+  }
+
+  it('does not take an edit, and what a tab wrote that nobody heard of stays on the device', async t => {
+    const page = await besideAGoneTab(t, 'unseen, ')
+    await relay.start()
+    await isLive(page)
+    await type(page, 'x'.repeat(100_000))
+    await page.waitForFunction(() => window.told.copies.length === 1)
+    await page.evaluate(() => window.room.flush())
+    await enter(page, relay.wsUrl)
+    await page.waitForFunction(() => window.text.toString().startsWith('unseen, '))
+    await page.evaluate(() => window.room.flush())
+  })
+
+  it('has another history, and what a tab wrote that nobody heard of is set aside, too', async t => {
+    const page = await besideAGoneTab(t, 'unheard, ')
+    await type(page, 'mine, ')
+    await rm(join(folder, 'data'), { recursive: true, force: true })
+    await relay.start()
+    const other = await openTab(await device(t), relay.wsUrl)
+    await type(other, 'new')
+    await other.evaluate(() => window.room.flush())
+    await reads(page, 'new')
+    await until(async () => (await copies(page)).length > 1, 'there are two copies')
+    const texts = (await copies(page)).map(copy => copy.text)
+    assert.ok(texts.every(text => text.includes('mine, ')), texts.join('; '))
+    assert.equal(texts.filter(text => text.includes('unheard, ')).length, 1)
+    await enter(page, relay.wsUrl)
+    await reads(page, 'new')
+  })
+
   it('deletes a room: the copy is on the device, and the next visit finds a new room', async t => {
     const page = await openTab(await device(t), relay.wsUrl)
     await page.evaluate(() => window.room.synced)

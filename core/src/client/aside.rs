@@ -25,7 +25,9 @@ pub struct SetAsideCopy {
 }
 
 impl SetAsideCopy {
-    pub(super) fn new(error: Error, update: Bytes) -> Self {
+    /// A copy, and why it is one.
+    #[must_use]
+    pub fn new(error: Error, update: Bytes) -> Self {
         Self { id: id_of(&update), error, update }
     }
 }

@@ -66,9 +66,17 @@ pub(super) struct Device {
     /// Why something that is stored cannot even be read.
     unreadable: Option<Error>,
     /// What is to be kept in the place of all that is stored then, one after the other.
-    aside: Vec<SetAsideCopy>,
+    aside: Vec<Aside>,
     /// The store was asked to, and what it answers is what there is then.
     is_replacing: bool,
+}
+
+/// A copy on its way into the store.
+#[derive(Clone, Debug)]
+struct Aside {
+    copy: SetAsideCopy,
+    /// The app does not want it any more.
+    is_dropped: bool,
 }
 
 /// How the device's store stands to a room.
@@ -134,11 +142,19 @@ impl Device {
     pub(super) fn replace(&mut self, copy: SetAsideCopy) {
         self.waiting.clear();
         let error = copy.error.clone();
-        self.aside.push(copy);
+        self.aside.push(Aside { copy, is_dropped: false });
         for Record { update, .. } in std::mem::take(&mut self.unusable) {
-            self.aside.push(SetAsideCopy::new(error.clone(), update));
+            let copy = SetAsideCopy::new(error.clone(), update);
+            self.aside.push(Aside { copy, is_dropped: false });
         }
         self.is_replacing = false;
+    }
+
+    /// A copy that may not be kept yet is not to be kept.
+    pub(super) fn drop_copy(&mut self, id: &str) {
+        for aside in &mut self.aside {
+            aside.is_dropped |= aside.copy.id == id;
+        }
     }
 
     /// Whether what happens now reaches the store.
@@ -179,7 +195,7 @@ impl Room {
         self.device.is_replacing = !self.device.aside.is_empty();
         let (key, name) = (self.key, self.name.clone());
         match self.device.aside.first().cloned() {
-            Some(copy) => Output::SetAside { key, name, copy },
+            Some(Aside { copy, is_dropped }) => Output::SetAside { key, name, copy, is_dropped },
             None => Output::Load { key, name },
         }
     }

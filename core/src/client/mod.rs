@@ -311,6 +311,8 @@ pub enum Output {
         name: RoomName,
         /// What is to be kept beside the room.
         copy: SetAsideCopy,
+        /// The app has dropped it already: it only makes room.
+        is_dropped: bool,
     },
     /// The room is closed: nothing more comes of it.
     Closed {

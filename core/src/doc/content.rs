@@ -354,6 +354,7 @@ fn plain(any: &Any) -> Result<Any, Error> {
     }
     Ok(match any {
         Any::Array(items) => Any::Array(items.iter().map(plain).collect::<Result<_, _>>()?),
+        Any::Map(entries) if entries.contains_key(SPECIAL) => return Err(unknown()),
         Any::Map(entries) => {
             let entry = |(key, value): (&String, &Any)| Ok((key.clone(), plain(value)?));
             Any::Map(Arc::new(entries.iter().map(entry).collect::<Result<_, Error>>()?))

@@ -410,6 +410,47 @@ fn a_tab_that_has_heard_of_a_refused_edit_steps_back_too_and_no_other_one() {
     assert_eq!(session.sent().len(), 0);
 }
 
+#[test]
+fn a_late_word_of_another_tabs_refusal_does_not_set_a_fresh_copy_aside() {
+    for code in [Code::UpdateMalformed, Code::RoomLineageMismatch] {
+        let mut session = live(false);
+        edit(&mut session, "mine, ");
+        session.hear(Channel(1), &refusal(code));
+        // The history is another one after a mismatch.
+        let lineage = if code == Code::UpdateMalformed { LINEAGE } else { Lineage([2; 16]) };
+        admit(&mut session, 2, lineage, Role::Editor);
+        edit(&mut session, "new, ");
+        let about = About::SetAside { error: Error::new(code, "not this one") };
+        let room = RoomName::parse("room 0").unwrap();
+        let talk = Talk { room, lineage: Some(LINEAGE), about };
+        session.input(Input::Talk { tab: TabId(5), talk });
+        assert_eq!(set_aside(&session).len(), 1);
+        assert_eq!(text(&session), format!("new, {THEIRS}"));
+    }
+}
+
+#[test]
+fn a_copy_that_is_dropped_before_the_device_has_it_does_not_get_there() {
+    let mut session = live(true);
+    let key = session.keys[0];
+    edit(&mut session, "mine, ");
+    session.hear(Channel(1), &refusal(Code::UpdateMalformed));
+    // The write under way is answered late.
+    let writes = std::mem::take(&mut session.outputs);
+    let tickets = writes.into_iter().filter_map(|output| match output {
+        Output::Write { ticket, .. } => Some(ticket),
+        _ => None,
+    });
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    let copy = set_aside(&session).remove(0);
+    session.client.drop_copy(&RoomName::parse("room 0").unwrap(), &copy.id);
+    tickets.for_each(|ticket| session.input(Input::Written { key, ticket }));
+    let asked = device(&mut session);
+    assert!(matches!(asked[..], [Output::SetAside { is_dropped: true, .. }]), "{asked:?}");
+    session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
+    assert_eq!(session.client.room(key).unwrap().storage(), &Storage::Device);
+}
+
 /// What the device is asked to do; writes are answered.
 fn device(session: &mut Session) -> Vec<Output> {
     let key = session.keys[0];

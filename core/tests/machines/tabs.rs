@@ -358,6 +358,41 @@ fn a_tab_that_leaves_a_room_or_the_browser_does_not_disturb_the_line() {
 }
 
 impl Browser {
+    fn open_rooms(&mut self, at: usize, names: std::ops::Range<u32>) {
+        for number in names {
+            let key = self.tabs[at].client.next_key();
+            let name = RoomName::parse(&format!("room {number}")).unwrap();
+            let client = ClientId::from_u32(1_000 + number);
+            self.session_input(at, client::Input::Open { key, name, client });
+        }
+    }
+}
+
+#[test]
+fn a_tab_with_more_rooms_than_the_line_has_space_for_uses_a_socket_of_its_own() {
+    let mut browser = Browser::with_tabs(3);
+    browser.greet(0);
+    browser.open_rooms(0, 0..97);
+    browser.admit(0);
+    assert_eq!(browser.open_sockets(), [0]);
+    browser.open_rooms(1, 97..98);
+    browser.wait(300);
+    assert_eq!(browser.open_sockets(), [0, 1]);
+    let leaves = |browser: &Browser| {
+        let sent = browser.tabs[0].sent.iter();
+        sent.filter(|(_, message)| *message == Message::Leave).count()
+    };
+    assert_eq!(leaves(&browser), 1, "its first room goes with it");
+    browser.greet(1);
+    browser.write(1, "alone");
+    assert_eq!((browser.edited(1).len(), browser.text(2)), (1, "alone".into()));
+    // The leader itself and a tab with what it has stay where they are.
+    browser.open_rooms(0, 98..120);
+    browser.write(2, "together");
+    assert_eq!((browser.open_sockets(), browser.edited(0).len()), (vec![0, 1], 1));
+}
+
+impl Browser {
     fn open_early(&mut self, lineage_first: bool) -> usize {
         let at = self.add();
         let (key, name) = (self.tabs[at].key, RoomName::parse("room").unwrap());

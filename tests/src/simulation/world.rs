@@ -227,7 +227,7 @@ impl World {
                 }
             }
             13 => {
-                // Two tabs that begin anew would take each other's new copy for the old one.
+                // The simulated device has no fence between the rows of two tabs.
                 if self.plan.tabs == 1
                     && self.random.chance(20)
                     && let Some(relay) = &mut self.relay

@@ -3,10 +3,10 @@
 use super::Client;
 use crate::client::aside::read_only;
 use crate::client::device::Storage;
-use crate::client::tabs::About;
+use crate::client::tabs::{About, Talk};
 use crate::client::{Event, RoomKey};
 use crate::error::{Code, Error};
-use crate::ids::{Channel, ClientId};
+use crate::ids::{Channel, ClientId, TabId};
 use crate::time::Time;
 use crate::wire::v1::{Message, Role};
 
@@ -19,11 +19,21 @@ impl Client {
         self.step_aside(key, error, now);
     }
 
-    /// Another tab had to begin anew. What is not all on the relay has the same in it.
-    pub(super) fn follow_aside(&mut self, key: RoomKey, error: &Error, now: Time) {
+    /// Another tab had to begin anew. Where the history is over, so had all that is not on the relay;
+    /// otherwise only who has edits of that tab, and this copy may be a new one already.
+    pub(super) fn follow_aside(
+        &mut self,
+        key: RoomKey,
+        tab: TabId,
+        talk: &Talk,
+        error: &Error,
+        now: Time,
+    ) {
         let Some(room) = self.rooms.get(&key) else { return };
+        let is_over = matches!(error.code, Code::RoomDeleted | Code::RoomLineageMismatch);
         let is_settled = room.outbox.durable() == room.outbox.last();
-        if is_settled && room.sharing.entrusted.is_empty() {
+        let goes_with_it = is_over && room.lineage() == talk.lineage && !is_settled;
+        if !goes_with_it && !room.sharing.entrusted.has_of(tab) {
             return;
         }
         if let Some(channel) = room.channel {

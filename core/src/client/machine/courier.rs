@@ -9,6 +9,7 @@ use super::{Client, Socket};
 use crate::client::device::Storage;
 use crate::client::room::Room;
 use crate::client::{Output, RoomKey};
+use crate::error::{Code, Error};
 use crate::ids::{RoomName, TabId};
 use crate::time::Time;
 
@@ -105,7 +106,9 @@ impl Client {
             return;
         }
         let name = room.name.clone();
-        if room.stopped.is_some() || matches!(room.storage, Storage::Damaged { .. }) {
+        let is_refused = |error: &Error| error.code != Code::RoomTooMany;
+        let is_damaged = matches!(room.storage, Storage::Damaged { .. });
+        if is_damaged || room.stopped.as_ref().is_some_and(is_refused) {
             self.courier.left_alone.push(name.clone());
         }
         self.put_down(key, now);

@@ -51,7 +51,7 @@ impl Client {
                         room.sharing.entrusted.settle(tab, *through);
                     }
                 }
-                About::SetAside { error } => self.follow_aside(key, error, now),
+                About::SetAside { error } => self.follow_aside(key, tab, talk, error, now),
                 About::Left => self.take_over(key, Some(tab), now),
             }
         }

@@ -6,7 +6,7 @@ use super::Client;
 use crate::client::room::Room;
 use crate::client::{Event, RoomKey, Storage, StoredCopy};
 use crate::error::Error;
-use crate::ids::EditNumber;
+use crate::ids::{EditNumber, RoomName};
 use crate::time::Time;
 use crate::wire::v1::EditKind;
 
@@ -62,6 +62,12 @@ impl Client {
         let before = room.storage.clone();
         room.lose_storage(error, now + wait);
         self.tell_storage(key, &before);
+    }
+
+    /// The app drops a copy that was set aside: the store may be about to get it.
+    pub fn drop_copy(&mut self, name: &RoomName, id: &str) {
+        let rooms = self.rooms.values_mut().filter(|room| room.name == *name);
+        rooms.for_each(|room| room.device.drop_copy(id));
     }
 
     /// Reads the stores again that failed: those whose time has come, or all of them at a hint.

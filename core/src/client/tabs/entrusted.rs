@@ -17,9 +17,9 @@ struct Kept {
 }
 
 impl Entrusted {
-    /// Whether everything of the others is on the relay.
-    pub(in crate::client) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Whether a tab has edits that are not known to be on the relay.
+    pub(in crate::client) fn has_of(&self, tab: TabId) -> bool {
+        self.0.iter().any(|kept| kept.tab == tab)
     }
 
     /// Keeps an edit of a tab, which may tell it twice.

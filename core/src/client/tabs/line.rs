@@ -7,9 +7,13 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::ids::{Channel, TabId};
 use crate::wire::v1::raw::{self, Raw};
+
+/// Other tabs get no more rooms than this over the line: a relay takes 128 over one connection, if
+/// nobody has told it otherwise.
+const ROOMS_MAX: usize = 100;
 
 /// What the line wants done.
 #[derive(Debug)]
@@ -133,6 +137,25 @@ impl Line {
             self.outputs.push_back(Output::Send(leaves.into()));
         }
         self.close_if_unused();
+    }
+
+    /// Another tab has a frame for the relay. One that wants more rooms than there is space for has
+    /// to use a line of its own.
+    pub(super) fn say_for(&mut self, port: Port, frame: &Bytes) {
+        let is_new = |message: &Raw| {
+            let is_known = |room: &Room| room.tab == port.tab && room.own == message.channel;
+            message.channel != Channel::CONNECTION && !self.rooms.iter().any(is_known)
+        };
+        let is_too_much = self.rooms.len() >= ROOMS_MAX
+            && self.has(port)
+            && raw::cut(frame).is_ok_and(|messages| messages.iter().any(is_new));
+        if is_too_much {
+            self.leave(port.tab);
+            let error = Error::new(Code::RoomTooMany, "the line has no space for another room");
+            self.tell(port, PortEvent::Closed(Some(error)));
+        } else {
+            self.say(port, frame);
+        }
     }
 
     /// A tab has a frame for the relay.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Input as ClientInput;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::ids::TabId;
 use crate::time::Time;
 use entrusted::Entrusted;
@@ -106,6 +106,8 @@ pub struct Tabs {
     company: Company,
     is_leader: bool,
     leader: Option<TabId>,
+    /// It has no space for the rooms of this tab.
+    is_leader_busy: bool,
     others: Vec<TabId>,
     call: Call,
     last_call: u32,
@@ -161,6 +163,7 @@ impl Tabs {
             company: Company::Alone,
             is_leader: false,
             leader: None,
+            is_leader_busy: false,
             others: Vec::new(),
             call: Call::None,
             last_call: 0,
@@ -254,6 +257,7 @@ impl Tabs {
         self.line.leave(tab);
         if self.leader == Some(tab) {
             self.leader = None;
+            self.is_leader_busy = false;
         }
         if self.calls(tab) {
             self.lose_call(None);
@@ -295,7 +299,7 @@ impl Tabs {
             TabMessage::Dial { call } => {
                 self.post(Some(from), &TabMessage::Closed { call, error: None });
             }
-            TabMessage::Say { call, frame } => self.line.say(Port { tab: from, call }, &frame),
+            TabMessage::Say { call, frame } => self.line.say_for(Port { tab: from, call }, &frame),
             TabMessage::HangUp { call } => self.line.hang_up(Port { tab: from, call }),
             TabMessage::Ringing { call } if is_current(call) => {
                 self.call = Call::Through { leader: from };
@@ -308,7 +312,9 @@ impl Tabs {
                 self.outputs.push_back(Output::Client(ClientInput::SocketFrame(frame)));
             }
             TabMessage::Closed { call, error } if is_current(call) => {
-                self.lose_call(error);
+                let is_full = |error: &Error| error.code == Code::RoomTooMany;
+                self.is_leader_busy |= error.as_ref().is_some_and(is_full);
+                self.lose_call(error.filter(|error| !is_full(error)));
             }
             TabMessage::Ringing { .. }
             | TabMessage::Opened { .. }
@@ -357,7 +363,9 @@ impl Tabs {
         self.token = token;
         self.call = Call::None;
         match self.leader {
-            _ if self.company == Company::Alone || self.is_leader => self.use_own_line(),
+            _ if self.company == Company::Alone || self.is_leader || self.is_leader_busy => {
+                self.use_own_line();
+            }
             Some(leader) => self.ring(leader, now),
             None => self.call = Call::Seeking { since: now },
         }

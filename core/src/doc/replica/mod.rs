@@ -420,6 +420,10 @@ impl Replica {
             self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
         }
         self.known.advance(&summary);
+        // yrs names the clients of whom something was deleted in another order than Yjs.
+        if matches!(update.as_slice(), [0, clients, ..] if *clients > 1) {
+            update = splice::merge(std::slice::from_ref(&update))?;
+        }
         // yrs writes into a kilobyte, and edits may wait for the relay for long.
         update.shrink_to_fit();
         self.edits.push(update);

@@ -1,0 +1,296 @@
+//! Documents of all types: what observers are told, and what becomes of them when a document is
+//! replaced. How apps read and write them is tested through the npm package.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
+use std::collections::BTreeMap;
+
+use coweave_core::doc::content::Value;
+use coweave_core::doc::replica::{Change, Kind, Node, Place, Replica, Segment, Step};
+use coweave_core::error::Code;
+use coweave_core::ids::ClientId;
+use coweave_core::limits::Limits;
+use coweave_core::random::Random;
+
+fn replica(client: u32) -> Replica {
+    Replica::new(ClientId::from_u32(client))
+}
+
+fn map() -> Node {
+    Node::root(Kind::Map, "map")
+}
+
+fn array() -> Node {
+    Node::root(Kind::Array, "array")
+}
+
+fn tree() -> Node {
+    Node::root(Kind::XmlFragment, "tree")
+}
+
+/// The type at an index, as it is told to apps: kind, client and clock.
+fn child(replica: &Replica, node: &Node, index: u32) -> Node {
+    let json = replica.sequence_get(node, index).unwrap().unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let number = |at: usize| json["\0"][at].as_u64().unwrap();
+    let kind = Kind::from_number(u8::try_from(number(0)).unwrap()).unwrap();
+    Node { kind, place: Place::Nested(ClientId::new(number(1)).unwrap(), number(2)) }
+}
+
+/// A character with its formats.
+type Shown = (char, BTreeMap<String, String>);
+
+/// What everyone has to be told to have the text.
+fn follow(text: &mut Vec<Shown>, delta: &[Step]) {
+    let mut at = 0;
+    for step in delta {
+        match step {
+            Step::Retain(len, formats) => {
+                for (_, has) in &mut text[at..at + *len as usize] {
+                    has.extend(
+                        formats.iter().map(|(name, value)| (name.to_string(), value.to_string())),
+                    );
+                }
+                at += *len as usize;
+            }
+            Step::Delete(len) => drop(text.drain(at..at + *len as usize)),
+            Step::Text(new, formats) => {
+                let formats =
+                    formats.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+                let formats: BTreeMap<_, _> = formats.collect();
+                let new: Vec<Shown> = new.chars().map(|char| (char, formats.clone())).collect();
+                let len = new.len();
+                text.splice(at..at, new);
+                at += len;
+            }
+            Step::Values(..) => panic!("nothing is embedded here"),
+        }
+    }
+}
+
+#[test]
+fn the_one_change_of_a_group_does_what_its_edits_do_one_after_the_other() {
+    for seed in 0..2_000 {
+        let mut random = Random::from_seed(seed);
+        let (mut grouped, mut single) = (replica(1), replica(1));
+        let mut shown: [Vec<Shown>; 2] = Default::default();
+        for replica in [&mut grouped, &mut single] {
+            replica.observe("t", false).unwrap();
+            replica.text_insert("t", 0, "some text to begin with").unwrap();
+        }
+        for round in 0..3 {
+            if round > 0 {
+                grouped.begin(7);
+            }
+            for _ in 0..=random.below(6) {
+                let len = u64::from(grouped.text_length("t"));
+                let at = u32::try_from(random.below(len + 1)).unwrap();
+                let count = u32::try_from(random.below(len - u64::from(at) + 1)).unwrap();
+                let kind = random.below(3);
+                let letters =
+                    "abcdefgh"[..1 + usize::try_from(random.below(7)).unwrap()].to_owned();
+                for replica in [&mut grouped, &mut single] {
+                    match kind {
+                        0 => replica.text_insert("t", at, &letters).unwrap(),
+                        1 => replica.text_delete("t", at, count.min(4)).unwrap(),
+                        _ => {
+                            let delta = format!(
+                                r#"[{{"retain":{at}}},{{"retain":{count},"attributes":{{"b":{round}}}}}]"#
+                            );
+                            replica.text_apply(&Node::text("t"), &delta).unwrap();
+                        }
+                    }
+                }
+            }
+            if round > 0 {
+                grouped.commit();
+            }
+            let told = grouped.take_changes();
+            assert!(round == 0 || told.len() <= 1, "seed {seed}: {told:?}");
+            for (shown, changes) in shown.iter_mut().zip([told, single.take_changes()]) {
+                changes.iter().for_each(|change| follow(shown, &change.delta));
+            }
+            let letters: String = shown[0].iter().map(|(char, _)| char).collect();
+            assert_eq!(letters, grouped.text_string("t"), "seed {seed}");
+            assert_eq!(shown[0], shown[1], "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_group_tells_each_type_once_with_the_path_at_its_end() {
+    let mut replica = replica(1);
+    replica
+        .sequence_insert(&tree(), 0, r#"[{"\u0000":[3,"p",{},[]]},{"\u0000":[3,"q",{},[]]}]"#)
+        .unwrap();
+    let (p, q) = (child(&replica, &tree(), 0), child(&replica, &tree(), 1));
+    replica.observe(tree(), true).unwrap();
+    replica.begin(3);
+    replica.entry_set(&p, "id", "1").unwrap();
+    replica.entry_set(&q, "id", "1").unwrap();
+    replica.entry_set(&q, "id", "2").unwrap();
+    replica.sequence_insert(&tree(), 1, r#"[{"\u0000":[3,"new",{},[]]}]"#).unwrap();
+    let new = child(&replica, &tree(), 1);
+    replica.entry_set(&new, "id", "3").unwrap();
+    replica.sequence_delete(&tree(), 0, 1).unwrap();
+    assert_eq!(replica.take_changes(), []);
+    replica.commit();
+    let changes = replica.take_changes();
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| (&change.target, change.path.as_slice(), change.origin))
+        .collect();
+    assert_eq!(told, [(&q, [Segment::Index(1)].as_slice(), 3), (&tree(), [].as_slice(), 3)]);
+    let [keys] = changes[0].keys.as_slice() else { panic!("one key") };
+    assert_eq!(keys.before, None);
+    assert!(matches!(&keys.after, Some(Value::Plain(value)) if value.to_string() == "2"));
+    let [Step::Delete(1), Step::Values(values, _)] = changes[1].delta.as_slice() else {
+        panic!("{:?}", changes[1].delta)
+    };
+    assert!(
+        matches!(values.as_slice(), [Value::Shared(node, Some(name))] if *node == new && &**name == "new")
+    );
+}
+
+#[test]
+fn what_is_set_and_deleted_again_in_one_group_is_not_told() {
+    let mut replica = replica(1);
+    replica.observe(map(), false).unwrap();
+    replica.begin(0);
+    replica.entry_set(&map(), "a", "1").unwrap();
+    replica.entry_delete(&map(), "a").unwrap();
+    replica.commit();
+    assert_eq!(replica.take_changes(), []);
+}
+
+#[test]
+fn observers_go_on_with_the_document_that_takes_the_place_of_theirs() {
+    let mut old = replica(1);
+    old.entry_set(&map(), "same", "1").unwrap();
+    old.entry_set(&map(), "other", "1").unwrap();
+    old.entry_set(&map(), "gone", "1").unwrap();
+    old.sequence_insert(&array(), 0, r#"[1,{"\u0000":[1,{}]}]"#).unwrap();
+    let nested = child(&old, &array(), 1);
+    for node in [&map(), &array(), &nested] {
+        old.observe(node, false).unwrap();
+    }
+    let mut new = replica(2);
+    new.entry_set(&map(), "same", "1").unwrap();
+    new.entry_set(&map(), "other", "2").unwrap();
+    new.sequence_insert(&array(), 0, "[2]").unwrap();
+    new.take_over(old);
+    let changes = new.take_changes();
+    let keys: Vec<_> = changes[0].keys.iter().map(|change| &*change.key).collect();
+    assert_eq!((&changes[0].target, keys), (&map(), vec!["gone", "other"]));
+    let Change { target, delta, .. } = &changes[1];
+    assert_eq!(*target, array());
+    assert!(
+        matches!(delta.as_slice(), [Step::Delete(2), Step::Values(values, _)] if values.len() == 1)
+    );
+    assert_eq!(changes.len(), 2);
+    new.entry_set(&map(), "later", "3").unwrap();
+    assert_eq!(new.take_changes().len(), 1);
+    assert_eq!(new.require(&nested).unwrap_err().code, Code::ApiDeleted);
+    new.unobserve(&nested, false);
+}
+
+#[test]
+fn a_type_inside_a_deleted_one_is_deleted() {
+    let mut replica = replica(1);
+    replica.sequence_insert(&array(), 0, r#"[{"\u0000":[0,[{"\u0000":[1,{"a":1}]}]]}]"#).unwrap();
+    let outer = child(&replica, &array(), 0);
+    let inner = child(&replica, &outer, 0);
+    replica.observe(&inner, true).unwrap();
+    replica.sequence_delete(&array(), 0, 1).unwrap();
+    for node in [&outer, &inner] {
+        assert_eq!(replica.entries(node).unwrap_err().code, Code::ApiDeleted);
+        assert_eq!(replica.entry_set(node, "a", "1").unwrap_err().code, Code::ApiDeleted);
+        assert_eq!(replica.tree(node).unwrap_err().code, Code::ApiDeleted);
+    }
+    replica.unobserve(&inner, true);
+}
+
+#[test]
+fn a_document_that_is_nested_too_deeply_is_not_read() {
+    let mut replica = replica(1);
+    let mut node = array();
+    for _ in 0..250 {
+        replica.sequence_insert(&node, 0, r#"[{"\u0000":[0,[]]}]"#).unwrap();
+        node = child(&replica, &node, 0);
+    }
+    assert_eq!(replica.tree(&array()).unwrap_err().code, Code::ApiTooDeep);
+    assert!(replica.tree(&node).is_ok());
+}
+
+#[test]
+fn wrong_content_is_an_error_and_changes_nothing() {
+    let mut replica = replica(1);
+    for json in [
+        "",
+        "{",
+        "[",
+        "nul",
+        r#"{"\u0000":1}"#,
+        r#"{"\u0000":[]}"#,
+        r#"{"\u0000":[9,{}]}"#,
+        r#"{"\u0000":[1]}"#,
+        r#"{"\u0000":[3,5,{},[]]}"#,
+        r#"{"\u0000":[0,{}]}"#,
+        r#"{"\u0000":["bytes","\u0100"]}"#,
+        r#"{"\u0000":["number","x"]}"#,
+        r#"[{"\u0000":[1,{}]}]"#,
+        r#"{"\u0000":[3,"p",{},["text"]]}"#,
+    ] {
+        let wrong = replica.entry_set(&map(), "key", json);
+        assert_eq!(wrong.unwrap_err().code, Code::ApiWrongType, "{json}");
+    }
+    for json in ["[1]", "[null]", r#"[{"\u0000":[1,{}]}]"#, "{}"] {
+        let wrong = replica.sequence_insert(&tree(), 0, json);
+        assert_eq!(wrong.unwrap_err().code, Code::ApiWrongType, "{json}");
+    }
+    for json in [r#"[{"retain":-1}]"#, "[{}]", "[1]", r#"[{"retain":1,"delete":1}]"#, "{}"] {
+        let wrong = replica.text_apply(&Node::text("text"), json);
+        assert_eq!(wrong.unwrap_err().code, Code::ApiWrongType, "{json}");
+    }
+    assert_eq!(replica.take_edits(), None);
+    assert_eq!(replica.tree(&map()).unwrap(), "{}");
+}
+
+#[test]
+fn every_value_of_yjs_is_read() {
+    // By a client 1: a map with an entry for each kind of value, as Yjs writes them.
+    let mut update = vec![1, 7, 1, 0];
+    let values: [&[u8]; 7] = [
+        &[127],
+        &[124, 0x7f, 0xc0, 0, 0],
+        &[124, 0xff, 0x80, 0, 0],
+        &[122, 0x10, 0, 0, 0, 0, 0, 0, 1],
+        &[116, 2, 0, 255],
+        &[118, 1, 1, 0, 126],
+        &[125, 65],
+    ];
+    for (at, value) in values.iter().enumerate() {
+        update.extend([0x28, 1, 3]);
+        update.extend(b"map");
+        update.extend([1, b'a' + u8::try_from(at).unwrap(), 1]);
+        update.extend(*value);
+    }
+    update.push(0);
+    let mut replica = replica(2);
+    replica.apply(&update, &Limits::default()).unwrap();
+    let expected = concat!(
+        r#"{"a":{"\u0000":["undefined"]},"b":{"\u0000":["number","NaN"]},"#,
+        r#""c":{"\u0000":["number","-Infinity"]},"d":{"\u0000":["bigint","1152921504606846977"]},"#,
+        r#""e":{"\u0000":["bytes","\u0000"#,
+        "\u{ff}",
+        r#""]},"#,
+        r#""f":{"\u0000":["object",[["\u0000",null]]]},"g":-1}"#,
+    );
+    assert_eq!(replica.tree(&map()).unwrap(), expected);
+    assert_eq!(replica.entries(&map()).unwrap(), expected);
+}

@@ -229,15 +229,14 @@ impl Replica {
         let new = Pairs::of(update, &self.known)?;
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() && self.pairs.contains_any(&cut) {
-            self.rebuild(&cut)?;
+            self.rebuild(break_pairs(&self.state(), &cut)?)?;
         }
         self.pairs.add(new, &cut);
         if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }
     }
 
-    /// Builds the document anew with halves of these characters.
-    fn rebuild(&mut self, cut: &Pairs) -> Result<(), Error> {
-        let state = break_pairs(&self.state(), cut)?;
+    /// Builds the document anew from another form of its state.
+    fn rebuild(&mut self, state: Vec<u8>) -> Result<(), Error> {
         let before = self.shapes();
         self.doc = new_document(self.client);
         self.integrate(Some(REMOTE), &state)?;

@@ -88,6 +88,9 @@ pub(super) struct Undo {
     pub(super) scope: Vec<Node>,
     capture: Shared,
     manager: Manager,
+    /// Not with yrs: when that drops them, it lets go of what they deleted, but not of what was deleted
+    /// inside before, and a document cannot be written down with such remains.
+    redo: Vec<Item>,
     news: Vec<(News, [usize; 2])>,
 }
 
@@ -102,13 +105,14 @@ impl Undo {
             is_tracking: true,
             is_gathered: false,
         })));
-        let manager = gathering(&capture, [Vec::new(), Vec::new()]);
-        Self { number, scope: Vec::new(), capture, manager, news: Vec::new() }
+        let manager = gathering(&capture, Vec::new());
+        Self { number, scope: Vec::new(), capture, manager, redo: Vec::new(), news: Vec::new() }
     }
 
     /// Gathers edits of the scope in a document from here on, beside these ones.
-    pub(super) fn watch(&mut self, doc: &Doc, stacks: [Vec<Item>; 2]) {
-        self.manager = gathering(&self.capture, stacks);
+    pub(super) fn watch(&mut self, doc: &Doc, [undo, redo]: [Vec<Item>; 2]) {
+        self.manager = gathering(&self.capture, undo);
+        self.redo = redo;
         let Ok(mut txn) = doc.try_transact_mut() else { return };
         self.scope.retain(|node| node.open(&mut txn).is_ok());
         let branches = branches(&self.scope, &txn);
@@ -119,11 +123,11 @@ impl Undo {
 
     /// The items that can be undone, and those that can be redone.
     pub(super) fn stacks(&self) -> [Vec<Item>; 2] {
-        [self.manager.undo_stack().to_vec(), self.manager.redo_stack().to_vec()]
+        [self.manager.undo_stack().to_vec(), self.redo.clone()]
     }
 
     fn counts(&self) -> [usize; 2] {
-        [self.manager.undo_stack().len(), self.manager.redo_stack().len()]
+        [self.manager.undo_stack().len(), self.redo.len()]
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -141,12 +145,6 @@ impl Undo {
     /// The next edit begins a new item.
     pub(super) fn stop(&self) {
         self.capture.lock().stop();
-    }
-
-    fn clear(&mut self) {
-        self.manager.clear_all();
-        self.stop();
-        self.tell(News::Cleared);
     }
 }
 
@@ -205,6 +203,7 @@ impl Undos {
             }
             drop(capture);
             if is_gathered {
+                undo.redo.clear();
                 undo.tell(News::Edited);
             }
         }
@@ -241,11 +240,11 @@ impl Undos {
 
     pub(super) fn clear(&mut self, doc: &Doc, number: u32) {
         let Some(undo) = self.find(number) else { return };
-        undo.clear();
-        let scope = undo.scope.clone();
+        undo.watch(doc, [Vec::new(), Vec::new()]);
+        undo.tell(News::Cleared);
         if self.all.iter().all(Undo::is_empty) {
             self.forget();
-            release(doc, &scope);
+            release(doc);
         }
     }
 
@@ -323,7 +322,7 @@ fn moved(set: &IdSet, copies: &[Copy]) -> Option<IdSet> {
 }
 
 /// A manager that gathers.
-fn gathering(capture: &Shared, [undo, redo]: [Vec<Item>; 2]) -> Manager {
+fn gathering(capture: &Shared, undo: Vec<Item>) -> Manager {
     let (clock, tracking) = (capture.clone(), capture.clone());
     UndoManager::with_options(Options {
         // As long as the time stands still, it is one item.
@@ -334,7 +333,7 @@ fn gathering(capture: &Shared, [undo, redo]: [Vec<Item>; 2]) -> Manager {
         })),
         timestamp: Arc::new(move || clock.lock().gather()),
         init_undo_stack: undo,
-        init_redo_stack: redo,
+        init_redo_stack: Vec::new(),
     })
 }
 
@@ -376,13 +375,15 @@ fn branches<T: ReadTxn>(scope: &[Node], txn: &T) -> Vec<BranchPtr> {
 }
 
 /// Lets go of what was deleted and kept.
-fn release(doc: &Doc, scope: &[Node]) {
+fn release(doc: &Doc) {
     let Ok(txn) = doc.try_transact() else { return };
     let mut all = IdSet::new();
     for (client, clock) in txn.state_vector().iter() {
         all.insert(ID::new(*client, 0), *clock);
     }
-    let branches = branches(scope, &txn);
+    // Some may have belonged to scopes that are not known any more.
+    let branches: Vec<_> =
+        txn.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from)).collect();
     drop(txn);
     let mut manager: Manager = UndoManager::with_options(Options {
         capture_timeout_millis: 0,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::{Change, Node, Observed, REMOTE, Replica, Segment, new_document};
-use crate::doc::pair::{Pairs, break_pairs};
 use crate::doc::shape::Shape;
 use crate::error::Error;
 
@@ -15,12 +14,11 @@ pub(super) struct Seen {
 }
 
 impl Replica {
-    /// Builds the document anew with halves of these characters.
-    pub(super) fn rebuild(&mut self, cut: &Pairs) -> Result<(), Error> {
-        let state = break_pairs(&self.state(), cut)?;
+    /// Builds the document anew from another form of its state.
+    pub(super) fn rebuild(&mut self, state: &[u8]) -> Result<(), Error> {
         let before = self.seen();
         self.doc = new_document(self.client);
-        self.integrate(Some(REMOTE), &state)?;
+        self.integrate(Some(REMOTE), state)?;
         self.watch_again(&before, true);
         self.undos.begin_again(&self.doc);
         Ok(())

@@ -13,8 +13,9 @@ use yrs::{
 
 use super::{Node, Replica, busy, our_id, yrs_id};
 use crate::doc::shelter::sheltering;
+use crate::doc::splice::replace;
 use crate::doc::undo::{Copy, Item, News, take_back};
-use crate::doc::walk::{Block, Id, Kind, Visit, walk};
+use crate::doc::walk::{Block, HAS_RIGHT_ORIGIN, Id, Kind, Visit, walk};
 use crate::error::Error;
 use crate::time::Time;
 
@@ -108,11 +109,20 @@ impl Replica {
         // What came back may hold values.
         self.values_seen = self.values_seen.wrapping_add(1);
         let updates = std::mem::take(&mut *updates.lock().unwrap_or_else(PoisonError::into_inner));
-        for update in updates {
+        let mut is_torn = false;
+        for mut update in updates {
             if let Some(item) = &item {
                 self.restored(item, &update)?;
+                is_torn |= self.is_torn(&update)?;
+            }
+            if !find(&update, &has_one_neighbor)?.is_empty() {
+                update = replace(&update, &mended)?;
+                is_torn = true;
             }
             self.note(update)?;
+        }
+        if is_torn {
+            self.rebuild(&replace(&self.state(), &mended)?)?;
         }
         Ok(is_changed)
     }
@@ -208,7 +218,7 @@ impl Replica {
         };
         let mut copies = Vec::new();
         let mut moved = Vec::new();
-        for (to, len, right) in find(update, &is_content)? {
+        for (to, len, _, right) in find(update, &is_content)? {
             match right.filter(|right| item.deletions().contains(&yrs_id(*right))) {
                 // A copy stands before its original, where the type around it is still the same.
                 Some(from) => copies.push(Copy { from, to, len }),
@@ -250,6 +260,19 @@ impl Replica {
         Ok(copies)
     }
 
+    /// Whether an entry came back behind one of a type that is gone, as yrs and Yjs do it when the
+    /// last item both replaced it and deleted the type around it. Nobody else can take that in.
+    fn is_torn(&self, update: &[u8]) -> Result<bool, Error> {
+        let txn = self.doc.try_transact().map_err(busy)?;
+        let is_gone = |id: Id| {
+            let at = StickyIndex::new(IndexScope::Relative(yrs_id(id)), Assoc::After);
+            at.get_offset(&txn).is_none_or(|at| at.branch.is_deleted())
+        };
+        let last = find(update, &|block| block.right_origin.is_none())?;
+        let mut last = last.into_iter().filter_map(|(id, _, left, _)| Some((id, left?)));
+        Ok(last.any(|(id, left)| is_gone(left) && !is_gone(id)))
+    }
+
     /// An own edit is in the document.
     pub(super) fn edited(&mut self, update: &[u8], has_marks: bool) -> Result<(), Error> {
         if !self.needs_time() {
@@ -257,7 +280,7 @@ impl Replica {
         }
         if has_marks {
             let of = |kind| move |block: &Block<'_>| block.kind == kind;
-            let found = |found: Vec<(Id, u32, Option<Id>)>| found.into_iter().map(|(id, ..)| id);
+            let found = |found: Vec<Struct>| found.into_iter().map(|(id, ..)| id);
             self.undos.made.extend(found(find(update, &of(Kind::Type))?));
             self.undos.marks.extend(found(find(update, &of(Kind::Format))?));
         }
@@ -276,11 +299,29 @@ fn ids(set: &IdSet) -> impl Iterator<Item = Id> {
     })
 }
 
-/// Some structs of an update: id, length, and what was on their right.
-fn find(
-    update: &[u8],
-    is_wanted: &dyn Fn(&Block<'_>) -> bool,
-) -> Result<Vec<(Id, u32, Option<Id>)>, Error> {
+/// Whether a struct has the same one on both sides, as yrs and Yjs bring it back when the copy of one
+/// stands for both. Nobody else takes that.
+fn has_one_neighbor(block: &Block<'_>) -> bool {
+    block.origin.is_some() && block.origin == block.right_origin
+}
+
+/// Such a struct with a neighbor on its left alone.
+fn mended(block: &Block<'_>) -> Option<Vec<u8>> {
+    if !has_one_neighbor(block) {
+        return None;
+    }
+    let (left, _) = block.places().split_at_checked(block.places().len() / 2)?;
+    let mut bytes = vec![block.info & !HAS_RIGHT_ORIGIN];
+    bytes.extend_from_slice(left);
+    bytes.extend_from_slice(block.content);
+    Some(bytes)
+}
+
+/// A struct: its id and length, and what was on its left and on its right.
+type Struct = (Id, u32, Option<Id>, Option<Id>);
+
+/// Some structs of an update.
+fn find(update: &[u8], is_wanted: &dyn Fn(&Block<'_>) -> bool) -> Result<Vec<Struct>, Error> {
     let mut found = Found { is_wanted, structs: Vec::new() };
     walk(update, usize::MAX, &mut found)?;
     Ok(found.structs)
@@ -288,14 +329,14 @@ fn find(
 
 struct Found<'w> {
     is_wanted: &'w dyn Fn(&Block<'_>) -> bool,
-    structs: Vec<(Id, u32, Option<Id>)>,
+    structs: Vec<Struct>,
 }
 
 impl<'a> Visit<'a> for Found<'_> {
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
         if (self.is_wanted)(block) {
             let len = u32::try_from(block.len).unwrap_or(u32::MAX);
-            self.structs.push((block.id, len, block.right_origin));
+            self.structs.push((block.id, len, block.origin, block.right_origin));
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ import type { SharedMap } from './map.js'
 import { Nodes } from './nodes.js'
 import type { SharedNode } from './shared.js'
 import type { Text } from './text.js'
+import { Undo, type UndoOptions } from './undo.js'
 import type { UpdateListener } from './updates.js'
 import type { XmlFragment } from './xml.js'
 
@@ -64,6 +65,11 @@ export class Doc {
       throw apiError('api.wrong_type', 'the change must not be async: it ends when it returns')
     }
     return result
+  }
+
+  /** Gathers edits of some types from here on, so that they can be undone. */
+  undo(options: UndoOptions): Undo {
+    return new Undo(this.#handle, options)
   }
 
   /** The whole document as one Yjs update (v1). */

@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util'
 import { Browser } from './browser.mjs'
 import { readHistory } from './histories.mjs'
 import { NodeProcess } from './node-process.mjs'
-import { printTables } from './tables.mjs'
+import { printTable } from './tables.mjs'
 import { workloads } from './workloads.js'
 
 const LIBRARIES = ['coweave', 'yjs', 'ywasm', 'loro', 'automerge']
@@ -61,15 +61,15 @@ async function prepareStates() {
 }
 
 async function measureInNode() {
-  const measured = await measureAll(name => NodeProcess.start(name, folder))
-  printTables(`Node ${process.versions.node}, time of the processor`, libraries, measured)
+  console.log(`\n# Node ${process.versions.node}, time of the processor`)
+  await measureAll(name => NodeProcess.start(name, folder))
 }
 
 async function measureInChromium() {
   const browser = await Browser.start(folder)
   try {
-    const measured = await measureAll(name => browser.open(name))
-    printTables(`Chromium ${browser.version}, time that passes`, libraries, measured)
+    console.log(`\n# Chromium ${browser.version}, time that passes`)
+    await measureAll(name => browser.open(name))
   } finally {
     await browser.stop()
   }
@@ -77,7 +77,6 @@ async function measureInChromium() {
 
 /** A new process or page for each library in each workload and run: nobody pays for what was before. */
 async function measureAll(start) {
-  const measured = {}
   for (const workload of chosen) {
     const results = Object.fromEntries(libraries.map(name => [name, []]))
     for (let run = 0; run < runs; run += 1) {
@@ -90,9 +89,8 @@ async function measureAll(start) {
         }
       }
     }
-    measured[workload] = Object.fromEntries(libraries.map(name => [name, medians(results[name])]))
+    printTable(workload, libraries, Object.fromEntries(libraries.map(name => [name, medians(results[name])])))
   }
-  return measured
 }
 
 function medians(results) {

@@ -71,15 +71,15 @@ const ROWS = {
   },
 }
 
-export function printTables(place, libraries, measured) {
-  console.log(`\n# ${place}`)
-  for (const [workload, results] of Object.entries(measured)) {
-    const { title, rows } = ROWS[workload]
-    const lines = Object.entries(rows)
-      .filter(([key]) => libraries.some(name => results[name][key] !== undefined))
-      .map(([key, row]) => line(row, libraries.map(name => results[name][key]), libraries.map(name => results[name][`${key}_part`]), libraries))
-    print(title, [['', ...libraries, 'coweave : yjs', 'goal'], ...lines])
-  }
+/** Prints what a workload gave, a column for each library. */
+export function printTable(workload, libraries, results) {
+  const { title, rows } = ROWS[workload]
+  const keys = Object.keys(rows).filter(key => libraries.some(name => results[name][key] !== undefined))
+  const lines = keys.map(key => {
+    const values = libraries.map(name => results[name][key])
+    return line(rows[key], values, libraries.map(name => results[name][`${key}_part`]), libraries)
+  })
+  print(title, [['', ...libraries, 'coweave : yjs', 'goal'], ...lines])
 }
 
 function line({ title, unit, goal }, values, parts, libraries) {

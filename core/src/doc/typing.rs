@@ -215,6 +215,15 @@ impl Stretch {
     }
 }
 
+/// Adds a stretch to others, or makes it a part of the last one.
+#[inline(never)]
+fn join(stretches: &mut Vec<Stretch>, next: Stretch) {
+    match stretches.last_mut().and_then(|last| Some((last.joined(next)?, last))) {
+        Some((both, last)) => *last = both,
+        None => stretches.push(next),
+    }
+}
+
 /// What is known of the order of one text.
 #[derive(Debug)]
 struct Order {
@@ -394,26 +403,27 @@ impl Order {
     /// Puts others in the place of some stretches, joined with those around them where that is
     /// possible. The answer is where the first of them is, or the one that it is a part of now.
     fn replace(&mut self, at: usize, count: usize, parts: &[Stretch]) -> usize {
-        let has_before = at > 0;
-        let from = at - usize::from(has_before);
+        let from = at.saturating_sub(1);
         let to = self.stretches.len().min(at + count + 1);
-        let start = self.start_of(from);
-        let behind = self.stretches.get(at + count..to).unwrap_or_default();
-        let before = self.stretches.get(from..at).unwrap_or_default();
+        self.near = (from, self.start_of(from));
         let mut joined: Vec<Stretch> = Vec::with_capacity(parts.len() + 2);
-        let mut first = from;
-        for (number, part) in before.iter().chain(parts).chain(behind).enumerate() {
-            match joined.last_mut().and_then(|last| Some((last.joined(*part)?, last))) {
-                Some((both, last)) => *last = both,
-                None => joined.push(*part),
-            }
-            if number == usize::from(has_before) {
-                first = from + joined.len() - 1;
-            }
+        joined.extend(self.before(at));
+        let mut first = None;
+        for part in parts.iter().copied().chain(self.at(at + count)) {
+            join(&mut joined, part);
+            first.get_or_insert(from + joined.len() - 1);
         }
-        self.stretches.splice(from..to, joined);
-        self.near = (from, start);
-        first
+        // Mostly there are as many as before.
+        if to - from > joined.len() {
+            self.stretches.drain(from..to - joined.len());
+        }
+        for _ in to - from..joined.len() {
+            self.stretches.insert(from, Stretch::Unknown(None, 0));
+        }
+        if let Some(stretches) = self.stretches.get_mut(from..from + joined.len()) {
+            stretches.copy_from_slice(&joined);
+        }
+        first.unwrap_or(from)
     }
 
     /// The index at which a stretch near the last one begins.

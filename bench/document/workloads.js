@@ -96,6 +96,7 @@ async function remote(context) {
   const [there, here] = [await openLarge(context), await openLarge(context)]
   const middle = context.history.text.length >> 1
   const updates = []
+  there.giveUpdates?.()
   for (let key = 0; key < PLACE_KEYS / 2; key += 1) {
     there.insert(middle + key, 'x')
     await turn(there)
@@ -173,6 +174,7 @@ async function two(context) {
   if (!context.library.can.includes('apply')) return {}
   const [one, other] = [await context.library.open(), await context.library.open()]
   const updates = []
+  other.giveUpdates?.()
   for (const [document, seed] of [[one, 1], [other, 2]]) {
     const pick = random(seed)
     for (let key = 0; key < SMALL_EDITS; key += 1) {
@@ -193,6 +195,7 @@ async function many(context) {
   const updates = []
   for (let writer = 0; writer < WRITERS; writer += 1) {
     const document = await context.library.open()
+    document.giveUpdates?.()
     document.insert(0, `${writer} was here`)
     await turn(document)
     updates.push(document.takeUpdate())
@@ -219,7 +222,7 @@ async function applyEach(document, updates, { environment, limit }) {
 }
 
 /** A large document from its bytes and to its bytes. */
-async function load({ library, state, half, environment, limit }) {
+async function load({ library, history, state, half, environment, limit }) {
   if (!library.can.includes('load')) return {}
   const document = await library.open()
   const clock = new Clock(environment, limit)
@@ -245,6 +248,7 @@ async function load({ library, state, half, environment, limit }) {
     other.apply(half.difference)
     await turn(other)
   })
+  if (other.length() !== history.text.length) throw new Error(`${library.title} has another length`)
   other.dispose()
   return { ...rows, bytes: state.length / 1_000 }
 }

@@ -48,6 +48,8 @@ impl Client {
         tab: Option<f64>,
         tabs: Option<BrowserTabs>,
     ) -> Self {
+        // In a release a panic has no text.
+        #[cfg(debug_assertions)]
         console_error_panic_hook::set_once();
         let owner = on_device.then(|| DeviceStore::owner(&url, user)).flatten();
         let connection = Connection::new(url, make_socket, token);

@@ -1,6 +1,13 @@
 //! Documents of all types: what observers are told, and what becomes of them when a document is
 //! replaced. How apps read and write them is tested through the npm package.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
+
 use std::collections::BTreeMap;
 
 use coweave_core::doc::content::Value;
@@ -122,7 +129,7 @@ fn a_group_tells_each_type_once_with_the_path_at_its_end() {
         .sequence_insert(&tree(), 0, r#"[{"\u0000":[3,"p",{},[]]},{"\u0000":[3,"q",{},[]]}]"#)
         .unwrap();
     let (p, q) = (child(&replica, &tree(), 0), child(&replica, &tree(), 1));
-    replica.observe(&tree(), true).unwrap();
+    replica.observe(tree(), true).unwrap();
     replica.begin(3);
     replica.entry_set(&p, "id", "1").unwrap();
     replica.entry_set(&q, "id", "1").unwrap();
@@ -153,7 +160,7 @@ fn a_group_tells_each_type_once_with_the_path_at_its_end() {
 #[test]
 fn what_is_set_and_deleted_again_in_one_group_is_not_told() {
     let mut replica = replica(1);
-    replica.observe(&map(), false).unwrap();
+    replica.observe(map(), false).unwrap();
     replica.begin(0);
     replica.entry_set(&map(), "a", "1").unwrap();
     replica.entry_delete(&map(), "a").unwrap();

@@ -111,7 +111,9 @@ async function build(): Promise<void> {
   const installed = join(app, 'node_modules/coweave')
   await mkdir(installed, { recursive: true })
   await run('tar', ['-xzf', join(app, archive), '-C', installed, '--strip-components', '1'])
-  await symlink(join(packageFolder, 'node_modules/ws'), join(app, 'node_modules/ws'))
+  for (const name of ['ws', 'yjs', 'y-protocols']) {
+    await symlink(join(packageFolder, 'node_modules', name), join(app, 'node_modules', name))
+  }
   await writeFile(join(app, 'package.json'), '{ "type": "module" }')
   await writeFile(join(app, 'guide.d.ts'), types)
   await writeFile(join(app, 'run.js'), nodeRunner)

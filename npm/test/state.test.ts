@@ -56,6 +56,13 @@ test('listeners get every update once, in order, with its origin, after the call
   await turn()
   assert.deepEqual(infos, [{ origin, local: true }, { origin: undefined, local: true }])
   assert.equal(infos[0]?.origin, origin)
+  doc.transact(() => {
+    doc.text('body').insert(0, 'in a ')
+    doc.applyUpdate(Y.encodeStateAsUpdate(other), 'nothing new')
+    doc.map('meta').set('key', 'transaction')
+  }, origin)
+  await turn()
+  assert.deepEqual(infos.splice(2), [{ origin, local: true }, { origin, local: true }])
   assert.equal(textOf(mirror), doc.text('body').toString())
   // What is here already is no news.
   doc.applyUpdate(Y.encodeStateAsUpdate(other), origin)

@@ -2,6 +2,7 @@
 
 import type { TestContext } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
+import type { Room } from 'coweave'
 import { type YjsBinding, bindYjs } from 'coweave/yjs'
 import { WebSocket } from 'ws'
 import { WebsocketProvider } from 'y-websocket'
@@ -112,6 +113,24 @@ export function editSomething(doc: Y.Doc, random: Random): void {
     () => {
       const inner = xml.length > 0 ? (xml.get(0) as Y.XmlElement).get(0) : undefined
       if (inner instanceof Y.XmlText) inner.insert(random.below(inner.length + 1), random.of(words))
+    },
+  ]
+  random.of(edits)()
+}
+
+/** One edit by the room's own document, beside the Y.Doc. */
+export function editRoom({ doc }: Room<object>, random: Random): void {
+  const [text, array, map] = [doc.text('text'), doc.array('array'), doc.map('map')]
+  const edits: readonly (() => void)[] = [
+    () => { text.insert(0, random.of(words)) },
+    () => { text.insert(text.length, random.of(words)) },
+    () => { array.insert(random.below(array.length + 1), [random.below(9), { nested: [null] }]) },
+    () => { map.set(random.of(['a', 'b']), random.below(9)) },
+    () => {
+      doc.transact(() => {
+        text.insert(0, 'both ')
+        map.set('both', random.below(9))
+      })
     },
   ]
   random.of(edits)()

@@ -2,12 +2,14 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Client, CoweaveError } from 'coweave'
 import { type YjsBinding, type YjsBindingStatus, bindYjs } from 'coweave/yjs'
 import * as Y from 'yjs'
 import { Traps } from './trap.js'
 import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
-import { Random, bind, contentOf, editSomething, isEqual, openOutside } from './yjs-world.js'
+import { Random, bind, contentOf, editRoom, editSomething, isEqual, openOutside } from './yjs-world.js'
 
 /** What a binding says from here on. */
 function statusesOf(binding: YjsBinding): YjsBindingStatus[] {
@@ -70,7 +72,8 @@ test('two rooms with Y.Docs end equal whatever is edited in them, online and off
     const random = new Random(seed)
     if (seed % 2 === 0) await relay.stop()
     for (let i = 0; i < 80; i += 1) {
-      editSomething(random.of(docs), random)
+      if (random.below(3) === 0) editRoom(random.of(bindings).room, random)
+      else editSomething(random.of(docs), random)
       if (random.below(8) === 0) await turn()
     }
     if (seed % 2 === 0) await relay.start()
@@ -274,6 +277,45 @@ test('what is set aside stays in the Y.Doc, and does not come back to the room b
   next.dispose()
 })
 
+test('in a room that keeps what is refused, the Y.Doc and the private draft stay in step', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const room = client(t, relay.url).room('room', { refused: 'keep' })
+  const doc = new Y.Doc()
+  const binding = bindYjs(room, doc)
+  await room.synced
+  doc.getText('text').insert(0, 'of the first history')
+  await room.flush()
+  await relay.stop()
+  await until('the relay is missed', () => room.status.state === 'offline')
+  await relay.loseData()
+  const ben = await open(t, relay.url)
+  await ben.synced
+  ben.doc.text('text').insert(0, 'of the second')
+  await until('the room stops', () => room.status.state === 'stopped')
+  doc.getText('text').insert(0, 'typed on ')
+  assert.equal(room.doc.text('text').toString(), 'typed on of the first history')
+  assert.equal(binding.status.state, 'bound')
+  assertInStep(binding)
+  binding.dispose()
+  doc.destroy()
+})
+
+test('a room that is deleted parts from its Y.Doc, at the latest when that is edited', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  for (const content of ['something', '']) {
+    const binding = await bind(t, relay.url)
+    await binding.room.synced
+    binding.doc.getText('text').insert(0, content)
+    await binding.room.flush()
+    await relay.deleteRoom('room')
+    await until('the room stops', () => binding.room.status.state === 'stopped')
+    if (content === '') binding.doc.getText('text').insert(0, 'too late')
+    assert.equal(binding.status.state, 'stopped')
+    assert.equal((binding.status as { readonly error: CoweaveError }).error.code, 'room.deleted')
+    binding.room.dispose()
+  }
+})
+
 test('an update that the room refuses stops the binding, and nothing is lost', async t => {
   const binding = await bind(t)
   binding.doc.getText('text').insert(0, 'fine')
@@ -319,6 +361,31 @@ test('a binding ends with its room, with its Y.Doc, or by itself, and leaves not
     assert.deepEqual([...observersOf(doc).keys()].filter(event => !own.has(event)), [])
     doc.destroy()
   }
+})
+
+test('Y.Docs that were bound and let go of leave nothing in memory', async t => {
+  const room = await open(t)
+  const bindOnce = (index: number): WeakRef<Y.Doc> => {
+    const doc = new Y.Doc()
+    const binding = bindYjs(room, doc)
+    binding.awareness.setLocalStateField('index', index)
+    doc.getText('text').insert(0, 'x')
+    binding.on('status', () => doc)
+    binding.dispose()
+    return new WeakRef(doc)
+  }
+  const refs: WeakRef<Y.Doc>[] = []
+  for (let i = 0; i < 200; i += 1) {
+    refs.push(bindOnce(i))
+    await turn()
+  }
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until('all but perhaps the last are collected', () => {
+    collect()
+    return refs.filter(ref => ref.deref() !== undefined).length <= 1
+  })
+  assert.equal(room.doc.text('text').length, 200)
 })
 
 test('what is no Y.Doc is refused', async t => {

@@ -34,18 +34,44 @@ fn generate(input: &OsStr, out_dir: &OsStr) -> Result<(), String> {
     bindgen.input_path(input).out_name(NAME).typescript(true);
     // The package's entries hand the module in, each as its environment can: see npm/README.md.
     bindgen.omit_default_module_path(true);
-    let generated = bindgen.web(true).and_then(|web| web.generate(out_dir));
-    generated.map_err(|error| format!("{error:#}"))?;
-    rewrite(out_dir, "js", per_instance)?;
-    rewrite(out_dir, "d.ts", types_per_instance)
+    let failed = |error| format!("{error:#}");
+    let mut output = bindgen.web(true).and_then(Bindgen::generate_output).map_err(failed)?;
+    let module = output.wasm_mut();
+    let imports = module.imports.iter_mut().map(|import| &mut import.name);
+    let renamed = shorten(imports.chain(module.exports.iter_mut().map(|export| &mut export.name)));
+    output.emit(out_dir).map_err(failed)?;
+    let rename =
+        |text: String| renamed.iter().fold(text, |text, (from, to)| text.replace(from, to));
+    rewrite(out_dir, ".js", |code| per_instance(code).map(rename))?;
+    rewrite(out_dir, ".d.ts", types_per_instance)?;
+    rewrite(out_dir, "_bg.wasm.d.ts", |types| Ok(rename(types.to_owned())))
+}
+
+/// Numbers instead of the hashes at the ends of names, which no compression makes smaller: what is
+/// renamed, with its new name.
+fn shorten<'n>(names: impl Iterator<Item = &'n mut String>) -> Vec<(String, String)> {
+    let mut stems: Vec<String> = Vec::new();
+    let mut renamed = Vec::new();
+    for name in names {
+        let Some((stem, hash)) = name.rsplit_once('_') else { continue };
+        let digits = hash.trim_start_matches('h');
+        if digits.len() != 16 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            continue;
+        }
+        let number = stems.iter().filter(|other| *other == stem).count();
+        stems.push(stem.to_owned());
+        let short = format!("{stem}_{number}");
+        renamed.push((std::mem::replace(name, short.clone()), short));
+    }
+    renamed
 }
 
 fn rewrite(
     out_dir: &OsStr,
-    extension: &str,
+    ending: &str,
     change: impl FnOnce(&str) -> Result<String, String>,
 ) -> Result<(), String> {
-    let path = Path::new(out_dir).join(NAME).with_extension(extension);
+    let path = Path::new(out_dir).join(format!("{NAME}{ending}"));
     let failed = |what: &str| format!("{}: {what}", path.display());
     let before = fs::read_to_string(&path).map_err(|error| failed(&error.to_string()))?;
     let after = change(&before).map_err(|missing| {

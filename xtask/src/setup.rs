@@ -1,5 +1,7 @@
 //! What the other commands need beside Rust's own packages: toolchain, Node.js, npm packages.
 
+use std::path::Path;
+
 use crate::browser;
 use crate::failure::{Failure, Outcome};
 use crate::process::{Program, say};
@@ -42,14 +44,17 @@ pub(crate) fn toolchain(project: &Project) -> Outcome {
     let target_libraries = Program::new("rustc", project.root())
         .args(["--print", "target-libdir", "--target", "wasm32-unknown-unknown"])
         .output();
-    let has_target = target_libraries.is_some_and(|folder| std::path::Path::new(&folder).is_dir());
-    let has_programs = rustc("sysroot").is_some_and(|sysroot| {
-        let programs = std::path::Path::new(&sysroot).join("bin");
-        ["cargo-clippy", "rustfmt"]
-            .iter()
-            .all(|name| programs.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)).exists())
+    let has_target = target_libraries.is_some_and(|folder| Path::new(&folder).is_dir());
+    let has_components = rustc("sysroot").is_some_and(|sysroot| {
+        let sysroot = Path::new(&sysroot);
+        let has_program = |name: &str| {
+            sysroot.join("bin").join(format!("{name}{}", std::env::consts::EXE_SUFFIX)).exists()
+        };
+        has_program("cargo-clippy")
+            && has_program("rustfmt")
+            && sysroot.join("lib/rustlib/src/rust/library/Cargo.lock").exists()
     });
-    if has_target && has_programs {
+    if has_target && has_components {
         return Ok(());
     }
     Program::new("rustup", project.root())

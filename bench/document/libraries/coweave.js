@@ -4,7 +4,7 @@ import { connect } from 'coweave'
 
 export const title = 'coweave'
 export const format = 'yjs'
-export const can = []
+export const can = ['types', 'xml', 'observe', 'apply', 'load']
 
 /** Nobody listens here. */
 const client = connect('ws://127.0.0.1:9', { storage: 'memory' })
@@ -15,15 +15,32 @@ export async function open() {
   const room = client.room(`document ${rooms}`)
   await room.loaded
   const text = room.doc.text('body')
+  const map = room.doc.map('map')
+  const array = room.doc.array('array')
+  const tree = room.doc.xml('tree')
+  let update
   return {
     insert: (index, content) => text.insert(index, content),
     remove: (index, length) => text.delete(index, length),
+    set: (key, value) => map.set(key, value),
+    push: value => array.push(value),
     together: edits => room.doc.transact(edits),
-    // Edits leave as one update when the present code of the app is done.
+    // Edits leave as one update when the present code of the app is done: it is encoded, and kept twice,
+    // for the relay and for another instance of the module.
     isDeferred: true,
+    // An app needs this for other transports only.
+    giveUpdates: () => room.doc.on('update', encoded => {
+      update = encoded
+    }),
+    takeUpdate: () => update,
     read: () => text.toString(),
     length: () => text.length,
     observe: listener => text.subscribe(({ delta }) => listener(delta)),
+    apply: bytes => room.doc.applyUpdate(bytes),
+    encode: () => room.doc.encodeState(),
+    mark: () => room.doc.encodeStateVector(),
+    encodeSince: mark => room.doc.encodeDifference(mark),
+    treeToJson: () => tree.toJSON(),
     dispose: () => room.dispose(),
   }
 }

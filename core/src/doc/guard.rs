@@ -72,6 +72,8 @@ pub(super) struct Oddities {
     pub(super) has_values: bool,
     /// Some text is formatted.
     pub(super) has_formats: bool,
+    /// Some shared type is made.
+    pub(super) has_types: bool,
 }
 
 /// As [`check`], and says what texts have to be careful with.
@@ -166,6 +168,7 @@ impl<'a> Visit<'a> for Guard<'_> {
         self.oddities.has_values |=
             matches!(block.kind, Kind::Values | Kind::Binary | Kind::Document);
         self.oddities.has_formats |= block.kind == Kind::Format;
+        self.oddities.has_types |= block.kind == Kind::Type;
         if let Some(origin) = block.origin {
             self.require(block.id, origin)?;
         }

@@ -11,6 +11,26 @@ use coweave_core::random::Random;
 
 use crate::inputs::Seeds;
 
+/// The app brings the input: its edits bring a follower to where everybody is who took it in.
+fn import(seeds: &Seeds, input: &[u8], taken: &Replica) -> Result<(), Error> {
+    let limits = Limits::default();
+    let mut importer = Replica::new(ClientId::from_u32(79));
+    let mut follower = Replica::new(ClientId::from_u32(80));
+    importer.apply(&seeds.base, &limits)?;
+    follower.apply(&seeds.base, &limits)?;
+    importer.import(input, &limits)?;
+    while let Some(edit) = importer.take_edits() {
+        follower.apply(&edit, &limits)?;
+    }
+    for replica in [importer, follower] {
+        assert_eq!(replica.known(), taken.known());
+        for text in ["plain", "text", "xml"] {
+            assert_eq!(replica.text_string(text), taken.text_string(text));
+        }
+    }
+    Ok(())
+}
+
 /// Takes an input into a copy of the document, reads it and edits it.
 pub(crate) fn use_replica(
     seeds: &Seeds,
@@ -24,6 +44,7 @@ pub(crate) fn use_replica(
     replica.apply(&seeds.base, &limits)?;
     replica.apply(input, &limits)?;
     assert_eq!(replica.known(), all);
+    import(seeds, input, &replica)?;
     let state = replica.state();
     check(&state, &Known::new(), Mode::State, &|_| false, &limits)?;
     assert_eq!(splice::state_vector(&state)?, *all);

@@ -1,6 +1,7 @@
 //! Typing by id writes the same bytes as yrs does by index, whatever others do in between.
 
 use coweave_core::doc::replica::Replica;
+use coweave_core::doc::splice;
 use coweave_core::error::Code;
 use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
@@ -104,7 +105,8 @@ impl World {
                 *index
             }
         };
-        let expected = txn.encode_update_v1();
+        // With the clients in the order of Yjs.
+        let expected = splice::merge(&[txn.encode_update_v1()]).unwrap();
         assert_eq!(self.replica.untaken_edits()[before..], [expected], "{edit:?}");
     }
 

@@ -13,7 +13,7 @@ use coweave_core::limits::Limits;
 use coweave_core::time::Time;
 use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::primitive::write_bytes;
-use coweave_core::wire::v1::{Joined, Message, Role, Welcome, read_frame};
+use coweave_core::wire::v1::{EditKind, Joined, Message, Role, Welcome, read_frame};
 
 pub(crate) const TEXT: &str = "text";
 
@@ -399,4 +399,32 @@ fn a_copy_counts_as_one_of_the_new_epoch_when_the_relay_has_what_it_may_have_los
     session.reconnect();
     session.hear(Channel(4), &Message::Joined(joined));
     assert_eq!(session.sent().len(), 0);
+}
+
+#[test]
+fn what_the_app_brings_from_elsewhere_is_sent_as_the_work_of_others() {
+    let mut session = Session::new(1, false);
+    session.welcome(&Limits::default());
+    session.joined(1);
+    let mut kinds = Vec::new();
+    for is_import in [false, true, false] {
+        session.frames.clear();
+        if is_import {
+            let mut author = Replica::new(ClientId::from_u32(77));
+            author.text_insert(TEXT, 0, "elsewhere").unwrap();
+            let replica = session.client.room_mut(session.keys[0]).unwrap().replica_mut();
+            replica.import(&author.state(), &Limits::default()).unwrap();
+        }
+        session.write(0, "here");
+        session.input(Input::Tick);
+        for frame in &session.frames {
+            kinds.extend(read_frame(frame).unwrap().into_iter().filter_map(|(_, message)| {
+                match message {
+                    Message::Edit { kind, .. } => Some(kind),
+                    _ => None,
+                }
+            }));
+        }
+    }
+    assert_eq!(kinds, [EditKind::Live, EditKind::Difference, EditKind::Live]);
 }

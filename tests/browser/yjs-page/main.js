@@ -19,6 +19,5 @@ const { doc, awareness } = provider
 awareness.setLocalStateField('user', { name: asked.name, color: asked.color })
 // As apps do that keep a document on the device: the editor is there when the document is.
 await room.loaded
-await new Promise(resolve => queueMicrotask(resolve))
 const editor = editors[asked.editor]({ place, doc, awareness })
 Object.assign(window, { Y, app: { client, room, provider, doc, awareness, ...editor } })

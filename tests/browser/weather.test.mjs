@@ -253,7 +253,7 @@ describe('bad weather', { concurrency: 3 }, () => {
       // Until it would wait for a while by itself.
       const retryAt = await until(async () => {
         const status = await page.status()
-        return status.retryAt > Date.now() + 5_000 && status.retryAt
+        return status.retryAt > Date.now() + 3_000 && status.retryAt
       }, 'the waits become long', 60_000)
       await context.setOffline(false)
       await page.untilState('live')

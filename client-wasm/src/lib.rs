@@ -1,5 +1,5 @@
 //! The browser shell around [`coweave_core::client`]: it gives the session machine a socket,
-//! timers and IndexedDB, and shows it to JavaScript as four classes.
+//! timers and IndexedDB, and shows it to JavaScript as five classes.
 //!
 //! Nothing is decided here. Every input goes through `Shell::handle`, which hands it to the machine
 //! and carries out what the machine wants. The app's own functions are never called
@@ -28,9 +28,11 @@ mod shell;
 mod socket;
 mod state;
 mod timer;
+mod undo;
 mod view;
 
 pub use client::Client;
 pub use keeper::Keeper;
 pub use node::Node;
 pub use room::Room;
+pub use undo::Undo;

@@ -31,6 +31,10 @@ impl Node {
         Self { shell, key, node }
     }
 
+    pub(crate) fn node(&self) -> doc::Node {
+        self.node.clone()
+    }
+
     fn access<T>(
         &self,
         access: impl FnOnce(&mut Replica) -> Result<T, Error>,

@@ -341,6 +341,9 @@ impl Shell {
         edit: impl FnOnce(&mut Replica) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let value = self.access(key, |replica| {
+            if replica.needs_time() {
+                replica.set_time(self.clock.now());
+            }
             let count = replica.untaken_edits().len();
             let result = edit(replica);
             self.keeper.keep_edits(key, replica.untaken_edits().get(count..).unwrap_or_default());

@@ -10,6 +10,7 @@ import type { SharedMap } from './map.js'
 import { Nodes } from './nodes.js'
 import type { SharedNode } from './shared.js'
 import type { Text } from './text.js'
+import { Undo, type UndoOptions } from './undo.js'
 import type { UpdateListener } from './updates.js'
 import type { XmlFragment } from './xml.js'
 
@@ -66,6 +67,11 @@ export class Doc {
     return result
   }
 
+  /** Gathers edits of some types from here on, so that they can be undone. */
+  undo(options: UndoOptions): Undo {
+    return new Undo(this.#handle, options)
+  }
+
   /** The whole document as one Yjs update (v1). */
   encodeState(): Uint8Array {
     return this.#handle.use().document(room => room.state())
@@ -93,8 +99,8 @@ export class Doc {
 
   /**
    * Calls a function with each update (v1) that comes into the document from here on, own edits
-   * included, in order. After `set-aside` the first one is the whole document that took the place
-   * of the one before.
+   * included, in order. A transaction may come as several of them. After `set-aside` the first one is
+   * the whole document that took the place of the one before.
    */
   on(event: 'update', listener: UpdateListener): Disposer {
     // Types promise nothing at run time.

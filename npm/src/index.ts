@@ -49,6 +49,7 @@ export {
 export { type WebSocketConstructor } from './session.js'
 export { type Position, type SharedNode, type SharedSequence } from './shared.js'
 export { type Text, type TextChange, type TextPosition } from './text.js'
+export { type Undo, type UndoEvent, type UndoEvents, type UndoItem, type UndoOptions } from './undo.js'
 export { type UpdateInfo, type UpdateListener } from './updates.js'
 export {
   type XmlChange,

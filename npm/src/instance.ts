@@ -2,6 +2,9 @@
 
 import { type WasmClasses, instantiate } from './wasm.js'
 
+/** Another instance takes no more stack than these calls to be started and to take over. */
+const CALLS_MIN = 2_000
+
 /** A function of the module. */
 type Call = (...values: readonly unknown[]) => unknown
 
@@ -14,6 +17,7 @@ export class Instance {
   readonly #onRelease: (() => void)[] = []
   #isRunning = false
   #cause: unknown
+  #isOver = false
 
   /** `onTrap` is called once, when the instance is let go of. */
   constructor(module: WebAssembly.Module, onTrap: (cause: unknown) => void) {
@@ -38,25 +42,32 @@ export class Instance {
     })
     return (...values) => {
       try {
-        if (call !== undefined) return call(...values)
+        if (call !== undefined && this.#isRunning) return call(...values)
       } catch (cause) {
-        this.#end(cause)
+        // There may be no stack for any call, and what is noted here is noted for whoever comes next.
+        if (this.#isRunning) {
+          this.#isRunning = false
+          this.#cause = cause
+        }
+        queueMicrotask(this.#finish)
       }
+      this.#finish()
       // The browser and the garbage collector may still call; nobody there can do anything about it.
       if (isCallback) return []
       throw this.#cause
     }
   }
 
-  #end(cause: unknown): void {
-    if (!this.#isRunning) return
-    this.#cause = cause
+  /** Once there is stack for it, which an app may have used up: lets go, and says so. */
+  readonly #finish = (): void => {
+    if (this.#isOver || !hasStack(CALLS_MIN)) return
     this.release()
-    this.#onTrap(cause)
+    this.#onTrap(this.#cause)
   }
 
   /** Lets go of the memory. */
   release(): void {
+    this.#isOver = true
     this.#isRunning = false
     for (const release of this.#onRelease.splice(0)) release()
     for (const [name, value] of Object.entries(this.#guarded)) {
@@ -64,5 +75,14 @@ export class Instance {
     }
     // A trap at the start leaves none.
     ;(this.classes as WasmClasses | undefined)?.release()
+  }
+}
+
+/** Whether so many calls can be made, one within the other. */
+function hasStack(calls: number): boolean {
+  try {
+    return calls === 0 || hasStack(calls - 1)
+  } catch {
+    return false
   }
 }

@@ -11,6 +11,7 @@ import { RoomLog } from './room-log.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
 import type { NodeId } from './shared.js'
+import type { Undo } from './undo.js'
 import { type UpdateListener, Updates } from './updates.js'
 import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
 import type { WasmNode, WasmRoom } from './wasm.js'
@@ -133,6 +134,7 @@ export class RoomSession implements Receiver {
   /** Of transactions that are not told yet, by number. */
   readonly #origins: unknown[] = []
   readonly #updates: Updates = new Updates()
+  readonly #undos = new Set<Undo>()
   #flushes = new Map<number, Deferred<undefined>>()
   #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
   #presence: string | null = null
@@ -212,6 +214,7 @@ export class RoomSession implements Receiver {
           this.#nodes.restore(room)
         })
       }
+      for (const undo of this.#undos) undo.restore(room, this.#nodes)
       for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
       if (this.#presence !== null) room.setPresence(this.#presence)
       room.keepRefused(this.#keepsRefused)
@@ -322,6 +325,32 @@ export class RoomSession implements Receiver {
     this.#isEdited = true
   }
 
+  openUndo(undo: Undo): void {
+    const room = this.#document()
+    guarded(() => {
+      undo.enter(room, this.#nodes)
+    })
+    this.#undos.add(undo)
+  }
+
+  closeUndo(undo: Undo): void {
+    if (!this.#undos.delete(undo) || this.#wasm === undefined) return
+    guarded(() => {
+      undo.leave()
+    })
+  }
+
+  /** Undoes or redoes. */
+  takeBack(undo: Undo, isRedo: boolean): boolean {
+    this.#isEdited = true
+    return this.transact(() => this.document(() => undo.takeBack(isRedo)), undo)
+  }
+
+  /** Has the module run soon, and the app told. */
+  schedule(): void {
+    this.#session.schedule()
+  }
+
   onUpdate(listener: UpdateListener): Disposer {
     this.#document()
     return this.#updates.add(listener)
@@ -335,6 +364,7 @@ export class RoomSession implements Receiver {
       this.#updates.origin = origin
     }
     guarded(() => {
+      if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
       room.begin(this.#origins.length)
     })
     this.#depth += 1
@@ -348,6 +378,7 @@ export class RoomSession implements Receiver {
       if (room !== undefined) {
         guarded(() => {
           room.commit()
+          if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
         })
         this.#session.schedule()
       }
@@ -454,16 +485,16 @@ export class RoomSession implements Receiver {
     this.#savedNext = { saved, isOnDevice }
   }
 
-  told(): readonly (() => void)[] {
+  told(news: (() => void)[]): void {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
-    if (this.#depth === 0) this.#origins.length = 0
-    const news = [...this.#updates.take(), ...this.#updates.takeNext()]
+    if (this.#depth === 0 && this.#origins.length > 0) this.#origins.length = 0
+    if (!this.#updates.isEmpty) news.push(...this.#updates.take(), ...this.#updates.takeNext())
     const next = this.#savedNext
     this.#savedNext = undefined
     if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
-    return news
+    for (const undo of this.#undos) news.push(...undo.news())
   }
 
   fold(): void {
@@ -474,7 +505,9 @@ export class RoomSession implements Receiver {
     const before = this.#view
     // Another instance begins anew, but what the app has, it has.
     const isLoaded = before.isLoaded || latest.isLoaded
-    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
+    const isSynced = before.isSynced || latest.isSynced
+    const isSame = isLoaded === latest.isLoaded && isSynced === latest.isSynced
+    const view = isSame ? latest : { ...latest, isLoaded, isSynced }
     this.#view = view
     if (view.saved.tier !== 'memory') this.#isRestored = false
     if (this.#isClosed) {
@@ -614,7 +647,7 @@ export class RoomSession implements Receiver {
 }
 
 export function disposedError(): CoweaveError {
-  return apiError('api.disposed', 'the room was disposed')
+  return apiError('api.disposed', 'this share in the room was disposed: ask client.room() for another one')
 }
 
 function toStatus(status: RoomView['status']): RoomStatus {

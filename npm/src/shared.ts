@@ -5,6 +5,7 @@ import type { DeepChange, Delta, KeyChange, SequenceDelta } from './delta.js'
 import type { Disposer } from './disposer.js'
 import { Kind } from './kind.js'
 import type { Nodes } from './nodes.js'
+import type { RoomSession } from './room-session.js'
 import { fromJson, revive } from './value.js'
 import type { ChangeView } from './view.js'
 
@@ -46,6 +47,11 @@ export abstract class SharedNode {
   constructor(nodes: Nodes, id: NodeId) {
     this.nodes = nodes
     this.id = id
+  }
+
+  /** @internal Whether it is a part of the document of this room. */
+  isOf(session: RoomSession): boolean {
+    return this.nodes.session === session
   }
 
   /**

@@ -45,6 +45,8 @@ export interface WasmRoom {
   commit(): void
   /** A shared type with a name. */
   node(kind: number, name: string): WasmNode | undefined
+  /** Begins to gather edits that can be undone; those within so many milliseconds are one item. */
+  undo(timeout: number): WasmUndo
   /** Asks for a flush; the answer is its number in the news. */
   flush(): number
   /** What becomes of edits that the relay refuses for good. */
@@ -93,6 +95,22 @@ export interface WasmNode {
   position(index: number, before: boolean): string
   /** An index for the JSON of a position. */
   resolve(position: string): number | undefined
+  free(): void
+}
+
+/** Edits that can be undone. */
+export interface WasmUndo {
+  /** Gathers edits of a type from here on. */
+  add(node: WasmNode): void
+  /** Whether what is edited from here on is gathered. */
+  track(isTracking: boolean): void
+  /** Undoes or redoes the last item; whether that changed anything. */
+  takeBack(isRedo: boolean): boolean
+  stop(): void
+  clear(): void
+  /** What happened, as JSON: see undo.ts. */
+  take(): string
+  close(): void
   free(): void
 }
 

@@ -128,6 +128,62 @@ test('an instance that traps again and again is given up', async t => {
   it.dispose()
 })
 
+test('an update that no instance can bear stops the rooms after three restarts', needsRelay, async t => {
+  const traps = Traps.set(t)
+  const relay = await Relay.start(t)
+  const it = client(t, relay.url)
+  const told = restarts(it)
+  const room = it.room('room')
+  await room.synced
+  const theirs = client(t, relay.url).room('room')
+  await theirs.synced
+  // Whatever others write, and however often the relay sends it, is too much.
+  traps.alwaysInside = 'other'
+  theirs.doc.text('body').insert(0, 'poison')
+  await until('the room to stop', () => room.status.state === 'stopped')
+  assert.ok(room.status.state === 'stopped')
+  assert.equal(room.status.error.code, 'client.internal')
+  assert.equal(told.length, 3)
+  assert.deepEqual(room.saved, { tier: 'durable', pending: 0 })
+  assert.throws(() => room.doc.text('body').length, { code: 'client.internal' })
+  await assert.rejects(it.room('another').loaded, { code: 'client.internal' })
+  const { count } = traps
+  await turn()
+  assert.equal(traps.count, count, 'and it is not tried again')
+})
+
+test('an app that uses up the stack loses no more than the call that found none', async t => {
+  const traps = Traps.set(t)
+  const it = client(t, NOWHERE)
+  const room = it.room('room')
+  await room.loaded
+  const body = room.doc.text('body')
+  const followed = follow(room, 'body')
+  let typed = 0
+  const dive = (...ballast: readonly number[]): void => {
+    body.insert(0, 'x')
+    typed += 1
+    dive(...ballast)
+  }
+  for (let round = 1; round <= 2; round += 1) {
+    assert.throws(() => {
+      dive(...Array<number>(400).fill(0))
+    })
+    await until('an instance', () => {
+      try {
+        return body.length >= typed
+      } catch {
+        return false
+      }
+    })
+    assert.ok(body.length >= typed && body.length <= typed + round, `${String(body.length)} of ${String(typed)}`)
+    await until('the app is told', () => followed.text.length === body.length)
+  }
+  assert.ok(traps.count > 1 && traps.count <= 4)
+  body.insert(0, 'goes on ')
+  await until('the app is told', () => followed.text === body.toString())
+})
+
 test('an instance that cannot be started in the place of another is tried for again', async t => {
   const traps = Traps.set(t)
   const it = client(t, NOWHERE)
@@ -153,6 +209,7 @@ test('a room that is left by a call that traps leaves nothing behind', needsRela
   const relay = await Relay.start(t)
   const it = client(t, relay.url)
   const room = it.room('room')
+  room.presence.set({ name: 'Ana' })
   await room.synced
   room.doc.text('body').insert(0, 'last words')
   traps.inside = 'own'
@@ -161,6 +218,8 @@ test('a room that is left by a call that traps leaves nothing behind', needsRela
   const other = client(t, relay.url).room('room')
   await until('the words', () => other.status.state === 'live' && other.doc.text('body').length > 0)
   assert.equal(other.doc.text('body').toString(), 'last words')
+  await until('nobody is seen', () => other.presence.peers.length === 0)
+  await until('nobody is there', () => it.debug().connection?.state === 'unneeded')
 })
 
 test('the last words of a client that is disposed by a call that traps get to the relay', needsRelay, async t => {

@@ -10,6 +10,8 @@ export class Traps {
   count = 0
   /** The next call in whose name this is, in the middle of the work of the module, is a trap. */
   inside: string | undefined
+  /** All calls in whose names this is, in the middle of the work of the module, are traps. */
+  alwaysInside: string | undefined
   /** All calls of this export are traps. */
   readonly always: Set<string> = new Set<string>()
 
@@ -38,7 +40,8 @@ export class Traps {
       Object.fromEntries(Object.entries(functions).map(([key, value]) => [
         key,
         this.#before(value, () => {
-          if (this.inside === undefined || !key.includes(`_${this.inside}_`)) return
+          const isHere = (name: string | undefined): boolean => name !== undefined && key.includes(`_${name}_`)
+          if (!isHere(this.inside) && !isHere(this.alwaysInside)) return
           this.inside = undefined
           throw new WebAssembly.RuntimeError('unreachable')
         }),

@@ -9,6 +9,7 @@ use yrs::{Any, DeepObservable, Map, MapRef, Out, TextRef, TransactionMut};
 use super::change::{Change, KeyChange, Segment, Step, len_after, push, trim};
 use super::content::{Value, tag};
 use super::node::{Node, Place};
+use super::replica::REMOTE;
 use super::text::Content;
 
 /// The key under which types are observed.
@@ -149,7 +150,7 @@ impl Observer {
                 path: if is_self { Vec::new() } else { path(event) },
                 delta,
                 keys: if self.can_tell_keys(branch, txn) { keys(event, txn) } else { Vec::new() },
-                is_local: txn.origin().is_none(),
+                is_local: txn.origin().is_none_or(|it| it.as_ref() != REMOTE.as_bytes()),
                 origin: 0,
                 transaction,
             };

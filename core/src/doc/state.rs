@@ -37,7 +37,7 @@ impl Replica {
         for piece in pieces(update, self.known(), EDIT_BYTES_MAX)? {
             // Yjs writes all deletions into each difference, and mostly they are known.
             if self.apply_as_own(&piece, &limits)? {
-                self.push_import(piece);
+                self.push_import(piece)?;
             }
         }
         Ok(())

@@ -86,7 +86,7 @@ fn answer(client: &mut Session) {
 
 #[test]
 fn half_of_five_hundred_clients_are_in_step_within_two_seconds_of_the_return() {
-    for gone_for_ms in [10, 100, 500, 1_000, 2_000, 5_000, 7_000] {
+    for gone_for_ms in [10, 100, 500, 1_000, 2_000, 5_000, 7_000, 10_000, 30_000, 90_000, 240_000] {
         let took = back_after(Duration::from_millis(gone_for_ms));
         assert_eq!(took.len() as u64, CLIENTS);
         let (median, last) = (took[took.len() / 2], took[took.len() - 1]);
@@ -97,13 +97,13 @@ fn half_of_five_hundred_clients_are_in_step_within_two_seconds_of_the_return() {
 
 #[test]
 fn however_long_the_relay_was_gone_everybody_is_in_step_within_sixteen_seconds_of_the_return() {
-    for gone_for in [10, 30, 300] {
+    for (gone_for, busiest_percent) in [(10, 40), (30, 40), (240, 40), (3_600, 20)] {
         let took = back_after(Duration::from_secs(gone_for));
         assert_eq!(took.len() as u64, CLIENTS);
         let (median, last) = (took[took.len() / 2], took[took.len() - 1]);
         println!("gone for {gone_for} s: half are back after {median:?}, all after {last:?}");
         assert!(last < Duration::from_secs(16), "gone for {gone_for} s: {last:?}");
-        // The arrivals are spread: no second sees more than a fifth of them.
+        // The arrivals are spread, as far as half of them may come within two seconds.
         let busiest = (0..16).map(|second| {
             let from = Duration::from_secs(second);
             took.iter()
@@ -111,6 +111,7 @@ fn however_long_the_relay_was_gone_everybody_is_in_step_within_sixteen_seconds_o
                 .count()
         });
         let busiest = busiest.max().unwrap_or_default();
-        assert!(busiest < took.len() / 5, "{busiest} in one second");
+        println!("{busiest} in the busiest second");
+        assert!(busiest < took.len() * busiest_percent / 100, "{busiest} in one second");
     }
 }

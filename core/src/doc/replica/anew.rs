@@ -22,6 +22,7 @@ impl Replica {
         self.doc = new_document(self.client);
         self.integrate(Some(REMOTE), &state)?;
         self.watch_again(&before, true);
+        self.undos.begin_again(&self.doc);
         Ok(())
     }
 
@@ -32,6 +33,8 @@ impl Replica {
         self.observed = before.observed;
         self.changes = before.changes;
         self.watch_again(&seen, false);
+        self.undos = before.undos;
+        self.undos.begin_again(&self.doc);
     }
 
     /// What the observed types hold.

@@ -9,6 +9,7 @@ mod position;
 mod read;
 mod sequence;
 mod text;
+mod undo;
 
 use bytes::Bytes;
 use yrs::branch::BranchPtr;
@@ -30,6 +31,7 @@ use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
 use super::splice;
 use super::typing::Typing;
+use super::undo::Undos;
 use super::walk::Id;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
@@ -37,7 +39,9 @@ use crate::limits::Limits;
 use crate::ordered::OrderedMap;
 
 /// The origin of transactions that bring what others wrote.
-const REMOTE: &str = "remote";
+pub(super) const REMOTE: &str = "remote";
+/// The origin of transactions that bring own edits of another instance, which made them long ago.
+const EARLIER: &str = "earlier";
 /// Edits are merged up to this many bytes.
 pub(super) const EDIT_BYTES_MAX: usize = 384 << 10;
 
@@ -80,6 +84,7 @@ pub struct Replica {
     has_formats: bool,
     observed: Vec<Observed>,
     changes: Changes,
+    undos: Undos,
 }
 
 impl Replica {
@@ -101,6 +106,7 @@ impl Replica {
             has_formats: false,
             observed: Vec::new(),
             changes: Changes::default(),
+            undos: Undos::default(),
         }
     }
 
@@ -130,18 +136,22 @@ impl Replica {
     /// # Errors
     /// As [`Self::apply`].
     pub fn apply_own(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
-        self.apply_from(None, update, limits).map(|(summary, _)| summary)
+        self.apply_from(Some(EARLIER), update, limits).map(|(summary, _)| summary)
     }
 
     /// As [`Self::apply_own`]; true when the document is another one now.
     pub(super) fn apply_as_own(&mut self, update: &[u8], limits: &Limits) -> Result<bool, Error> {
+        // yrs cannot undo an item with a gap in the middle of a struct of somebody else.
+        self.undos.stop();
         self.apply_from(None, update, limits).map(|(_, is_news)| is_news)
     }
 
     /// Makes an update that was applied one of [`Self::take_edits`].
-    pub(super) fn push_import(&mut self, update: Vec<u8>) {
+    pub(super) fn push_import(&mut self, update: Vec<u8>) -> Result<(), Error> {
+        self.edited(&update, true)?;
         self.edits.push(update);
         self.has_imports = true;
+        Ok(())
     }
 
     /// Whether there is something under another client id among the edits to be taken.
@@ -189,6 +199,7 @@ impl Replica {
         }
         let is_news = result?;
         self.known.advance(&summary);
+        self.undos.settle(&self.doc);
         Ok((summary, is_news))
     }
 
@@ -274,6 +285,7 @@ impl Replica {
         if self.depth == 0 {
             self.changes.begin(origin);
             self.group_start = self.known.next(self.client);
+            self.undos.set_group(true);
         }
         self.depth = self.depth.saturating_add(1);
     }
@@ -284,6 +296,7 @@ impl Replica {
         if self.depth > 0 {
             return;
         }
+        self.undos.set_group(false);
         let Ok(txn) = self.doc.try_transact() else { return };
         self.changes.commit(|target| match &target.place {
             Place::Root(_) => true,
@@ -368,6 +381,7 @@ impl Replica {
             self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
         }
         self.known.advance(&summary);
+        self.edited(&update, oddities.has_types || oddities.has_formats)?;
         // yrs names the clients of whom something was deleted in another order than Yjs.
         if matches!(update.as_slice(), [0, clients, ..] if *clients > 1) {
             update = splice::merge(std::slice::from_ref(&update))?;

@@ -3,7 +3,7 @@
 //! yrs gathers and takes back; when an item ends is decided here, because there each edit is a
 //! transaction of its own, and so is what it may not take back: see [`super::shelter`].
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -327,7 +327,7 @@ fn gathering(capture: &Shared, undo: Vec<Item>) -> Manager {
     UndoManager::with_options(Options {
         // As long as the time stands still, it is one item.
         capture_timeout_millis: 1,
-        tracked_origins: HashSet::new(),
+        tracked_origins: Default::default(),
         capture_transaction: Some(Arc::new(move |txn: &TransactionMut<'_>| {
             txn.origin().is_none() && tracking.lock().is_tracking
         })),
@@ -350,7 +350,7 @@ pub(super) fn take_back(
     let (undo, redo) = if is_redo { (others, vec![item]) } else { (vec![item], others) };
     let mut manager: Manager = UndoManager::with_options(Options {
         capture_timeout_millis: 0,
-        tracked_origins: HashSet::new(),
+        tracked_origins: Default::default(),
         capture_transaction: None,
         timestamp: Arc::new(|| 1),
         init_undo_stack: undo,
@@ -387,7 +387,7 @@ fn release(doc: &Doc) {
     drop(txn);
     let mut manager: Manager = UndoManager::with_options(Options {
         capture_timeout_millis: 0,
-        tracked_origins: HashSet::new(),
+        tracked_origins: Default::default(),
         capture_transaction: None,
         timestamp: Arc::new(|| 1),
         init_undo_stack: vec![StackItem::new(doc.guid(), all, IdSet::new())],

@@ -2,18 +2,18 @@
 
 import { writeFile } from 'node:fs/promises'
 
-const KEYS_PER_EDIT = 2_000
 const PARAGRAPHS = 3_000
 
-/** Types the history as fast as the library can, and writes down what it is in the middle and at the end. */
+/** Types the history, as quickly as the library can, and writes down what it is in the middle and at the end. */
 export async function prepare(library, { patches, text }, folder) {
   const document = await library.open()
-  const middle = Math.floor(patches.length / 2 / KEYS_PER_EDIT) * KEYS_PER_EDIT
+  const { keysPerEdit } = library
+  const middle = Math.floor(patches.length / 2 / keysPerEdit) * keysPerEdit
   let half
-  for (let at = 0; at < patches.length; at += KEYS_PER_EDIT) {
+  for (let at = 0; at < patches.length; at += keysPerEdit) {
     if (at === middle) half = { mark: document.mark(), state: document.encode() }
     document.together(transaction => {
-      for (const [index, removed, inserted] of patches.slice(at, at + KEYS_PER_EDIT)) {
+      for (const [index, removed, inserted] of patches.slice(at, at + keysPerEdit)) {
         if (removed > 0) document.remove(index, removed, transaction)
         if (inserted !== '') document.insert(index, inserted, transaction)
       }

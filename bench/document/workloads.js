@@ -222,7 +222,7 @@ async function applyEach(document, updates, { environment, limit }) {
 }
 
 /** A large document from its bytes and to its bytes. */
-async function load({ library, state, half, environment, limit }) {
+async function load({ library, history, state, half, environment, limit }) {
   if (!library.can.includes('load')) return {}
   const document = await library.open()
   const clock = new Clock(environment, limit)
@@ -248,6 +248,7 @@ async function load({ library, state, half, environment, limit }) {
     other.apply(half.difference)
     await turn(other)
   })
+  if (other.length() !== history.text.length) throw new Error(`${library.title} has another length`)
   other.dispose()
   return { ...rows, bytes: state.length / 1_000 }
 }

@@ -508,3 +508,59 @@ fn what_comes_back_in_a_paragraph_is_undone_in_its_parts() {
     a.redo();
     assert_eq!(a.tree(&x), "[]");
 }
+
+#[test]
+fn what_came_back_and_was_cut_is_undone_in_all_its_parts() {
+    let (mut a, mut b) = (on_text(1), on_text(2));
+    a.later().text_insert("t", 0, "bc").unwrap();
+    a.later().text_delete("t", 0, 2).unwrap();
+    a.undo();
+    a.later().text_delete("t", 1, 1).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    b.later().text_delete("t", 0, 1).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    a.undo();
+    assert_eq!(a.text(), "c");
+    // Yjs follows the first part only, and leaves the other one.
+    a.undo();
+    assert_eq!(a.text(), "");
+}
+
+#[test]
+fn what_is_kept_inside_a_type_that_goes_stays_readable_for_others() {
+    let x = fragment();
+    let (mut a, mut b) = (Editor::new(1, &[x.clone()]), Editor::new(2, &[x.clone()]));
+    a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
+    let element = nested(Kind::XmlElement, 1, 0);
+    a.later().entry_set(&element, "k", "1").unwrap();
+    a.later().entry_set(&element, "k", "2").unwrap();
+    a.undo();
+    a.later().text_insert(nested(Kind::XmlText, 1, 1), 0, "new").unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    b.later().sequence_delete(&x, 0, 1).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
+    let mut c = Replica::new(ClientId::from_u32(3));
+    c.apply(&a.replica.state(), &Limits::default()).unwrap();
+    assert_eq!(c.tree(&x).unwrap(), a.tree(&x));
+    assert_eq!(c.known(), a.replica.known());
+}
+
+#[test]
+fn an_entry_that_cannot_come_back_for_all_comes_back_for_nobody() {
+    let x = fragment();
+    let (mut a, mut b) = (Editor::new(1, &[x.clone()]), Editor::new(2, &[x.clone()]));
+    a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
+    a.later().entry_set(&nested(Kind::XmlElement, 1, 0), "k", "1").unwrap();
+    a.news();
+    // Replaced, and the element deleted with it, in one item.
+    a.later().entry_set(&nested(Kind::XmlElement, 1, 0), "k", "2").unwrap();
+    a.after(1).sequence_delete(&x, 0, 1).unwrap();
+    assert!(a.undo());
+    meet(&mut a.replica, &mut b.replica);
+    assert!(a.tree(&x).contains("mine"), "{}", a.tree(&x));
+    assert_eq!(a.tree(&x), b.tree(&x));
+    assert!(a.news().ends_with("[3,0,0]]"));
+    a.later().sequence_insert(&x, 1, PARAGRAPH).unwrap();
+    assert!(a.undo());
+}

@@ -99,8 +99,8 @@ export class Doc {
 
   /**
    * Calls a function with each update (v1) that comes into the document from here on, own edits
-   * included, in order. After `set-aside` the first one is the whole document that took the place
-   * of the one before.
+   * included, in order. A transaction may come as several of them. After `set-aside` the first one is
+   * the whole document that took the place of the one before.
    */
   on(event: 'update', listener: UpdateListener): Disposer {
     // Types promise nothing at run time.

@@ -42,7 +42,7 @@ export class Instance {
     })
     return (...values) => {
       try {
-        if (this.#isRunning && call !== undefined) return call(...values)
+        if (call !== undefined && this.#isRunning) return call(...values)
       } catch (cause) {
         // There may be no stack for any call, and what is noted here is noted for whoever comes next.
         if (this.#isRunning) {

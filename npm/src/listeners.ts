@@ -22,6 +22,7 @@ export class Listeners<T> {
 
   /** Calls all that are still there when it is their turn; what one throws disturbs nobody. */
   notify(value: T): void {
+    if (this.isEmpty) return
     for (const listener of [...this.#listeners]) {
       if (!this.#listeners.has(listener)) continue
       try {

@@ -9,15 +9,17 @@ const FOLD_BYTES_MIN = 256 << 10
 /** Updates in one stretch of memory: an array for each would take ten times the size of a keystroke. */
 class UpdateList {
   #bytes = new Uint8Array(256)
+  /** Where each ends; what is behind the last one is left over from before. */
   readonly #ends: number[] = []
+  #length = 0
 
   get length(): number {
-    return this.#ends.length
+    return this.#length
   }
 
   /** Copies an update. */
   push(update: Uint8Array): void {
-    const start = this.#ends.at(-1) ?? 0
+    const start = this.#ends[this.#length - 1] ?? 0
     const end = start + update.length
     if (end > this.#bytes.length) {
       const bytes = new Uint8Array(Math.max(end, Math.ceil(this.#bytes.length * 1.5)))
@@ -25,7 +27,8 @@ class UpdateList {
       this.#bytes = bytes
     }
     this.#bytes.set(update, start)
-    this.#ends.push(end)
+    this.#ends[this.#length] = end
+    this.#length += 1
   }
 
   at(index: number): Uint8Array {
@@ -33,7 +36,7 @@ class UpdateList {
   }
 
   clear(): void {
-    this.#ends.length = 0
+    this.#length = 0
   }
 }
 

@@ -485,17 +485,16 @@ export class RoomSession implements Receiver {
     this.#savedNext = { saved, isOnDevice }
   }
 
-  told(): readonly (() => void)[] {
+  told(news: (() => void)[]): void {
     this.#log = this.log
     this.#nextLog = undefined
     this.#log.told()
-    if (this.#depth === 0) this.#origins.length = 0
-    const news = [...this.#updates.take(), ...this.#updates.takeNext()]
+    if (this.#depth === 0 && this.#origins.length > 0) this.#origins.length = 0
+    if (!this.#updates.isEmpty) news.push(...this.#updates.take(), ...this.#updates.takeNext())
     const next = this.#savedNext
     this.#savedNext = undefined
     if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
     for (const undo of this.#undos) news.push(...undo.news())
-    return news
   }
 
   fold(): void {
@@ -506,7 +505,9 @@ export class RoomSession implements Receiver {
     const before = this.#view
     // Another instance begins anew, but what the app has, it has.
     const isLoaded = before.isLoaded || latest.isLoaded
-    const view = { ...latest, isLoaded, isSynced: before.isSynced || latest.isSynced }
+    const isSynced = before.isSynced || latest.isSynced
+    const isSame = isLoaded === latest.isLoaded && isSynced === latest.isSynced
+    const view = isSame ? latest : { ...latest, isLoaded, isSynced }
     this.#view = view
     if (view.saved.tier !== 'memory') this.#isRestored = false
     if (this.#isClosed) {
@@ -646,7 +647,7 @@ export class RoomSession implements Receiver {
 }
 
 export function disposedError(): CoweaveError {
-  return apiError('api.disposed', 'the room was disposed')
+  return apiError('api.disposed', 'this share in the room was disposed: ask client.room() for another one')
 }
 
 function toStatus(status: RoomView['status']): RoomStatus {

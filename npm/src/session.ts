@@ -60,8 +60,8 @@ export interface Receiver {
   receive(batch: Batch, changes: readonly ChangeView[]): readonly (() => void)[]
   /** Notes what is saved now: news for the next `told`. */
   noteSaved(saved: RoomView['saved'], isOnDevice: boolean): void
-  /** The app was given all news so far, but for those in the answer. */
-  told(): readonly (() => void)[]
+  /** The app was given all news so far, but for those that are added to these. */
+  told(news: (() => void)[]): void
   /** Shortens the log when it has become long. */
   fold(): void
   /** Goes on with a room of another instance. */
@@ -292,17 +292,10 @@ export class Session {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      const [batches, changes] = this.#drain(wasm)
-      for (const [at, batch] of batches.entries()) {
-        const receiver = this.#receivers.get(batch.room)
-        if (receiver === undefined) continue
-        const news = receiver.receive(batch, changes[at] ?? [])
-        this.#untold.push(...news, ...receiver.told())
-      }
-      const receivers = [...this.#receivers.values()]
-      for (const receiver of receivers) this.#untold.push(...receiver.told())
+      this.#receive(this.#drain(wasm))
+      for (const receiver of this.#receivers.values()) receiver.told(this.#untold)
       // Last, because it may be too much for the module: what was told is not told again.
-      for (const receiver of receivers) receiver.fold()
+      for (const receiver of this.#receivers.values()) receiver.fold()
     } catch (error) {
       // A trap was seen to already, and the edits go out with the next turn.
       if (wasm === this.#wasm) report(error)
@@ -310,13 +303,23 @@ export class Session {
     this.settled.notify(undefined)
   }
 
-  #drain(wasm: WasmClient): readonly [readonly Batch[], readonly ChangeView[][]] {
+  #drain(wasm: WasmClient): string | undefined {
     this.#isDraining = true
     try {
-      const news = wasm.drain()
-      return news === undefined ? [[], []] : JSON.parse(news) as [readonly Batch[], readonly ChangeView[][]]
+      return wasm.drain()
     } finally {
       this.#isDraining = false
+    }
+  }
+
+  #receive(news: string | undefined): void {
+    if (news === undefined) return
+    const [batches, changes] = JSON.parse(news) as [readonly Batch[], readonly ChangeView[][]]
+    for (const [at, batch] of batches.entries()) {
+      const receiver = this.#receivers.get(batch.room)
+      if (receiver === undefined) continue
+      this.#untold.push(...receiver.receive(batch, changes[at] ?? []))
+      receiver.told(this.#untold)
     }
   }
 

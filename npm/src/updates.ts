@@ -5,7 +5,7 @@ import { Listeners } from './listeners.js'
 
 /** Where an update comes from. */
 export interface UpdateInfo {
-  /** What `doc.applyUpdate` was given with it, or `undefined`. */
+  /** What `doc.applyUpdate` or `doc.transact` was given, or `undefined`. */
   readonly origin: unknown
   /** Whether the change was made through this client. */
   readonly local: boolean
@@ -30,6 +30,11 @@ export class Updates {
   #news: News[] = []
   /** Of the document that takes the place of the one that the app knows. */
   #next: News[] | undefined
+
+  /** Whether there is nothing to tell. */
+  get isEmpty(): boolean {
+    return this.#news.length === 0 && this.#next === undefined
+  }
 
   /** What came before is not told. */
   add(listener: UpdateListener): Disposer {

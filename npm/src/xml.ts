@@ -129,18 +129,20 @@ export class XmlText extends Text {
   }
 }
 
-function toXml(json: XmlJson): string {
-  if (Array.isArray(json)) return (json as readonly XmlJson[]).map(toXml).join('')
-  if ('delta' in json) return json.delta.map(formattedXml).join('')
-  const { name, attributes, children } = json as Extract<XmlJson, { readonly name: string }>
+/** Other peers may have put anything among the children. */
+function toXml(json: unknown): string {
+  if (Array.isArray(json)) return json.map(toXml).join('')
+  const { delta, name, attributes, children } = Object(json) as Record<string, unknown>
+  if (Array.isArray(delta)) return delta.map(formattedXml).join('')
+  if (typeof name !== 'string' || !Array.isArray(children)) return String(json)
   const tag = name.toLocaleLowerCase()
   return `<${tag}${attributesXml(attributes)}>${children.map(toXml).join('')}</${tag}>`
 }
 
-function formattedXml(step: Delta): string {
-  if (!('insert' in step)) return ''
-  let xml = String(step.insert)
-  const formats = Object.entries(step.attributes ?? {}).sort(([a], [b]) => (a < b ? 1 : -1))
+function formattedXml(step: unknown): string {
+  const { insert, attributes } = Object(step) as Record<string, unknown>
+  let xml = String(insert)
+  const formats = Object.entries(attributes ?? {}).sort(([a], [b]) => (a < b ? 1 : -1))
   for (const [name, value] of formats) {
     xml = `<${name}${attributesXml(value)}>${xml}</${name}>`
   }

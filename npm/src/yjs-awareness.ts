@@ -40,7 +40,9 @@ export class AwarenessBridge implements Disposer {
     this.#show()
   }
 
-  readonly #onChange = ({ added, updated, removed }: AwarenessChange): void => {
+  readonly #onChange = ({ added, updated, removed }: AwarenessChange, origin: unknown): void => {
+    // In a hidden page the renewal may come too late.
+    if (origin === 'timeout') this.#write([...this.#peers].filter(([id]) => removed.includes(id)))
     if ([added, updated, removed].some(ids => ids.includes(this.#awareness.clientID))) this.#show()
   }
 

@@ -121,7 +121,8 @@ test('mounted twice, as frameworks do, a room has one socket and loses no sync',
     return room
   }
   // In one tick, and with a microtask between.
-  mount().dispose()
+  const first = mount()
+  first.dispose()
   const room = mount()
   room.dispose()
   const last = mount()
@@ -132,4 +133,6 @@ test('mounted twice, as frameworks do, a room has one socket and loses no sync',
   assert.equal(again.doc.text('body').toString(), 'content')
   assert.equal(again.status.state, 'live')
   assert.equal(sockets, 1)
+  // What one effect has disposed is of no use to the next one, and says what is.
+  assert.throws(() => first.doc.text('body').toString(), { code: 'api.disposed', message: /ask client\.room\(\)/ })
 })

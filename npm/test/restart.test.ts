@@ -209,6 +209,7 @@ test('a room that is left by a call that traps leaves nothing behind', needsRela
   const relay = await Relay.start(t)
   const it = client(t, relay.url)
   const room = it.room('room')
+  room.presence.set({ name: 'Ana' })
   await room.synced
   room.doc.text('body').insert(0, 'last words')
   traps.inside = 'own'
@@ -217,6 +218,8 @@ test('a room that is left by a call that traps leaves nothing behind', needsRela
   const other = client(t, relay.url).room('room')
   await until('the words', () => other.status.state === 'live' && other.doc.text('body').length > 0)
   assert.equal(other.doc.text('body').toString(), 'last words')
+  await until('nobody is seen', () => other.presence.peers.length === 0)
+  await until('nobody is there', () => it.debug().connection?.state === 'unneeded')
 })
 
 test('the last words of a client that is disposed by a call that traps get to the relay', needsRelay, async t => {

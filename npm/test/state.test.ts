@@ -56,6 +56,13 @@ test('listeners get every update once, in order, with its origin, after the call
   await turn()
   assert.deepEqual(infos, [{ origin, local: true }, { origin: undefined, local: true }])
   assert.equal(infos[0]?.origin, origin)
+  doc.transact(() => {
+    doc.text('body').insert(0, 'in a ')
+    doc.applyUpdate(Y.encodeStateAsUpdate(other), 'nothing new')
+    doc.map('meta').set('key', 'transaction')
+  }, origin)
+  await turn()
+  assert.deepEqual(infos.splice(2), [{ origin, local: true }, { origin, local: true }])
   assert.equal(textOf(mirror), doc.text('body').toString())
   // What is here already is no news.
   doc.applyUpdate(Y.encodeStateAsUpdate(other), origin)
@@ -94,6 +101,8 @@ test('what cannot be brought throws, and changes nothing', async t => {
   assert.throws(apply(Y.encodeStateAsUpdate(other, known)), code('update.missing_dependencies'))
   assert.throws(apply(Uint8Array.of(1, 2, 3)), code('update.malformed'))
   assert.throws(apply(Y.encodeStateAsUpdateV2(other)), { code: 'update.malformed', message: /convertUpdateFormatV2ToV1/ })
+  const converted = Y.convertUpdateFormatV2ToV1(Y.encodeStateAsUpdateV2(other, known))
+  assert.throws(apply(converted), code('update.missing_dependencies'))
   assert.throws(apply([0, 0]), code('api.wrong_type'))
   assert.throws(() => doc.encodeDifference(Uint8Array.of(200)), code('update.malformed'))
   assert.throws(() => doc.encodeDifference('0' as unknown as Uint8Array), code('api.wrong_type'))

@@ -34,7 +34,8 @@ export async function buildEditors() {
 }
 
 /** Opens an editor; the person has a name and a color. */
-export async function openEditor(context, { origin, editor, relay, room, name = 'Ana', color = '#c2683f' }) {
+export async function openEditor(context, place) {
+  const { origin, editor, relay, room, name = 'Ana', color = '#c2683f' } = place
   const page = await context.newPage()
   const problems = []
   page.on('pageerror', error => problems.push(String(error)))
@@ -47,7 +48,7 @@ export async function openEditor(context, { origin, editor, relay, room, name = 
   await page.waitForFunction(() => 'app' in window, null, { timeout: 20_000 }).catch(error => {
     throw new Error(`the editor did not open: ${problems.join('; ')}`, { cause: error })
   })
-  return new Editor(page, editor, problems)
+  return new Editor(page, place, problems)
 }
 
 const AREAS = { codemirror: '.cm-content', prosemirror: '.ProseMirror', quill: '.ql-editor' }
@@ -59,11 +60,11 @@ const CARETS = {
 }
 
 class Editor {
-  constructor(page, kind, problems) {
+  constructor(page, place, problems) {
     this.page = page
+    this.place = place
     this.problems = problems
-    this.area = page.locator(AREAS[kind])
-    this.kind = kind
+    this.area = page.locator(AREAS[place.editor])
   }
 
   content() {
@@ -102,7 +103,7 @@ class Editor {
     return this.page.evaluate(([caret, label]) => {
       const names = [...document.querySelectorAll(label)].map(it => it.textContent)
       return [...document.querySelectorAll(caret)].map((it, i) => ({ name: names[i], left: it.getBoundingClientRect().left }))
-    }, CARETS[this.kind])
+    }, CARETS[this.place.editor])
   }
 
   /** Where the own caret is on the screen. */

@@ -98,14 +98,18 @@ for (const editor of ['codemirror', 'prosemirror', 'quill']) {
       await until(async () => !(await bo.content()).includes('Ana writes'), 'what Ana wrote is undone')
       assert.match(await untilEqual(ana, bo), /Bo writes below\.$/)
 
-      await ana.press('Control+End', 'Enter', ...editor === 'codemirror' ? [] : ['Control+b'])
-      await ana.type('A second line.')
-      assert.match(await untilEqual(ana, bo), /Bo writes below\.\nA second line\.$/)
-      if (editor !== 'codemirror') await bo.page.locator('strong', { hasText: 'A second line.' }).waitFor()
-
       await bo.page.close()
       await until(async () => (await ana.carets()).length === 0, 'Bo is gone')
-      await assertNoProblems(ana)
+      await ana.press('Control+End')
+      // ProseMirror learns later where the browser has put the caret.
+      await ana.page.waitForFunction(() => window.app.isAtEnd())
+      await ana.press('Enter', ...editor === 'codemirror' ? [] : ['Control+b'])
+      await ana.type('A second line.')
+      const cy = await openEditor(await newContext(t), { ...ana.place, name: 'Cy' })
+      await cy.untilContent(await ana.content())
+      assert.match(await cy.content(), /Bo writes below\.\nA second line\.$/)
+      if (editor !== 'codemirror') await cy.page.locator('strong', { hasText: 'A second line.' }).waitFor()
+      await assertNoProblems(ana, cy)
     })
 
     it('keeps what is typed offline over a reload, and brings it', async t => {
@@ -134,6 +138,31 @@ for (const editor of ['codemirror', 'prosemirror', 'quill']) {
     })
   })
 }
+
+it('two tabs of a browser show the same without a relay, and bring it when there is one', async t => {
+  const own = await Relay.start()
+  t.after(() => own.dispose())
+  const context = await newContext(t)
+  const place = { origin: served.url, editor: 'codemirror', relay: own.wsUrl, room: 'tabs' }
+  const left = await openEditor(context, place)
+  await left.type('left. ')
+  const right = await openEditor(context, { ...place, editor: 'quill' })
+  // Two editors of one document: what one shows is in the other one's Y.Doc.
+  const rightHas = text => right.page.evaluate(() => window.app.doc.getText('codemirror').toString()).then(has => has === text)
+  await until(() => rightHas('left. '), 'the other tab has it')
+  await own.kill()
+  await left.page.waitForFunction(() => window.app.provider.status === 'disconnected')
+  await left.type('offline. ')
+  await until(() => rightHas('left. offline. '), 'the other tab has what is typed offline')
+  await right.type('right.')
+  await left.page.waitForFunction(() => window.app.doc.getText('quill').toString().startsWith('right.'))
+  await left.page.close()
+  await own.start()
+  await right.page.evaluate(() => window.app.room.flush())
+  const other = await openEditor(await newContext(t), place)
+  await other.untilContent('left. offline. ')
+  await assertNoProblems(right, other)
+})
 
 it('an editor and a plain y-websocket client see what the other writes, and where', async t => {
   const place = { origin: served.url, editor: 'codemirror', relay: relay.wsUrl, room: 'outside' }

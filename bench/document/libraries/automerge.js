@@ -4,6 +4,8 @@ import * as A from '@automerge/automerge'
 
 export const title = 'automerge'
 export const format = 'automerge'
+/** Key by key it would take half a minute. */
+export const keysPerEdit = 2_000
 export const can = ['types', 'apply', 'load']
 
 /** Everybody begins with the same objects; made twice, they would be different ones. */

@@ -4,6 +4,7 @@ import { LoroDoc } from 'loro-crdt'
 
 export const title = 'loro'
 export const format = 'loro'
+export const keysPerEdit = 1
 export const can = ['types', 'observe', 'apply', 'load']
 
 export async function open() {

@@ -4,6 +4,7 @@ import * as Y from 'yjs'
 
 export const title = 'yjs'
 export const format = 'yjs'
+export const keysPerEdit = 1
 export const can = ['types', 'xml', 'observe', 'apply', 'load']
 
 export async function open() {

@@ -5,9 +5,8 @@
 //! takes one pass over the bytes, and compares them with what the receiver has ([`Known`]). After
 //! it, an update can be integrated completely and at once: nothing in it waits for anything else.
 
-use std::collections::BTreeSet;
-
 use super::known::Known;
+use super::sleepers::Sleepers;
 use super::walk::{Block, Id, Kind, Section, Visit, walk_fast};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
@@ -271,7 +270,7 @@ impl Guard<'_> {
             }
             runs.push((at, run));
         }
-        let mut sleeping = BTreeSet::new();
+        let mut sleeping = Sleepers::default();
         let mut rest: Vec<&[Wait]> = runs.iter().map(|(_, run)| *run).collect();
         let mut awake: Vec<usize> = (0..runs.len()).collect();
         while let Some(index) = awake.pop() {
@@ -287,7 +286,7 @@ impl Guard<'_> {
                     return Err(missing(wait.needs));
                 }
                 if reached.get(needed).is_some_and(|reached| *reached <= wait.needs.clock) {
-                    sleeping.insert((needed, wait.needs.clock, index));
+                    sleeping.add(index, needed, wait.needs.clock);
                     done = Some(wait.block.clock);
                     break;
                 }
@@ -296,13 +295,9 @@ impl Guard<'_> {
             let end = self.summary.ranges.get(*at).map_or(0, |range| range.end);
             let Some(reached) = reached.get_mut(*at) else { continue };
             *reached = (*reached).max(done.unwrap_or(end));
-            let woken: Vec<_> = sleeping.range((*at, 0, 0)..(*at, *reached, 0)).copied().collect();
-            for sleeper in woken {
-                sleeping.remove(&sleeper);
-                awake.push(sleeper.2);
-            }
+            sleeping.wake(*at, *reached, &mut awake);
         }
-        match sleeping.first().and_then(|(_, _, index)| rest.get(*index)?.first()) {
+        match sleeping.first().and_then(|(index, ..)| rest.get(index)?.first()) {
             None => Ok(()),
             Some(wait) => Err(missing(wait.needs)),
         }

@@ -23,6 +23,7 @@ pub mod replica;
 mod run;
 mod shape;
 mod shelter;
+mod sleepers;
 pub mod splice;
 mod state;
 mod text;

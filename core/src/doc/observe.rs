@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yrs::branch::{Branch, BranchPtr};
 use yrs::types::{self, Attrs, EntryChange, Event, Events, PathSegment};
-use yrs::{Any, DeepObservable, Out, TextRef, TransactionMut};
+use yrs::{Any, DeepObservable, Map, MapRef, Out, TextRef, TransactionMut};
 
 use super::change::{Change, KeyChange, Segment, Step, len_after, push, trim};
 use super::content::{Value, tag};
@@ -24,6 +24,8 @@ struct Waiting {
     changes: Vec<Change>,
     /// Where the changes of the open group begin.
     group: Option<usize>,
+    /// There are formats in the present update.
+    has_formats: bool,
     /// What the present edit does, when that is known before.
     own: Option<(Place, Vec<Step>)>,
     origin: u32,
@@ -86,6 +88,11 @@ impl Changes {
         self.lock().own = own;
     }
 
+    /// Says whether there are formats in the next update.
+    pub(super) fn expect_formats(&self, has_formats: bool) {
+        self.lock().has_formats = has_formats;
+    }
+
     pub(super) fn take(&self) -> Vec<Change> {
         std::mem::take(&mut self.lock().changes)
     }
@@ -142,7 +149,7 @@ impl Observer {
                 name: tag(branch),
                 path: if is_self { Vec::new() } else { path(event) },
                 delta,
-                keys: keys(event, txn),
+                keys: if self.can_tell_keys(branch, txn) { keys(event, txn) } else { Vec::new() },
                 is_local: txn.origin().is_none_or(|it| it.as_ref() != REMOTE.as_bytes()),
                 origin: 0,
                 transaction,
@@ -151,6 +158,14 @@ impl Observer {
                 self.changes.push(change);
             }
         }
+    }
+
+    /// Whether yrs can be asked what entries changed: it panics when one of them is new and a format,
+    /// which is no value. No editor writes that.
+    fn can_tell_keys(&self, branch: &Branch, txn: &TransactionMut<'_>) -> bool {
+        let entries = MapRef::from(BranchPtr::from(branch));
+        let count = || u32::try_from(entries.iter(txn).count()).ok();
+        !self.changes.lock().has_formats || count() == Some(entries.len(txn))
     }
 
     fn own(&self, target: &Node) -> Option<Vec<Step>> {

@@ -4,26 +4,33 @@
 //! half a U+FFFD. yrs counts wrongly from there on, so that must not happen inside it: wherever an
 //! update would cut a character, the character is replaced by two U+FFFD before.
 
-use std::collections::BTreeSet;
-
 use super::guard::Summary;
 use super::known::Known;
 use super::splice::replace;
 use super::walk::{Block, Id, Kind, Visit, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
+use crate::ordered::sort_by_key;
 use crate::wire::primitive::write_string;
 
-/// Characters of two units; each is named by its second unit.
+/// How many are sorted in at once, rather than put in their places one by one.
+const MANY: usize = 16;
+
+/// Characters of two units; each is named by its second unit. They are sorted.
 #[derive(Debug, Default)]
-pub(super) struct Pairs(BTreeSet<Id>);
+pub(super) struct Pairs(Vec<Id>);
 
 impl Pairs {
     /// Those in the texts of an update that are not known yet.
     pub(super) fn of(update: &[u8], known: &Known) -> Result<Self, Error> {
-        let mut texts = Texts { known, pairs: Self::default() };
+        let mut texts = Texts { known, pairs: Vec::new() };
         walk(update, usize::MAX, &mut texts)?;
-        Ok(texts.pairs)
+        Ok(Self::sorted(texts.pairs))
+    }
+
+    fn sorted(mut ids: Vec<Id>) -> Self {
+        sort_by_key(&mut ids, Id::numbers);
+        Self(ids)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -32,31 +39,26 @@ impl Pairs {
 
     /// Whether the second unit of such a character has this id.
     pub(super) fn contains(&self, id: Id) -> bool {
-        self.0.contains(&id)
+        self.0.binary_search(&id).is_ok()
     }
 
     pub(super) fn contains_any(&self, others: &Self) -> bool {
-        others.0.iter().any(|id| self.0.contains(id))
-    }
-
-    /// Adds those in a text that begins at an id; tells how many units it has.
-    pub(super) fn add_text(&mut self, first: Id, text: &str) -> u64 {
-        let mut clock = first.clock;
-        for character in text.chars() {
-            if character.len_utf16() == 2 {
-                clock = clock.saturating_add(1);
-                self.0.insert(Id { clock, ..first });
-            }
-            clock = clock.saturating_add(1);
-        }
-        clock.saturating_sub(first.clock)
+        others.0.iter().any(|id| self.contains(*id))
     }
 
     /// Adds those of an update that it did not cut, and removes those that it did.
-    pub(super) fn add(&mut self, mut new: Self, cut: &Self) {
-        self.0.append(&mut new.0);
-        for id in &cut.0 {
-            self.0.remove(id);
+    pub(super) fn add(&mut self, new: Self, cut: &Self) {
+        if new.0.len() > MANY {
+            self.0.extend(new.0);
+            sort_by_key(&mut self.0, Id::numbers);
+        } else {
+            for id in new.0 {
+                let at = self.0.partition_point(|other| *other < id);
+                self.0.insert(at, id);
+            }
+        }
+        if !cut.is_empty() {
+            self.0.retain(|id| !cut.contains(*id));
         }
     }
 
@@ -68,30 +70,37 @@ impl Pairs {
         known: &Known,
         summary: &Summary,
     ) -> Result<Self, Error> {
-        let mut cuts = Cuts { pairs: [self, new], cut: Self::default() };
+        let mut cuts = Cuts { pairs: [self, new], cut: Vec::new() };
         // What is known already is cut off.
         for range in &summary.ranges {
             cuts.at(Id { client: range.client, clock: known.next(range.client) });
         }
         walk(update, usize::MAX, &mut cuts)?;
-        Ok(cuts.cut)
+        Ok(Self::sorted(cuts.cut))
     }
 }
 
 /// Looks for characters.
 struct Texts<'k> {
     known: &'k Known,
-    pairs: Pairs,
+    pairs: Vec<Id>,
 }
 
 impl<'a> Visit<'a> for Texts<'_> {
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
         let next = self.known.next(block.id.client);
-        if block.has_astral && block.end() > next {
-            self.pairs.add_text(block.id, block.text()?);
-            if block.id.clock < next {
-                self.pairs.0.retain(|id| id.client != block.id.client || id.clock >= next);
+        if !block.has_astral || block.end() <= next {
+            return Ok(());
+        }
+        let mut clock = block.id.clock;
+        for character in block.text()?.chars() {
+            if character.len_utf16() == 2 {
+                clock = clock.saturating_add(1);
+                if clock >= next {
+                    self.pairs.push(Id { clock, ..block.id });
+                }
             }
+            clock = clock.saturating_add(1);
         }
         Ok(())
     }
@@ -100,14 +109,14 @@ impl<'a> Visit<'a> for Texts<'_> {
 /// Looks for the places where an update cuts.
 struct Cuts<'p> {
     pairs: [&'p Pairs; 2],
-    cut: Pairs,
+    cut: Vec<Id>,
 }
 
 impl Cuts<'_> {
     /// Something is cut before this unit.
     fn at(&mut self, id: Id) {
-        if self.pairs.iter().any(|pairs| pairs.0.contains(&id)) {
-            self.cut.0.insert(id);
+        if self.pairs.iter().any(|pairs| pairs.contains(id)) {
+            self.cut.push(id);
         }
     }
 }
@@ -144,7 +153,7 @@ pub(super) fn break_pairs(update: &[u8], cut: &Pairs) -> Result<Vec<u8>, Error> 
         for character in block.text().ok()?.chars() {
             let is_pair = character.len_utf16() == 2;
             let second = Id { clock: clock.saturating_add(1), ..block.id };
-            if is_pair && cut.0.contains(&second) {
+            if is_pair && cut.contains(second) {
                 text.push_str("\u{fffd}\u{fffd}");
             } else {
                 text.push(character);
@@ -155,4 +164,23 @@ pub(super) fn break_pairs(update: &[u8], cut: &Pairs) -> Result<Vec<u8>, Error> 
         write_string(&mut bytes, &text);
         Some(bytes)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_and_many_come_to_stand_in_order_and_what_was_cut_is_gone() {
+        let id = |client: u32, clock| Id { client: ClientId::from_u32(client), clock };
+        let mut pairs = Pairs::sorted((1..=9).map(|clock| id(2, clock)).collect());
+        pairs.add(Pairs::sorted(vec![id(3, 1), id(1, 7), id(2, 10)]), &Pairs::default());
+        pairs.add(
+            Pairs::sorted((1..=20).map(|clock| id(1, 10 * clock)).collect()),
+            &Pairs::sorted(vec![id(1, 7), id(2, 4)]),
+        );
+        assert!(pairs.0.is_sorted() && pairs.0.len() == 30);
+        assert!([id(1, 200), id(2, 10), id(3, 1)].into_iter().all(|id| pairs.contains(id)));
+        assert!(!pairs.contains(id(1, 7)) && !pairs.contains(id(2, 4)));
+    }
 }

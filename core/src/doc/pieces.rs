@@ -6,12 +6,11 @@
 //! sleeps until that is there. Of each struct only its two lengths are kept, and its places are read
 //! again.
 
-use std::collections::BTreeSet;
-
 use super::guard::{malformed, missing};
 use super::known::Known;
 use super::piece::{CLIENT_BYTES, Part, Piece, RANGE_BYTES};
 use super::run::Run;
+use super::sleepers::Sleepers;
 use super::splice::difference;
 use super::walk::{Block, Id, Section, Visit, read_again, walk};
 use crate::error::Error;
@@ -46,7 +45,7 @@ pub fn pieces(update: &[u8], known: &Known, bytes_max: usize) -> Result<Vec<Vec<
         bytes_max: bytes_max.max(BYTES_MIN),
         piece: Piece::default(),
         pieces: Vec::new(),
-        sleeping: BTreeSet::new(),
+        sleeping: Sleepers::default(),
     };
     cutter.delete(|author| author.reached);
     cutter.place_all()?;
@@ -233,9 +232,8 @@ struct Cutter<'a, 'k> {
     bytes_max: usize,
     piece: Piece,
     pieces: Vec<Vec<u8>>,
-    /// Authors (the third number, by index) whose next struct needs what another author (the first
-    /// one) wrote at a clock.
-    sleeping: BTreeSet<(usize, u64, usize)>,
+    /// Authors whose next struct needs what another author wrote at a clock.
+    sleeping: Sleepers,
 }
 
 impl<'a> Cutter<'a, '_> {
@@ -271,15 +269,10 @@ impl<'a> Cutter<'a, '_> {
         let mut awake: Vec<usize> = (0..self.authors.len()).rev().collect();
         while let Some(at) = awake.pop() {
             let reached = self.place_some(at)?;
-            let woken = self.sleeping.range((at, 0, 0)..(at, reached, 0));
-            let woken: Vec<_> = woken.copied().collect();
-            for sleeper in woken {
-                self.sleeping.remove(&sleeper);
-                awake.push(sleeper.2);
-            }
+            self.sleeping.wake(at, reached, &mut awake);
         }
         match self.sleeping.first() {
-            Some((needed, clock, _)) => Err(self.missing(*needed, *clock)),
+            Some((_, needed, clock)) => Err(self.missing(needed, clock)),
             None => Ok(()),
         }
     }
@@ -296,7 +289,7 @@ impl<'a> Cutter<'a, '_> {
             let block = read_again(bytes, id, u64::from(*len))?;
             if block.end() > author.reached {
                 if let Some((needed, clock)) = self.unmet(&block)? {
-                    self.sleeping.insert((needed, clock, at));
+                    self.sleeping.add(at, needed, clock);
                     return Ok(self.authors.get(at).map_or(0, |author| author.reached));
                 }
                 self.place(at, &block)?;

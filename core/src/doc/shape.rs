@@ -6,9 +6,9 @@ use yrs::branch::BranchPtr;
 use yrs::types::text::YChange;
 use yrs::{Any, ArrayRef, Map, MapRef, Out, ReadTxn, Text, TextRef};
 
-use super::change::{KeyChange, Step, push, trim};
+use super::change::{KeyChange, Segment, Step, push, trim};
 use super::content::Value;
-use super::node::Kind;
+use super::node::{Kind, Node};
 use super::observe::formats;
 use super::replica::items;
 use super::text;
@@ -46,6 +46,28 @@ impl Shape {
             }
         }
         shape
+    }
+
+    /// The shared types inside: where they are, which ones, and the names of elements.
+    pub(super) fn each_inside(&self, mut each: impl FnMut(Segment, &Node, Option<&Arc<str>>)) {
+        let mut index = 0;
+        for step in &self.sequence {
+            let values = match step {
+                Step::Values(values, _) => values.as_slice(),
+                _ => &[],
+            };
+            for (value, at) in values.iter().zip(index..) {
+                if let Value::Shared(node, name) = value {
+                    each(Segment::Index(at), node, name.as_ref());
+                }
+            }
+            index += step.len();
+        }
+        for (key, value) in &self.entries {
+            if let Value::Shared(node, name) = value {
+                each(Segment::Key(Arc::clone(key)), node, name.as_ref());
+            }
+        }
     }
 
     /// The text, when there is nothing else and no format.

@@ -425,3 +425,59 @@ impl Order {
         if at < near { start - units(at, near) } else { start + units(near, at) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: Place = Place::Nested(ClientId::from_u32(1), 0);
+
+    fn id(client: u32, clock: u64) -> Id {
+        Id { client: ClientId::from_u32(client), clock }
+    }
+
+    /// In the middle of a text of ten others' letters, after `x` was inserted by its index.
+    fn after_one_key() -> Typing {
+        let mut typing = Typing::default();
+        let key = [1, 1, 7, 0, 0xc4, 2, 4, 2, 5, 1, b'x', 0];
+        typing.inserted((&PLACE, 10), 5, &key);
+        typing
+    }
+
+    fn insertion(typing: &mut Typing, length: u32, index: u32) -> Option<Vec<u8>> {
+        typing.insertion((&PLACE, length), index, (id(7, 1), "y"), &Pairs::default())
+    }
+
+    fn deletion(typing: &mut Typing, length: u32, index: u32, count: u32) -> Option<Vec<u8>> {
+        typing.deletion((&PLACE, length), index, count, &Pairs::default())
+    }
+
+    #[test]
+    fn the_next_key_beside_one_is_known_and_what_is_further_off_is_not() {
+        let mut typing = after_one_key();
+        let next = [1, 1, 7, 1, 0xc4, 7, 0, 2, 5, 1, b'y', 0];
+        assert_eq!(insertion(&mut typing, 11, 6).as_deref(), Some(&next[..]));
+        assert_eq!(insertion(&mut typing, 11, 4), None);
+        assert_eq!(insertion(&mut typing, 11, 7), None);
+        typing.inserted((&PLACE, 11), 6, &next);
+        assert_eq!(deletion(&mut typing, 12, 5, 2), Some(vec![0, 1, 7, 1, 0, 2]));
+        assert_eq!(deletion(&mut typing, 12, 4, 2), None);
+        assert_eq!(deletion(&mut typing, 12, 6, 2), None);
+    }
+
+    #[test]
+    fn a_key_comes_behind_what_was_taken_back() {
+        let mut typing = after_one_key();
+        typing.deleted((&PLACE, 11), 5, 1);
+        let next = [1, 1, 7, 1, 0xc4, 7, 0, 2, 5, 1, b'y', 0];
+        assert_eq!(insertion(&mut typing, 10, 5).as_deref(), Some(&next[..]));
+    }
+
+    #[test]
+    fn a_text_of_another_length_is_not_known() {
+        assert_eq!(insertion(&mut after_one_key(), 12, 6), None);
+        let mut typing = after_one_key();
+        typing.forget();
+        assert_eq!(insertion(&mut typing, 11, 6), None);
+    }
+}

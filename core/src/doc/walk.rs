@@ -35,6 +35,13 @@ pub(super) struct Id {
     pub(super) clock: u64,
 }
 
+impl Id {
+    /// What ids are sorted by.
+    pub(super) const fn numbers(&self) -> (u64, u64) {
+        (self.client.get(), self.clock)
+    }
+}
+
 /// What a struct holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

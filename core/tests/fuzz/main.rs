@@ -25,6 +25,8 @@ mod documents;
 mod inputs;
 mod large;
 mod measure;
+#[path = "../hostile/reading.rs"]
+mod reading;
 #[path = "../hostile/replicas.rs"]
 mod replicas;
 mod targets;

@@ -22,6 +22,7 @@ mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
+mod reading;
 mod replicas;
 mod resends;
 mod typing;

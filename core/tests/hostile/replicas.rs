@@ -2,7 +2,7 @@
 
 use coweave_core::doc::guard::{Mode, check};
 use coweave_core::doc::known::Known;
-use coweave_core::doc::replica::{Assoc, Replica};
+use coweave_core::doc::replica::Replica;
 use coweave_core::doc::splice;
 use coweave_core::error::Error;
 use coweave_core::ids::ClientId;
@@ -10,6 +10,7 @@ use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 
 use crate::inputs::Seeds;
+use crate::reading;
 
 /// The app brings the input: its edits bring a follower to where everybody is who took it in.
 fn import(seeds: &Seeds, input: &[u8], taken: &Replica) -> Result<(), Error> {
@@ -40,7 +41,7 @@ pub(crate) fn use_replica(
 ) -> Result<(), Error> {
     let limits = Limits::default();
     let mut replica = Replica::new(ClientId::from_u32(77));
-    replica.observe("plain", false).unwrap();
+    reading::observe(&mut replica);
     replica.apply(&seeds.base, &limits)?;
     replica.apply(input, &limits)?;
     assert_eq!(replica.known(), all);
@@ -49,16 +50,18 @@ pub(crate) fn use_replica(
     check(&state, &Known::new(), Mode::State, &|_| false, &limits)?;
     assert_eq!(splice::state_vector(&state)?, *all);
     Replica::new(ClientId::from_u32(78)).apply(&state, &limits)?;
-    for text in ["plain", "text", "xml"] {
-        let len = replica.text_length(text);
-        drop(replica.text_string(text));
-        let index = random.below(u64::from(len) + 2) as u32;
-        let position = replica.position(text, index, Assoc::After);
-        position.map(|position| replica.resolve(&position)).ok();
-        replica.text_insert(text, index, "🙂").ok();
-        replica.text_delete(text, index, random.below(9) as u32).ok();
+    for _ in 0..3 {
+        let nodes = reading::read(&replica, random);
+        replica.begin(1);
+        for _ in 0..1 + random.below(3) {
+            reading::edit(&mut replica, &nodes, random);
+        }
+        replica.commit();
     }
-    drop((replica.take_changes(), replica.take_edits()));
+    let changes = replica.take_changes();
+    let mut json = String::new();
+    changes.iter().for_each(|change| change.write(&mut json));
+    drop(replica.take_edits());
     drop(replica.difference(&seeds.known));
     Ok(())
 }

@@ -11,6 +11,7 @@
 )]
 
 mod aside;
+mod aside_on_device;
 mod client;
 mod courier;
 mod device;

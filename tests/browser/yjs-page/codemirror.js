@@ -18,5 +18,10 @@ export function openCodeMirror({ place, doc, awareness }) {
     ],
   })
   const view = new EditorView({ state, parent: place })
-  return { type: text, content: () => view.state.doc.toString(), destroy: () => view.destroy() }
+  return {
+    type: text,
+    content: () => view.state.doc.toString(),
+    isAtEnd: () => view.state.selection.main.head === view.state.doc.length,
+    destroy: () => view.destroy(),
+  }
 }

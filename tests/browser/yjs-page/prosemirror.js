@@ -22,5 +22,10 @@ export function openProseMirror({ place, doc, awareness }) {
     ],
   })
   const view = new EditorView(place, { state })
-  return { type, content: () => view.state.doc.textBetween(0, view.state.doc.content.size, '\n'), destroy: () => view.destroy() }
+  return {
+    type,
+    content: () => view.state.doc.textBetween(0, view.state.doc.content.size, '\n'),
+    isAtEnd: () => view.state.selection.head === view.state.doc.content.size - 1,
+    destroy: () => view.destroy(),
+  }
 }

@@ -21,5 +21,10 @@ export function openQuill({ place, doc, awareness }) {
   quill.keyboard.addBinding({ key: 'z', shortKey: true }, () => undoManager.undo())
   // Quill's own undo comes first otherwise.
   quill.keyboard.bindings.z.reverse()
-  return { type, content: () => quill.getText().replace(/\n$/, ''), destroy: () => binding.destroy() }
+  return {
+    type,
+    content: () => quill.getText().replace(/\n$/, ''),
+    isAtEnd: () => quill.getSelection()?.index === quill.getLength() - 1,
+    destroy: () => binding.destroy(),
+  }
 }

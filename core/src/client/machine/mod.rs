@@ -1,6 +1,7 @@
 //! The machine of a session: one socket, its rooms, and the rules of coming back.
 
 mod aside;
+mod connection;
 mod courier;
 mod receive;
 mod restore;
@@ -16,9 +17,9 @@ use bytes::Bytes;
 use self::courier::Courier;
 use self::token::Token;
 use super::aside::read_only;
-use super::backoff::{self, Backoff};
+use super::backoff::Backoff;
 use super::device::Storage;
-use super::report::{Diary, Phase};
+use super::report::Diary;
 use super::room::{Room, RoomState};
 use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
@@ -28,24 +29,14 @@ use crate::limits::Limits;
 use crate::ordered::OrderedMap;
 use crate::random::Random;
 use crate::time::{Time, earliest};
-use crate::wire::v1::{EditKind, Hello, Join, Message, Role, VERSION, Welcome};
+use crate::wire::v1::{EditKind, Join, Message, Role, Welcome};
 
 /// A socket that does not open within this time is given up.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-/// A hint makes a connection attempt older than this start anew.
-const CONNECT_STALE: Duration = Duration::from_secs(2);
 /// An answer that does not come within this time means that the socket is dead.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// After this silence the socket is asked for a sign of life.
-const PING_AFTER: Duration = Duration::from_secs(20);
-/// The same while something is on its way whose arrival is not known.
-const PING_AFTER_IN_USE: Duration = Duration::from_secs(1);
-/// A sync is a success when the connection lives on for this time.
-const STEADY_AFTER: Duration = Duration::from_secs(1);
 /// Presence is sent at most this often.
 const PRESENCE_INTERVAL: Duration = Duration::from_millis(50);
-/// Small messages are gathered into frames of about this size.
-const GATHER_BYTES: usize = 64 << 10;
 
 /// What a session is made of.
 #[derive(Clone, Debug)]
@@ -446,155 +437,6 @@ impl Client {
         self.send(channel, &message);
     }
 
-    // ---- the connection -----------------------------------------------------------------------
-
-    /// Connects, unless the relay asked to be left alone for a while.
-    fn connect_when_allowed(&mut self, now: Time) {
-        if now < self.not_before {
-            self.socket = Socket::Waiting { at: self.not_before };
-        } else {
-            self.connect(now);
-        }
-    }
-
-    fn connect(&mut self, now: Time) {
-        self.socket = Socket::Connecting { since: now };
-        self.outputs.push_back(Output::Connect);
-    }
-
-    fn send(&mut self, channel: Channel, message: &Message) {
-        let before = self.frame.len();
-        message.write(channel, &mut self.frame);
-        let most = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.frame_bytes_max);
-        if self.frame.len() >= GATHER_BYTES || self.frame.len() as u64 > most {
-            // A large message may be all that fits into a frame.
-            let message = self.frame.split_off(before);
-            self.flush();
-            self.frame = message;
-            self.flush();
-        }
-    }
-
-    fn flush(&mut self) {
-        if !self.frame.is_empty() {
-            self.diary.sent.add(&self.frame);
-            let frame = std::mem::take(&mut self.frame).into();
-            self.outputs.push_back(Output::Frame(frame));
-        }
-    }
-
-    /// Notes that the relay has to be heard from. However large what was sent is: while it arrives,
-    /// the relay shows signs of life.
-    fn expect_answer(&mut self, now: Time) {
-        self.answer_by.get_or_insert(now + ANSWER_LIMIT);
-    }
-
-    fn ping(&mut self, now: Time) {
-        self.last_ping += 1;
-        self.diary.pinged_at = now;
-        self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
-        self.expect_answer(now);
-    }
-
-    fn probe(&mut self, now: Time) {
-        match self.socket {
-            Socket::Waiting { .. } => self.connect_when_allowed(now),
-            Socket::Connecting { since } if now.since(since) >= CONNECT_STALE => {
-                self.outputs.push_back(Output::Disconnect);
-                self.connect(now);
-            }
-            Socket::Open => {
-                // A page that was frozen may not have read yet what arrived meanwhile.
-                let is_overdue = self.answer_by.is_some_and(|by| now >= by);
-                if is_overdue && self.excused_at <= self.heard_at {
-                    self.excused_at = now;
-                    self.answer_by = None;
-                }
-                if self.answer_by.is_none() {
-                    self.ping(now);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn forget_connection(&mut self) {
-        self.frame.clear();
-        self.answer_by = None;
-        self.welcome = None;
-        self.token.forget();
-        self.channels.clear();
-        let keys: Vec<_> = self.rooms.keys().copied().collect();
-        for key in keys {
-            self.end_membership(key);
-            if let Some(room) = self.rooms.get_mut(&key) {
-                room.rejoin_at = None;
-            }
-        }
-    }
-
-    /// Starts counting attempts anew after a connection that was of use. A relay that ends every
-    /// connection right after the sync is not to be asked without a pause.
-    fn note_success(&mut self, now: Time) {
-        if self.synced_at.take().is_some_and(|at| now.since(at) >= STEADY_AFTER) {
-            self.backoff.reset();
-        }
-    }
-
-    /// Gives the socket up and plans the next attempt.
-    fn lose_connection(&mut self, error: &Error, now: Time) {
-        self.diary.failure = Some((error.clone(), now));
-        let is_there = self.is_connected() || error.code != Code::ConnectionLost;
-        self.outputs.push_back(Output::Disconnect);
-        self.note_success(now);
-        self.forget_connection();
-        for room in self.rooms.values_mut() {
-            room.trouble = Some(error.clone());
-        }
-        self.not_before = now + Duration::from_millis(backoff::asked_ms(error));
-        let wait = match is_there {
-            true => self.backoff.next(error, &mut self.random),
-            false => self.backoff.next_soon(error, &mut self.random),
-        };
-        self.socket = Socket::Waiting { at: now + wait };
-    }
-
-    fn stop(&mut self, error: Error, now: Time) {
-        self.diary.failure = Some((error.clone(), now));
-        self.outputs.push_back(Output::Disconnect);
-        self.forget_connection();
-        self.socket = Socket::Stopped { error };
-    }
-
-    fn socket_opened(&mut self, token: String, now: Time) {
-        if !matches!(self.socket, Socket::Connecting { .. }) {
-            return;
-        }
-        self.socket = Socket::Greeting { since: now };
-        self.heard_at = now;
-        let hello = Hello {
-            version: VERSION,
-            capabilities: 0,
-            session: self.settings.session,
-            token,
-            agent: self.settings.agent.clone(),
-        };
-        self.send(Channel::CONNECTION, &Message::Hello(hello));
-    }
-
-    /// How the connection stands, since when, and when the next attempt is made.
-    pub(super) fn phase(&self) -> (Phase, Option<Time>, Option<Time>) {
-        let failed_at = self.diary.failure.as_ref().map(|(_, at)| *at);
-        match &self.socket {
-            Socket::Unneeded => (Phase::Unneeded, None, None),
-            Socket::Waiting { at } => (Phase::Waiting, failed_at, Some(*at)),
-            Socket::Connecting { since } => (Phase::Connecting, Some(*since), None),
-            Socket::Greeting { since } => (Phase::Greeting, Some(*since), None),
-            Socket::Open => (Phase::Open, Some(self.diary.greeted_at), None),
-            Socket::Stopped { .. } => (Phase::Stopped, failed_at, None),
-        }
-    }
-
     // ---- time ---------------------------------------------------------------------------------
 
     fn run_timers(&mut self, now: Time) {
@@ -620,20 +462,6 @@ impl Client {
                 self.rooms.values().filter(|room| is_due(room)).map(|room| room.key).collect();
             due.into_iter().for_each(|key| self.join(key, now));
         }
-    }
-
-    fn ping_at(&self) -> Time {
-        if self.is_in_use() {
-            return self.heard_at + PING_AFTER_IN_USE;
-        }
-        let idle = self.welcome.as_ref().map_or(u64::MAX, |welcome| welcome.idle_timeout_ms / 3);
-        self.heard_at + PING_AFTER.min(Duration::from_millis(idle.max(1_000)))
-    }
-
-    /// Whether something was sent of which nobody has said yet that it arrived.
-    fn is_in_use(&self) -> bool {
-        let is_unanswered = |room: &Room| room.may_send && room.accepted() < room.last_number();
-        self.sent_at >= self.heard_at || self.rooms.values().any(is_unanswered)
     }
 
     fn wake(&self, now: Time) -> Option<Time> {

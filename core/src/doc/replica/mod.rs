@@ -3,6 +3,7 @@
 //! Nothing reaches yrs that the guard has not seen, and nothing is asked of it that makes it panic:
 //! indexes are checked here first. No transaction outlives a call, so reading is always legal.
 
+mod anew;
 mod entries;
 mod position;
 mod read;
@@ -28,7 +29,6 @@ pub use super::node::{Kind, Node, Place};
 use super::observe::{Changes, unwatch, watch};
 use super::orphan::collect_orphans;
 use super::pair::{Pairs, break_pairs};
-use super::shape::Shape;
 use super::splice;
 use super::typing::Typing;
 use super::undo::Undos;
@@ -169,6 +169,7 @@ impl Replica {
         let (summary, oddities) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.values_seen += u32::from(oddities.has_values);
         self.has_formats |= oddities.has_formats;
+        self.changes.expect_formats(oddities.has_formats);
         self.typing.forget();
         // A struct that is known in part goes on where its first part is. yrs would
         // count it where the struct says, and panic when it misses it there.
@@ -229,65 +230,10 @@ impl Replica {
         let new = Pairs::of(update, &self.known)?;
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() && self.pairs.contains_any(&cut) {
-            self.rebuild(break_pairs(&self.state(), &cut)?)?;
+            self.rebuild(&break_pairs(&self.state(), &cut)?, true)?;
         }
         self.pairs.add(new, &cut);
         if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }
-    }
-
-    /// Builds the document anew from another form of its state.
-    fn rebuild(&mut self, state: Vec<u8>) -> Result<(), Error> {
-        let before = self.shapes();
-        self.doc = new_document(self.client);
-        self.integrate(Some(REMOTE), &state)?;
-        self.watch_again(before, true);
-        self.undos.begin_again(&self.doc);
-        Ok(())
-    }
-
-    /// Takes the place of another replica: who observes its types is told what is different here.
-    pub fn take_over(&mut self, before: Self) {
-        let shapes = before.shapes();
-        self.depth = before.depth;
-        self.observed = before.observed;
-        self.changes = before.changes;
-        self.watch_again(shapes, false);
-        self.undos = before.undos;
-        self.undos.begin_again(&self.doc);
-    }
-
-    /// What the observed types hold.
-    fn shapes(&self) -> Vec<Shape> {
-        self.observed.iter().map(|observed| self.shape(&observed.node)).collect()
-    }
-
-    fn shape(&self, node: &Node) -> Shape {
-        self.read(node, |branch, txn| Shape::of(branch, node.kind, txn)).unwrap_or_default()
-    }
-
-    /// Observes the types in another document, and tells how they differ there.
-    fn watch_again(&self, before: Vec<Shape>, is_same_length: bool) {
-        for (observed, before) in self.observed.iter().zip(before) {
-            // A type that is gone has no observers, and nobody can see in it any more.
-            if self.watch(observed).is_err() {
-                continue;
-            }
-            let after = self.shape(&observed.node);
-            let change = Change {
-                observed: observed.node.clone(),
-                target: observed.node.clone(),
-                name: None,
-                path: Vec::new(),
-                delta: before.delta_to(&after, is_same_length),
-                keys: before.keys_to(&after),
-                is_local: false,
-                origin: 0,
-                transaction: 0,
-            };
-            if !change.is_empty() {
-                self.changes.push(change);
-            }
-        }
     }
 
     /// Own edits since the last call as one update, or the first of several when they are large;

@@ -1,11 +1,11 @@
 //! Sequences of a replica: arrays, and the children of elements and fragments.
 
 use yrs::branch::BranchPtr;
-use yrs::types::text::DeltaPrelim;
+use yrs::types::text::{DeltaPrelim, YChange};
 use yrs::types::xml::XmlDeltaPrelim;
 use yrs::{
-    Any, Array, ArrayPrelim, ArrayRef, In, Map, MapPrelim, MapRef, Out, ReadTxn, TransactionMut,
-    XmlElementPrelim, XmlFragmentPrelim,
+    Any, Array, ArrayPrelim, ArrayRef, GetString, In, Map, MapPrelim, MapRef, Out, ReadTxn, Text,
+    TextRef, TransactionMut, XmlElementPrelim, XmlFragmentPrelim,
 };
 
 use super::content::{self, New, Value, write_list};
@@ -25,6 +25,7 @@ impl Replica {
         if node.kind != Kind::Array {
             content::check_children(&items)?;
         }
+        self.check_text(node, index, 0)?;
         self.edit(node, None, |txn, branch| {
             let sequence = ArrayRef::from(branch);
             let is = sequence.len(txn);
@@ -41,6 +42,7 @@ impl Replica {
     /// # Errors
     /// `api.out_of_range` or `api.deleted`.
     pub fn sequence_delete(&mut self, node: &Node, index: u32, length: u32) -> Result<(), Error> {
+        self.check_text(node, index, length)?;
         self.edit(node, None, |txn, branch| {
             let sequence = ArrayRef::from(branch);
             let is = sequence.len(txn);
@@ -52,6 +54,13 @@ impl Replica {
             }
             Ok(())
         })
+    }
+
+    /// Checks that a range cuts no surrogate pair where text stands among the entries.
+    fn check_text(&self, node: &Node, index: u32, length: u32) -> Result<(), Error> {
+        let has_text = !self.pairs.is_empty()
+            && self.read(node, |branch, txn| text_in(&ArrayRef::from(branch), txn).is_some())?;
+        if has_text { self.check_pairs(node, &[(index, length)]) } else { Ok(()) }
     }
 
     /// How many entries there are.
@@ -70,7 +79,10 @@ impl Replica {
         self.read(node, |branch, txn| {
             let sequence = ArrayRef::from(branch);
             let is_inside = index < sequence.len(txn);
-            let out = if is_inside { sequence.get(txn, index) } else { None };
+            let out = match is_inside && text_in(&sequence, txn).is_none() {
+                true => sequence.get(txn, index),
+                false => None,
+            };
             out.map(|out| json(&Value::new(out)))
         })
     }
@@ -95,9 +107,20 @@ pub(super) fn json(value: &Value) -> String {
     json
 }
 
-/// The entries of a sequence.
+/// The entries of a sequence; text in it stands together.
 pub(in crate::doc) fn items<T: ReadTxn>(sequence: &ArrayRef, txn: &T) -> impl Iterator<Item = Out> {
-    sequence.iter(txn)
+    let text = text_in(sequence, txn);
+    let entries = text.is_none().then(|| sequence.iter(txn));
+    let parts = text.map(|text| text.diff(txn, YChange::identity));
+    let parts = parts.into_iter().flatten().map(|part| part.insert);
+    entries.into_iter().flatten().chain(parts)
+}
+
+/// A sequence as text, when there is text in it, which no editor writes there. yrs must not go
+/// through its entries: it counts characters where it was told units, and never comes to an end.
+fn text_in<T: ReadTxn>(sequence: &ArrayRef, txn: &T) -> Option<TextRef> {
+    let text = TextRef::from(BranchPtr::from(sequence.as_ref()));
+    (!text.get_string(txn).is_empty()).then_some(text)
 }
 
 /// Inserts contents where nothing can be wrong any more.

@@ -153,14 +153,15 @@ impl Replica {
     }
 
     /// Checks that ranges cut no surrogate pair.
-    fn check_pairs(&self, node: &Node, ranges: &[(u32, u32)]) -> Result<(), Error> {
+    pub(super) fn check_pairs(&self, node: &Node, ranges: &[(u32, u32)]) -> Result<(), Error> {
         if self.pairs.is_empty() {
             return Ok(());
         }
         let txn = self.doc.try_transact().map_err(busy)?;
         let Some(text) = node.find(&txn)?.map(TextRef::from) else { return Ok(()) };
         let is = text.len(&txn);
-        let ends = ranges.iter().flat_map(|(index, length)| [*index, index + length]);
+        let ends =
+            ranges.iter().flat_map(|(index, length)| [*index, index.saturating_add(*length)]);
         for at in ends.filter(|at| *at > 0 && *at < is) {
             let unit = text.sticky_index(&txn, at, Assoc::After);
             let id = unit.and_then(|unit| unit.id().copied());
@@ -252,7 +253,16 @@ pub(super) fn apply(branch: BranchPtr, txn: &mut yrs::TransactionMut<'_>, steps:
                     continue;
                 }
                 index += units(&any);
-                delta.push(Delta::Inserted(In::Any(any), some(formats)));
+                // Plain text in a row is one struct, as in Yjs.
+                if let Any::String(text) = &any
+                    && formats.is_empty()
+                    && let Some(Delta::Inserted(In::Any(Any::String(last)), None)) =
+                        delta.last_mut()
+                {
+                    *last = [&**last, text].concat().into();
+                } else {
+                    delta.push(Delta::Inserted(In::Any(any), some(formats)));
+                }
             }
             NewStep::Insert(new, formats) => {
                 delta.push(Delta::Inserted(empty(&new), some(formats)));

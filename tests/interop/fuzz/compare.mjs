@@ -1,0 +1,88 @@
+// What a document holds, written the same way for Yjs and the package.
+
+import * as Y from 'yjs'
+
+import { OBJECT, ROOTS } from './sides.mjs'
+
+/** A value as text that is equal for equal values. */
+export function canon(side, value) {
+  const list = values => `[${values.map(item => canon(side, item)).join(',')}]`
+  const object = entries => {
+    const keys = Object.keys(entries).sort()
+    return `{${keys.map(key => `${JSON.stringify(key)}:${canon(side, entries[key])}`).join(',')}}`
+  }
+  switch (side.kind(value)) {
+    case 'map':
+      return `map${object(side.entries(value))}`
+    case 'array':
+      return `array${list(side.items(value))}`
+    case 'fragment':
+      return `fragment${list(side.items(value))}`
+    case 'element':
+      return `<${side.name(value)}>${object(side.entries(value))}${list(side.items(value))}`
+    case 'text':
+    case 'xmlText':
+      return `${side.kind(value)}${delta(side, side.delta(value))}`
+    default:
+  }
+  if (value instanceof Y.Doc) return 'document'
+  if (value instanceof Uint8Array) return `bytes(${[...value].join()})`
+  if (typeof value === 'bigint') return `${value}n`
+  if (Array.isArray(value)) return list(value)
+  if (typeof value === 'object' && value !== null) return object(value)
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
+
+/**
+ * The steps of a delta: neighbors that can be one are one, what is inserted where something is deleted comes first,
+ * and formats that say nothing are left out.
+ */
+export function delta(side, steps) {
+  const parts = []
+  const kindOf = step => ['insert', 'delete', 'retain'].find(name => step[name] !== undefined)
+  const ordered = []
+  for (const step of steps) {
+    let at = ordered.length
+    while (kindOf(step) === 'insert' && at > 0 && kindOf(ordered[at - 1]) === 'delete') at -= 1
+    ordered.splice(at, 0, step)
+  }
+  for (const step of ordered) {
+    const attributes = step.attributes && Object.keys(step.attributes).length > 0 ? canon(side, step.attributes) : ''
+    const last = parts.at(-1)
+    const kind = kindOf(step)
+    let content = step[kind]
+    if (kind === 'insert') {
+      if (Array.isArray(content)) content = content.map(item => canon(side, item)).join(',')
+      else content = typeof content === 'string' ? content : `(${canon(side, content)})`
+    }
+    const isText = typeof step.insert === 'string'
+    if (last?.kind === kind && last.attributes === attributes && last.isText === isText) {
+      last.content = typeof content === 'number' ? last.content + content : `${last.content}${isText ? '' : ','}${content}`
+    } else {
+      parts.push({ kind, attributes, content, isText })
+    }
+  }
+  while (parts.at(-1)?.kind === 'retain' && parts.at(-1).attributes === '') parts.pop()
+  return `[${parts.map(({ kind, content, attributes }) => `${kind} ${JSON.stringify(content)}${attributes}`).join('; ')}]`
+}
+
+/** A text as a string; what is embedded counts one. */
+export function units(side, text) {
+  return side.delta(text).map(({ insert }) => (typeof insert === 'string' ? insert : OBJECT)).join('')
+}
+
+/** Whether a shared type is an attribute: the package writes it in another way. */
+function hasSharedAttribute(side, node) {
+  const isElement = side.kind(node) === 'element'
+  if (isElement && Object.values(side.entries(node)).some(value => side.kind(value) !== null)) return true
+  return (isElement || side.kind(node) === 'fragment') && side.items(node).some(item => hasSharedAttribute(side, item))
+}
+
+/** Everything that two documents have to agree in. */
+export function view(side, doc) {
+  const parts = Object.keys(ROOTS).map(name => [name, canon(side, side.root(doc, name))])
+  const vector = [...Y.decodeStateVector(side.stateVector(doc))].sort(([a], [b]) => a - b)
+  const xml = side.root(doc, 'xml')
+  const markup = hasSharedAttribute(side, xml) ? 'not compared' : side.xml(xml)
+  return Object.fromEntries([...parts, ['markup', markup], ['vector', vector.join(' ')]])
+}

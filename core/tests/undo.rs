@@ -283,7 +283,8 @@ fn emoji_formats_and_entries_come_back() {
 #[test]
 fn an_entry_that_somebody_else_has_set_since_stays() {
     let map = Node::root(Kind::Map, "m");
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&map)), Editor::new(2, std::slice::from_ref(&map)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&map)), Editor::new(2, std::slice::from_ref(&map)));
     a.later().entry_set(&map, "k", "1").unwrap();
     a.later().entry_set(&map, "k", "2").unwrap();
     meet(&mut a.replica, &mut b.replica);
@@ -296,7 +297,8 @@ fn an_entry_that_somebody_else_has_set_since_stays() {
 #[test]
 fn a_paragraph_in_which_somebody_else_has_written_stays() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     meet(&mut a.replica, &mut b.replica);
     b.later().text_insert(nested(Kind::XmlText, 1, 1), 4, " THEIRS").unwrap();
@@ -313,7 +315,8 @@ fn a_paragraph_in_which_somebody_else_has_written_stays() {
 #[test]
 fn a_paragraph_goes_when_nothing_of_others_is_left_in_it() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     meet(&mut a.replica, &mut b.replica);
     b.later().text_insert(nested(Kind::XmlText, 1, 1), 4, " THEIRS").unwrap();
@@ -328,7 +331,8 @@ fn a_paragraph_goes_when_nothing_of_others_is_left_in_it() {
 #[test]
 fn an_item_of_which_everything_has_to_stay_is_passed_over_without_harm_to_others() {
     let list = Node::root(Kind::Array, "l");
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&list)), Editor::new(2, std::slice::from_ref(&list)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&list)), Editor::new(2, std::slice::from_ref(&list)));
     // Two maps, in two items; somebody else sets something in both.
     a.later().sequence_insert(&list, 0, r#"[{"\u0000":[1,{}]}]"#).unwrap();
     a.later().sequence_insert(&list, 1, r#"[{"\u0000":[1,{}]}]"#).unwrap();
@@ -344,7 +348,8 @@ fn an_item_of_which_everything_has_to_stay_is_passed_over_without_harm_to_others
 #[test]
 fn what_was_brought_back_of_others_is_still_theirs() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     meet(&mut a.replica, &mut b.replica);
     b.later().text_insert(nested(Kind::XmlText, 1, 1), 4, " THEIRS").unwrap();
@@ -361,7 +366,8 @@ fn what_was_brought_back_of_others_is_still_theirs() {
 #[test]
 fn redo_does_not_delete_what_others_wrote_in_what_came_back() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     a.later().sequence_delete(&x, 0, 1).unwrap();
     a.undo();
@@ -378,7 +384,8 @@ fn redo_does_not_delete_what_others_wrote_in_what_came_back() {
 #[test]
 fn own_copies_of_what_was_deleted_with_the_text_of_others_are_own() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     b.later().sequence_insert(&x, 0, r#"[{"\u0000":[6,[{"insert":"THEIRS"}]]}]"#).unwrap();
     meet(&mut a.replica, &mut b.replica);
     a.later().sequence_insert(&x, 1, PARAGRAPH).unwrap();
@@ -507,4 +514,60 @@ fn what_comes_back_in_a_paragraph_is_undone_in_its_parts() {
     }
     a.redo();
     assert_eq!(a.tree(&x), "[]");
+}
+
+#[test]
+fn what_came_back_and_was_cut_is_undone_in_all_its_parts() {
+    let (mut a, mut b) = (on_text(1), on_text(2));
+    a.later().text_insert("t", 0, "bc").unwrap();
+    a.later().text_delete("t", 0, 2).unwrap();
+    a.undo();
+    a.later().text_delete("t", 1, 1).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    b.later().text_delete("t", 0, 1).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    a.undo();
+    assert_eq!(a.text(), "c");
+    // Yjs follows the first part only, and leaves the other one.
+    a.undo();
+    assert_eq!(a.text(), "");
+}
+
+#[test]
+fn what_is_kept_inside_a_type_that_goes_stays_readable_for_others() {
+    let x = fragment();
+    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
+    let element = nested(Kind::XmlElement, 1, 0);
+    a.later().entry_set(&element, "k", "1").unwrap();
+    a.later().entry_set(&element, "k", "2").unwrap();
+    a.undo();
+    a.later().text_insert(nested(Kind::XmlText, 1, 1), 0, "new").unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    b.later().sequence_delete(&x, 0, 1).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
+    let mut c = Replica::new(ClientId::from_u32(3));
+    c.apply(&a.replica.state(), &Limits::default()).unwrap();
+    assert_eq!(c.tree(&x).unwrap(), a.tree(&x));
+    assert_eq!(c.known(), a.replica.known());
+}
+
+#[test]
+fn an_entry_that_cannot_come_back_for_all_comes_back_for_nobody() {
+    let x = fragment();
+    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
+    a.later().entry_set(&nested(Kind::XmlElement, 1, 0), "k", "1").unwrap();
+    a.news();
+    // Replaced, and the element deleted with it, in one item.
+    a.later().entry_set(&nested(Kind::XmlElement, 1, 0), "k", "2").unwrap();
+    a.after(1).sequence_delete(&x, 0, 1).unwrap();
+    assert!(a.undo());
+    meet(&mut a.replica, &mut b.replica);
+    assert!(a.tree(&x).contains("mine"), "{}", a.tree(&x));
+    assert_eq!(a.tree(&x), b.tree(&x));
+    assert!(a.news().ends_with("[3,0,0]]"));
+    a.later().sequence_insert(&x, 1, PARAGRAPH).unwrap();
+    assert!(a.undo());
 }

@@ -1,7 +1,7 @@
 // A text area bound to a shared text: what is typed becomes the smallest edit, and edits of others move
 // neither the caret nor the page.
 
-import type { Delta, Doc, Text } from 'coweave'
+import type { Delta, Doc, Text, TextPosition, Undo } from 'coweave'
 
 import { type Edit, editBetween, editsOf, placeAfter, rangeAfter } from './edit'
 import type { Mirror } from './mirror'
@@ -23,6 +23,9 @@ export interface EditorOptions {
   readonly onLayout: () => void
 }
 
+/** It moves with the letters around it, whoever writes there before it is needed again. */
+type Selection = readonly [start: TextPosition, end: TextPosition]
+
 export class Editor {
   readonly #options: EditorOptions
   readonly #area: HTMLTextAreaElement
@@ -31,14 +34,26 @@ export class Editor {
   #isComposing = false
   /** Changes of others that arrived while a word was being composed. */
   #held: Array<readonly Delta[]> = []
+  readonly #undo: Undo
+  /** Where the selection was before the last input. */
+  #before: Selection | undefined
 
   constructor(options: EditorOptions) {
     this.#options = options
     this.#area = options.area
     this.#show({ start: 0, end: 0, insert: options.text.toString() })
     this.#area.setSelectionRange(0, 0)
+    this.#undo = options.doc.undo({ scope: options.text })
     options.text.subscribe(change => {
-      if (!change.local) this.#receive(change.delta)
+      if (!change.local || change.origin === this.#undo) this.#receive(change.delta)
+    })
+    this.#undo.on('added', ({ item }) => item.meta.set(this, this.#before))
+    this.#undo.on('popped', ({ item }) => {
+      const selection = item.meta.get(this) as Selection | undefined
+      const [start, end] = selection?.map(position => options.text.resolve(position)) ?? []
+      if (typeof start !== 'number' || typeof end !== 'number') return
+      this.#area.setSelectionRange(start, end)
+      this.#tellSelection()
     })
     this.#listen()
     this.#area.readOnly = false
@@ -47,14 +62,42 @@ export class Editor {
   #listen(): void {
     // The browser's undo knows nothing of other people: it would take their letters back.
     this.#area.addEventListener('beforeinput', event => {
-      if (event.inputType === 'historyUndo' || event.inputType === 'historyRedo') event.preventDefault()
+      this.#remember()
+      if (event.inputType !== 'historyUndo' && event.inputType !== 'historyRedo') return
+      event.preventDefault()
+      this.#takeBack(event.inputType === 'historyRedo')
     })
+    // A browser that has nothing to undo of its own does not say that somebody wants to.
+    this.#area.addEventListener('keydown', event => {
+      const isUndo = event.key.toLowerCase() === 'z'
+      const isRedo = event.key.toLowerCase() === 'y' || (isUndo && event.shiftKey)
+      if (!(event.ctrlKey || event.metaKey) || event.altKey || !(isUndo || isRedo)) return
+      event.preventDefault()
+      this.#takeBack(isRedo)
+    })
+    // What is typed somewhere else is undone by itself.
+    this.#area.addEventListener('pointerdown', () => { this.#undo.stop() })
     this.#area.addEventListener('input', () => {
       if (!this.#isComposing) this.#send()
     })
     this.#area.addEventListener('compositionstart', () => { this.#isComposing = true })
     this.#area.addEventListener('compositionend', () => this.#finishComposing())
     document.addEventListener('selectionchange', () => this.#tellSelection())
+  }
+
+  #remember(): void {
+    if (this.#isComposing) return
+    const { selectionStart, selectionEnd } = this.#area
+    const { text } = this.#options
+    this.#before = [text.position(selectionStart), text.position(selectionEnd)]
+  }
+
+  #takeBack(isRedo: boolean): void {
+    // In a room where one may only read by now, there is nothing to take back.
+    if (this.#isComposing || this.#area.readOnly) return
+    this.#remember()
+    if (isRedo) this.#undo.redo()
+    else this.#undo.undo()
   }
 
   #send(): void {

@@ -14,12 +14,13 @@ pub(super) struct Seen {
 }
 
 impl Replica {
-    /// Builds the document anew from another form of its state.
-    pub(super) fn rebuild(&mut self, state: &[u8]) -> Result<(), Error> {
+    /// Builds the document anew from another form of its state; `is_same_length` when only characters
+    /// were replaced by as many others.
+    pub(super) fn rebuild(&mut self, state: &[u8], is_same_length: bool) -> Result<(), Error> {
         let before = self.seen();
         self.doc = new_document(self.client);
         self.integrate(Some(REMOTE), state)?;
-        self.watch_again(&before, true);
+        self.watch_again(&before, is_same_length);
         self.undos.begin_again(&self.doc);
         Ok(())
     }

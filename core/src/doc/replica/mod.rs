@@ -230,7 +230,7 @@ impl Replica {
         let new = Pairs::of(update, &self.known)?;
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() && self.pairs.contains_any(&cut) {
-            self.rebuild(&break_pairs(&self.state(), &cut)?)?;
+            self.rebuild(&break_pairs(&self.state(), &cut)?, true)?;
         }
         self.pairs.add(new, &cut);
         if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }

@@ -122,7 +122,7 @@ impl Replica {
             self.note(update)?;
         }
         if is_torn {
-            self.rebuild(&replace(&self.state(), &mended)?)?;
+            self.rebuild(&replace(&self.state(), &mended)?, false)?;
         }
         Ok(is_changed)
     }

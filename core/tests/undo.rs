@@ -536,7 +536,8 @@ fn what_came_back_and_was_cut_is_undone_in_all_its_parts() {
 #[test]
 fn what_is_kept_inside_a_type_that_goes_stays_readable_for_others() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     let element = nested(Kind::XmlElement, 1, 0);
     a.later().entry_set(&element, "k", "1").unwrap();
@@ -556,7 +557,8 @@ fn what_is_kept_inside_a_type_that_goes_stays_readable_for_others() {
 #[test]
 fn an_entry_that_cannot_come_back_for_all_comes_back_for_nobody() {
     let x = fragment();
-    let (mut a, mut b) = (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) =
+        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     a.later().entry_set(&nested(Kind::XmlElement, 1, 0), "k", "1").unwrap();
     a.news();

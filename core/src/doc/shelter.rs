@@ -68,7 +68,7 @@ struct Structs<'f> {
 impl<'a> Visit<'a> for Structs<'_> {
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
         let beside = block.origin.or(block.right_origin).map(At::Beside);
-        let place = beside.or(block.parent.map(At::In)).unwrap_or(At::Top);
+        let place = beside.or_else(|| block.parent.map(At::In)).unwrap_or(At::Top);
         self.all.push(Placed { id: block.id, place });
         let is_content = !matches!(block.kind, Kind::Gc | Kind::Deleted | Kind::Format);
         let mut ids = (block.id.clock..block.end()).map(|clock| Id { clock, ..block.id });

@@ -3,7 +3,7 @@
 //! yrs gathers and takes back; when an item ends is decided here, because there each edit is a
 //! transaction of its own, and so is what it may not take back: see [`super::shelter`].
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -327,13 +327,25 @@ fn gathering(capture: &Shared, undo: Vec<Item>) -> Manager {
     UndoManager::with_options(Options {
         // As long as the time stands still, it is one item.
         capture_timeout_millis: 1,
-        tracked_origins: HashSet::new(),
+        tracked_origins: Default::default(),
         capture_transaction: Some(Arc::new(move |txn: &TransactionMut<'_>| {
             txn.origin().is_none() && tracking.lock().is_tracking
         })),
         timestamp: Arc::new(move || clock.lock().gather()),
         init_undo_stack: undo,
         init_redo_stack: Vec::new(),
+    })
+}
+
+/// A manager that gathers only what it does itself.
+fn taking_back(undo: Vec<Item>, redo: Vec<Item>) -> Manager {
+    UndoManager::with_options(Options {
+        capture_timeout_millis: 0,
+        tracked_origins: Default::default(),
+        capture_transaction: None,
+        timestamp: Arc::new(|| 1),
+        init_undo_stack: undo,
+        init_redo_stack: redo,
     })
 }
 
@@ -348,14 +360,7 @@ pub(super) fn take_back(
 ) -> Option<Item> {
     let count = others.len();
     let (undo, redo) = if is_redo { (others, vec![item]) } else { (vec![item], others) };
-    let mut manager: Manager = UndoManager::with_options(Options {
-        capture_timeout_millis: 0,
-        tracked_origins: HashSet::new(),
-        capture_transaction: None,
-        timestamp: Arc::new(|| 1),
-        init_undo_stack: undo,
-        init_redo_stack: redo,
-    });
+    let mut manager = taking_back(undo, redo);
     let txn = doc.try_transact().ok()?;
     let branches = branches(scope, &txn);
     drop(txn);
@@ -385,14 +390,7 @@ fn release(doc: &Doc) {
     let branches: Vec<_> =
         txn.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from)).collect();
     drop(txn);
-    let mut manager: Manager = UndoManager::with_options(Options {
-        capture_timeout_millis: 0,
-        tracked_origins: HashSet::new(),
-        capture_transaction: None,
-        timestamp: Arc::new(|| 1),
-        init_undo_stack: vec![StackItem::new(doc.guid(), all, IdSet::new())],
-        init_redo_stack: Vec::new(),
-    });
+    let mut manager = taking_back(vec![StackItem::new(doc.guid(), all, IdSet::new())], Vec::new());
     branches.iter().for_each(|branch| manager.expand_scope(doc, branch));
     manager.clear_all();
     drop(manager);

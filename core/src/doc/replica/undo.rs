@@ -59,7 +59,7 @@ impl Replica {
     }
 
     /// The time of the edits that follow.
-    pub fn set_time(&mut self, now: Time) {
+    pub fn set_time(&self, now: Time) {
         self.undos.set_time(now);
     }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use coweave_core::doc::replica::{Kind, Node, Place, Replica};
@@ -283,8 +284,7 @@ fn emoji_formats_and_entries_come_back() {
 #[test]
 fn an_entry_that_somebody_else_has_set_since_stays() {
     let map = Node::root(Kind::Map, "m");
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&map)), Editor::new(2, std::slice::from_ref(&map)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&map)), Editor::new(2, from_ref(&map)));
     a.later().entry_set(&map, "k", "1").unwrap();
     a.later().entry_set(&map, "k", "2").unwrap();
     meet(&mut a.replica, &mut b.replica);
@@ -297,8 +297,7 @@ fn an_entry_that_somebody_else_has_set_since_stays() {
 #[test]
 fn a_paragraph_in_which_somebody_else_has_written_stays() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     meet(&mut a.replica, &mut b.replica);
     b.later().text_insert(nested(Kind::XmlText, 1, 1), 4, " THEIRS").unwrap();
@@ -315,8 +314,7 @@ fn a_paragraph_in_which_somebody_else_has_written_stays() {
 #[test]
 fn a_paragraph_goes_when_nothing_of_others_is_left_in_it() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     meet(&mut a.replica, &mut b.replica);
     b.later().text_insert(nested(Kind::XmlText, 1, 1), 4, " THEIRS").unwrap();
@@ -331,8 +329,7 @@ fn a_paragraph_goes_when_nothing_of_others_is_left_in_it() {
 #[test]
 fn an_item_of_which_everything_has_to_stay_is_passed_over_without_harm_to_others() {
     let list = Node::root(Kind::Array, "l");
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&list)), Editor::new(2, std::slice::from_ref(&list)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&list)), Editor::new(2, from_ref(&list)));
     // Two maps, in two items; somebody else sets something in both.
     a.later().sequence_insert(&list, 0, r#"[{"\u0000":[1,{}]}]"#).unwrap();
     a.later().sequence_insert(&list, 1, r#"[{"\u0000":[1,{}]}]"#).unwrap();
@@ -348,8 +345,7 @@ fn an_item_of_which_everything_has_to_stay_is_passed_over_without_harm_to_others
 #[test]
 fn what_was_brought_back_of_others_is_still_theirs() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     meet(&mut a.replica, &mut b.replica);
     b.later().text_insert(nested(Kind::XmlText, 1, 1), 4, " THEIRS").unwrap();
@@ -366,8 +362,7 @@ fn what_was_brought_back_of_others_is_still_theirs() {
 #[test]
 fn redo_does_not_delete_what_others_wrote_in_what_came_back() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     a.later().sequence_delete(&x, 0, 1).unwrap();
     a.undo();
@@ -384,8 +379,7 @@ fn redo_does_not_delete_what_others_wrote_in_what_came_back() {
 #[test]
 fn own_copies_of_what_was_deleted_with_the_text_of_others_are_own() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     b.later().sequence_insert(&x, 0, r#"[{"\u0000":[6,[{"insert":"THEIRS"}]]}]"#).unwrap();
     meet(&mut a.replica, &mut b.replica);
     a.later().sequence_insert(&x, 1, PARAGRAPH).unwrap();
@@ -403,7 +397,7 @@ fn what_was_imported_is_undone_whoever_wrote_it() {
     let x = fragment();
     let mut other = Replica::new(ClientId::from_u32(9));
     other.sequence_insert(&x, 0, PARAGRAPH).unwrap();
-    let mut a = Editor::new(1, std::slice::from_ref(&x));
+    let mut a = Editor::new(1, from_ref(&x));
     a.later().import(&other.state(), &Limits::default()).unwrap();
     assert_eq!(a.news(), "[[0,1,0]]");
     a.undo();
@@ -497,7 +491,7 @@ fn one_stack_keeps_what_another_one_let_go_of() {
 #[test]
 fn what_comes_back_in_a_paragraph_is_undone_in_its_parts() {
     let x = fragment();
-    let mut a = Editor::new(1, std::slice::from_ref(&x));
+    let mut a = Editor::new(1, from_ref(&x));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     a.later().text_insert(nested(Kind::XmlText, 1, 1), 0, "A").unwrap();
     a.later().text_insert(nested(Kind::XmlText, 1, 1), 5, "Z").unwrap();
@@ -536,8 +530,7 @@ fn what_came_back_and_was_cut_is_undone_in_all_its_parts() {
 #[test]
 fn what_is_kept_inside_a_type_that_goes_stays_readable_for_others() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     let element = nested(Kind::XmlElement, 1, 0);
     a.later().entry_set(&element, "k", "1").unwrap();
@@ -557,8 +550,7 @@ fn what_is_kept_inside_a_type_that_goes_stays_readable_for_others() {
 #[test]
 fn an_entry_that_cannot_come_back_for_all_comes_back_for_nobody() {
     let x = fragment();
-    let (mut a, mut b) =
-        (Editor::new(1, std::slice::from_ref(&x)), Editor::new(2, std::slice::from_ref(&x)));
+    let (mut a, mut b) = (Editor::new(1, from_ref(&x)), Editor::new(2, from_ref(&x)));
     a.later().sequence_insert(&x, 0, PARAGRAPH).unwrap();
     a.later().entry_set(&nested(Kind::XmlElement, 1, 0), "k", "1").unwrap();
     a.news();

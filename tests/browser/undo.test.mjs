@@ -10,6 +10,7 @@ import { launchChromium } from './chromium.mjs'
 import { introduce, openNotes } from './notes-page.mjs'
 
 const dist = fileURLToPath(new URL('../../examples/notes/dist', import.meta.url))
+const pictures = fileURLToPath(new URL('../../target/screenshots/', import.meta.url))
 
 let browser
 let relay
@@ -66,6 +67,7 @@ describe('undo', () => {
     await ana.page.keyboard.press('Control+z')
     await ana.untilContent('Bo: ')
     await bo.untilContent('Bo: ')
+    await ana.page.screenshot({ path: `${pictures}undo.png` })
 
     await bo.caretTo(0)
     await bo.type('! ')

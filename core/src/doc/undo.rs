@@ -337,6 +337,18 @@ fn gathering(capture: &Shared, undo: Vec<Item>) -> Manager {
     })
 }
 
+/// A manager that gathers only what it does itself.
+fn taking_back(undo: Vec<Item>, redo: Vec<Item>) -> Manager {
+    UndoManager::with_options(Options {
+        capture_timeout_millis: 0,
+        tracked_origins: Default::default(),
+        capture_transaction: None,
+        timestamp: Arc::new(|| 1),
+        init_undo_stack: undo,
+        init_redo_stack: redo,
+    })
+}
+
 /// Takes one item back, and nothing else if there is nothing to take back in it; gives what that did.
 /// `others` are the rest of both stacks: what they deleted may be deleted again.
 pub(super) fn take_back(
@@ -348,14 +360,7 @@ pub(super) fn take_back(
 ) -> Option<Item> {
     let count = others.len();
     let (undo, redo) = if is_redo { (others, vec![item]) } else { (vec![item], others) };
-    let mut manager: Manager = UndoManager::with_options(Options {
-        capture_timeout_millis: 0,
-        tracked_origins: Default::default(),
-        capture_transaction: None,
-        timestamp: Arc::new(|| 1),
-        init_undo_stack: undo,
-        init_redo_stack: redo,
-    });
+    let mut manager = taking_back(undo, redo);
     let txn = doc.try_transact().ok()?;
     let branches = branches(scope, &txn);
     drop(txn);
@@ -385,14 +390,7 @@ fn release(doc: &Doc) {
     let branches: Vec<_> =
         txn.root_refs().filter_map(|(_, root)| root.try_branch().map(BranchPtr::from)).collect();
     drop(txn);
-    let mut manager: Manager = UndoManager::with_options(Options {
-        capture_timeout_millis: 0,
-        tracked_origins: Default::default(),
-        capture_transaction: None,
-        timestamp: Arc::new(|| 1),
-        init_undo_stack: vec![StackItem::new(doc.guid(), all, IdSet::new())],
-        init_redo_stack: Vec::new(),
-    });
+    let mut manager = taking_back(vec![StackItem::new(doc.guid(), all, IdSet::new())], Vec::new());
     branches.iter().for_each(|branch| manager.expand_scope(doc, branch));
     manager.clear_all();
     drop(manager);

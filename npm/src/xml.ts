@@ -141,7 +141,7 @@ function toXml(json: unknown): string {
 
 function formattedXml(step: unknown): string {
   const { insert, attributes } = Object(step) as Record<string, unknown>
-  let xml = String(insert)
+  let xml = insert instanceof XmlText ? insert.toXml() : String(insert)
   const formats = Object.entries(attributes ?? {}).sort(([a], [b]) => (a < b ? 1 : -1))
   for (const [name, value] of formats) {
     xml = `<${name}${attributesXml(value)}>${xml}</${name}>`

@@ -138,3 +138,20 @@ it('types that are nested thousands of levels deep are taken, deleted, and refus
   ours.array('array').delete(0, 1)
   assert.deepEqual(ours.array('array').toJSON(), [])
 })
+
+it('text among the entries of a list is read as one entry, and reading it ends', async t => {
+  const [ours] = await pair(t)
+  // yrs waits for more characters than there are where one takes two units.
+  ours.applyUpdate(Buffer.from('01010100040105617272617904f09f998200', 'hex'))
+  assert.deepEqual(ours.array('array').toJSON(), ['🙂'])
+  assert.throws(() => ours.array('array').insert(1, 'x'), { code: 'api.split_surrogate' })
+})
+
+it('a format in the place of an entry is no entry, and who listens is told nothing of it', async t => {
+  const [ours] = await pair(t)
+  const told = []
+  ours.map('map').subscribe(change => told.push(change))
+  ours.applyUpdate(Buffer.from('010101002601036d6170016b04626f6c64047472756500', 'hex'))
+  await turn()
+  assert.deepEqual([ours.map('map').toJSON(), told], [{}, []])
+})

@@ -158,6 +158,26 @@ fn a_group_tells_each_type_once_with_the_path_at_its_end() {
 }
 
 #[test]
+fn the_paths_of_one_transaction_are_those_at_its_end_in_a_group_too() {
+    let mut author = replica(2);
+    author.sequence_insert(&tree(), 0, r#"[{"\u0000":[3,"p",{},[]]}]"#).unwrap();
+    let mut replica = replica(1);
+    let limits = Limits::default();
+    replica.apply(&author.take_edits().unwrap(), &limits).unwrap();
+    replica.observe(tree(), true).unwrap();
+    let p = child(&author, &tree(), 0);
+    author.begin(0);
+    author.entry_set(&p, "id", "1").unwrap();
+    author.sequence_insert(&tree(), 0, r#"[{"\u0000":[3,"q",{},[]]}]"#).unwrap();
+    author.commit();
+    replica.begin(0);
+    replica.import(&author.take_edits().unwrap(), &limits).unwrap();
+    replica.commit();
+    let paths: Vec<_> = replica.take_changes().into_iter().map(|change| change.path).collect();
+    assert!(paths.contains(&vec![Segment::Index(1)]), "{paths:?}");
+}
+
+#[test]
 fn what_is_set_and_deleted_again_in_one_group_is_not_told() {
     let mut replica = replica(1);
     replica.observe(map(), false).unwrap();

@@ -224,11 +224,7 @@ impl Change {
     /// Takes in a change that was made after this one, and not told yet; gives it back when it is
     /// one of another type.
     pub(super) fn add(&mut self, next: Self) -> Option<Self> {
-        if self.observed != next.observed {
-            return Some(next);
-        }
-        if self.target != next.target {
-            self.follow(&next);
+        if self.observed != next.observed || self.target != next.target {
             return Some(next);
         }
         self.delta = compose(std::mem::take(&mut self.delta), next.delta);
@@ -243,9 +239,9 @@ impl Change {
         None
     }
 
-    /// Keeps the path right when something on it changed.
-    fn follow(&mut self, next: &Self) {
-        if !self.path.starts_with(&next.path) {
+    /// Keeps the path right when a later transaction changed something on it.
+    pub(super) fn follow(&mut self, next: &Self) {
+        if self.observed != next.observed || !self.path.starts_with(&next.path) {
             return;
         }
         let Some(Segment::Index(index)) = self.path.get_mut(next.path.len()) else { return };

@@ -47,20 +47,25 @@ impl Changes {
         waiting.transaction
     }
 
-    /// Adds a change, to one of the same type when a group is open.
-    pub(super) fn push(&self, mut change: Change) {
+    /// Adds what one type is told of a transaction; when a group is open, to what it is told already.
+    pub(super) fn push(&self, mut changes: Vec<Change>) {
         let mut waiting = self.lock();
-        if change.is_local {
+        for change in changes.iter_mut().filter(|change| change.is_local) {
             change.origin = waiting.origin;
         }
-        let Some(start) = waiting.group else { return waiting.changes.push(change) };
+        let Some(start) = waiting.group else { return waiting.changes.append(&mut changes) };
+        // Paths are those at the end of a transaction.
         for known in waiting.changes.get_mut(start..).unwrap_or_default() {
-            match known.add(change) {
-                None => return,
-                Some(other) => change = other,
-            }
+            changes.iter().for_each(|change| known.follow(change));
         }
-        waiting.changes.push(change);
+        for change in changes {
+            let mut left = Some(change);
+            for known in waiting.changes.get_mut(start..).unwrap_or_default() {
+                let Some(change) = left else { break };
+                left = known.add(change);
+            }
+            waiting.changes.extend(left);
+        }
     }
 
     /// From here on changes become one for each type.
@@ -127,6 +132,7 @@ struct Observer {
 impl Observer {
     fn observe(&mut self, txn: &TransactionMut<'_>, events: &Events<'_>) {
         let transaction = self.changes.next_transaction();
+        let mut told = Vec::new();
         for event in events.iter() {
             let target = event.target();
             let Some(branch) = target.try_branch() else { continue };
@@ -155,9 +161,10 @@ impl Observer {
                 transaction,
             };
             if !change.is_empty() {
-                self.changes.push(change);
+                told.push(change);
             }
         }
+        self.changes.push(told);
     }
 
     /// Whether yrs can be asked what entries changed: it panics when one of them is new and a format,

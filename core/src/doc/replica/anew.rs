@@ -96,7 +96,7 @@ impl Replica {
                     }
                 }
                 if !change.is_empty() {
-                    self.changes.push(change);
+                    self.changes.push(vec![change]);
                 }
             }
         }

@@ -25,7 +25,7 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
   /**
    * Inserts entries before the one at an index. Throws `api.out_of_range` beyond the end,
    * `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no document can hold, and
-   * `update.too_large` above 4 MiB of JSON.
+   * `update.too_large` above 3 MiB of JSON.
    */
   insert(index: number, ...items: readonly Input<T>[]): void {
     const at = checkIndex(index, 'the index')

@@ -14,6 +14,9 @@ import { Undo, type UndoOptions } from './undo.js'
 import type { UpdateListener } from './updates.js'
 import type { XmlFragment } from './xml.js'
 
+/** A name stands in each first edit of its type. */
+const NAME_LENGTH_MAX = 1_000
+
 /**
  * The document of a room; to be used once `room.loaded` is there. Its parts have names, and are there
  * from the beginning: whoever asks for one first does not matter.
@@ -49,7 +52,9 @@ export class Doc {
   }
 
   #root(kind: Kind, name: string): SharedNode {
-    checkString(name, 'the name of the type')
+    if (checkString(name, 'the name of the type').length > NAME_LENGTH_MAX) {
+      throw apiError('api.wrong_type', `the name of a type has at most ${String(NAME_LENGTH_MAX)} characters`)
+    }
     this.#handle.use().claim(kind, name)
     return this.#nodes.get({ kind, name })
   }

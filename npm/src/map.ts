@@ -5,7 +5,7 @@ import type { ChangeSource, KeyChange } from './delta.js'
 import type { Disposer } from './disposer.js'
 import type { Input } from './new.js'
 import { SharedNode, toKeys } from './shared.js'
-import { contentJson } from './value.js'
+import { checkKey, contentJson } from './value.js'
 
 /** How a map changed. */
 export interface MapChange extends ChangeSource {
@@ -30,10 +30,10 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
 
   /**
    * Sets an entry. Throws `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no
-   * document can hold, and `update.too_large` above 4 MiB of JSON.
+   * document can hold, and `update.too_large` above 3 MiB of JSON.
    */
   set<K extends keyof T & string>(key: K, value: Input<T[K]>): void {
-    const name = checkString(key, 'the key')
+    const name = checkKey(key)
     const json = contentJson(value, `the entry ${name}`)
     this.nodes.session.edit(this.id, node => {
       node.setEntry(name, json)

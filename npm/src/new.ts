@@ -35,12 +35,12 @@ export type Entries<T extends object> = { readonly [K in keyof T]: Input<T[K]> }
 
 /** A new map. */
 export function newMap<T extends object>(entries: Partial<Entries<T>> = {}): New<SharedMap<T>> {
-  return new New(Kind.map, [{ ...entries }])
+  return new New(Kind.map, [entries])
 }
 
 /** A new array. */
 export function newArray<T>(items: readonly Input<T>[] = []): New<SharedArray<T>> {
-  return new New(Kind.array, [[...items]])
+  return new New(Kind.array, [items])
 }
 
 /** A new text: plain, or the steps of a delta that insert. */
@@ -54,7 +54,7 @@ export function newXmlElement(
   attributes: Readonly<Record<string, unknown>> = {},
   children: readonly New<XmlElement | XmlText>[] = [],
 ): New<XmlElement> {
-  return new New(Kind.xmlElement, [name, { ...attributes }, [...children]])
+  return new New(Kind.xmlElement, [name, attributes, children])
 }
 
 /** A new text among elements: plain, or the steps of a delta that insert. */
@@ -66,11 +66,11 @@ export function newXmlText(content: string | readonly Delta[] = ''): New<XmlText
 export function newXmlFragment(
   children: readonly New<XmlElement | XmlText>[] = [],
 ): New<XmlFragment> {
-  return new New(Kind.xmlFragment, [[...children]])
+  return new New(Kind.xmlFragment, [children])
 }
 
 function toDelta(content: string | readonly Delta[]): readonly Delta[] {
-  if (typeof content !== 'string') return [...content]
+  if (typeof content !== 'string') return content
   return content === '' ? [] : [{ insert: content }]
 }
 

@@ -211,8 +211,10 @@ export class RoomSession implements Receiver {
       if (this.#view.isLoaded) {
         log.restore(room, () => {
           this.#log.told()
+          this.#nodes.restart()
           this.#nodes.restore(room)
         })
+        this.#nodes.restore(room)
       }
       for (const undo of this.#undos) undo.restore(room, this.#nodes)
       for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
@@ -293,6 +295,8 @@ export class RoomSession implements Receiver {
     listener: (changes: readonly ChangeView[]) => void,
   ): Disposer {
     const room = this.#document()
+    // What was changed so far is told to those who listen so far.
+    if (this.#depth === 0) this.#session.settle()
     const subscription = guarded(() => this.#nodes.subscribe(room, id, isDeep, listener))
     return new Cleanup(() => {
       const room = this.#wasm

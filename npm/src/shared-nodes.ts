@@ -1,6 +1,6 @@
 // The shared types of one room in the present instance of the module, and who listens to them.
 
-import { apiError } from './error.js'
+import { apiError, toError } from './error.js'
 import { Kind } from './kind.js'
 import { Listeners } from './listeners.js'
 import { type NodeId, nodeKey } from './shared.js'
@@ -8,13 +8,21 @@ import { toNodeId } from './value.js'
 import type { ChangeView, NodeView } from './view.js'
 import type { WasmNode, WasmRoom } from './wasm.js'
 
+/** Changes of one transaction, and which one that was. */
+interface Told {
+  readonly number: number
+  readonly changes: readonly ChangeView[]
+}
+
 /** Somebody listens to a type. */
 interface Observed {
   readonly id: NodeId
+  /** Whether the present instance of the module knows of it. */
+  isWatched: boolean
   /** To the type itself. */
-  readonly own: Listeners<readonly ChangeView[]>
+  readonly own: Listeners<Told>
   /** To types inside it, too. */
-  readonly deep: Listeners<readonly ChangeView[]>
+  readonly deep: Listeners<Told>
 }
 
 export class SharedNodes {
@@ -24,6 +32,8 @@ export class SharedNodes {
   #nested: WasmNode | undefined
   readonly #kinds = new Map<string, Kind>()
   readonly #observed = new Map<string, Observed>()
+  /** How many transactions were told. */
+  #count = 0
 
   /** Checks that a name is used for one kind of type only. */
   claim(kind: Kind, name: string): void {
@@ -61,11 +71,16 @@ export class SharedNodes {
     listener: (changes: readonly ChangeView[]) => void,
   ): { readonly end: (room: WasmRoom | undefined) => void } {
     const key = nodeKey(id)
-    const observed = this.#observed.get(key) ?? { id, own: new Listeners(), deep: new Listeners() }
+    const observed = this.#observed.get(key)
+      ?? { id, isWatched: true, own: new Listeners(), deep: new Listeners() }
     const listeners = isDeep ? observed.deep : observed.own
     if (listeners.isEmpty) this.get(room, id).observe(isDeep)
     this.#observed.set(key, observed)
-    const subscription = listeners.add(listener)
+    // What the document holds already is no news.
+    const before = this.#count
+    const subscription = listeners.add(({ number, changes }) => {
+      if (number > before) listener(changes)
+    })
     const end = (room: WasmRoom | undefined): void => {
       subscription.dispose()
       if (!listeners.isEmpty) return
@@ -77,23 +92,41 @@ export class SharedNodes {
 
   /** What listeners are to be told of changes, in order. */
   changed(changes: readonly ChangeView[]): (() => void)[] {
-    return transactions(changes).map(({ key, group }) => () => {
-      const observed = this.#observed.get(key)
-      if (observed === undefined) return
-      const own = group.filter(change => keyOf(change.target) === key)
-      if (own.length > 0) observed.own.notify(own)
-      // Outer types first, as in Yjs.
-      observed.deep.notify([...group].sort((a, b) => a.path.length - b.path.length))
+    return transactions(changes).map(({ key, group }) => {
+      this.#count += 1
+      const number = this.#count
+      return () => {
+        const observed = this.#observed.get(key)
+        if (observed === undefined) return
+        const own = group.filter(change => keyOf(change.target) === key)
+        if (own.length > 0) observed.own.notify({ number, changes: own })
+        // Outer types first, as in Yjs.
+        const changes = [...group].sort((a, b) => a.path.length - b.path.length)
+        observed.deep.notify({ number, changes })
+      }
     })
   }
 
-  /** Goes on in another instance of the module. */
-  restore(room: WasmRoom): void {
+  /** Begins anew in another instance of the module. */
+  restart(): void {
     this.#named = new Map()
     this.#nested = undefined
-    for (const { id, own, deep } of this.#observed.values()) {
-      if (!own.isEmpty) this.get(room, id).observe(false)
-      if (!deep.isEmpty) this.get(room, id).observe(true)
+    for (const observed of this.#observed.values()) observed.isWatched = false
+  }
+
+  /** Goes on listening there: to what is there already, and later on to the rest. */
+  restore(room: WasmRoom): void {
+    for (const observed of this.#observed.values()) {
+      if (observed.isWatched) continue
+      const { id, own, deep } = observed
+      try {
+        if (!own.isEmpty) this.get(room, id).observe(false)
+        if (!deep.isEmpty) this.get(room, id).observe(true)
+        observed.isWatched = true
+      } catch (error) {
+        // It is deleted, or comes with what the app was not told yet; anything else is a trap.
+        if (toError(error).code !== 'api.deleted') throw error
+      }
     }
   }
 

@@ -1,7 +1,7 @@
 // What all shared types have in common.
 
 import { checkFunction, checkIndex, wrongType } from './argument.js'
-import type { DeepChange, Delta, KeyChange, SequenceDelta } from './delta.js'
+import type { DeepChange, Delta, Formats, KeyChange, SequenceDelta } from './delta.js'
 import type { Disposer } from './disposer.js'
 import { Kind } from './kind.js'
 import type { Nodes } from './nodes.js'
@@ -120,8 +120,18 @@ export abstract class SharedSequence extends SharedNode {
    * here yet. Anything may be handed in, because positions come from others.
    */
   resolve(position: Position | null | undefined): number | null {
-    const json = typeof position === 'object' ? JSON.stringify(position) : 'null'
+    const json = jsonOf(position)
     return this.nodes.session.use(this.id, node => node.resolve(json)) ?? null
+  }
+}
+
+/** The JSON of what is said to be a position; that of nothing when it has none. */
+function jsonOf(position: unknown): string {
+  try {
+    const json: unknown = typeof position === 'object' ? JSON.stringify(position) : undefined
+    return typeof json === 'string' ? json : 'null'
+  } catch {
+    return 'null'
   }
 }
 
@@ -129,9 +139,14 @@ export abstract class SharedSequence extends SharedNode {
 export function toDelta(view: ChangeView, nodes: Nodes): (Delta | SequenceDelta<unknown>)[] {
   const isText = view.target['\u0000'][0] === Kind.text || view.target['\u0000'][0] === Kind.xmlText
   return view.delta.flatMap((step): (Delta | SequenceDelta<unknown>)[] => {
-    if (!('insert' in step) || typeof step.insert === 'string') return [step as Delta]
+    if ('delete' in step) return [step]
+    const attributes = step.attributes === undefined
+      ? undefined
+      : revive(step.attributes, nodes.make) as Formats
+    if (!('insert' in step) || typeof step.insert === 'string') {
+      return [{ ...step, ...attributes !== undefined && { attributes } } as Delta]
+    }
     const values = revive(step.insert, nodes.make) as object[]
-    const { attributes } = step
     if (!isText) return [{ insert: values }]
     // In a text each embedded object is a step of its own.
     return values.map(insert => ({ insert, ...attributes !== undefined && { attributes } }))

@@ -62,13 +62,13 @@ export class Text extends SharedSequence {
   format(index: number, length: number, formats: Formats): void {
     const at = checkIndex(index, 'the index')
     const checked = checkIndex(length, 'the length')
-    const attributes = checkFormats(formats)
-    this.applyDelta([{ retain: at }, { retain: checked, attributes }])
+    checkFormats(formats)
+    this.applyDelta([{ retain: at }, { retain: checked, attributes: formats }])
   }
 
   /**
    * Makes a change of several steps. What is inserted has exactly the formats that are given. Throws
-   * as `insert`, and `update.too_large` above 4 MiB of JSON.
+   * as `insert`, and `update.too_large` above 3 MiB of JSON.
    */
   applyDelta(delta: readonly Delta[]): void {
     const json = deltaJson(delta, 'the delta')

@@ -9,8 +9,8 @@ import type { NodeId } from './shared.js'
 
 /** The key of what JSON has no word for. */
 const SPECIAL = '\u0000'
-/** One level less than the module takes: a document is in a type, at least. */
-const DEPTH_MAX = 60
+/** A new type is three levels of JSON, and the module reads 128. */
+const DEPTH_MAX = 40
 
 /** A content of a map, an array or an element, checked and as JSON. */
 export function contentJson(value: unknown, what: string): string {
@@ -68,7 +68,8 @@ function delta(steps: unknown, what: string, outer: readonly unknown[]): unknown
       if (typeof insert !== 'string' && (typeof insert !== 'object' || insert === null)) {
         throw wrongType('what a step inserts', 'a string, an object or a new shared type', insert)
       }
-      return { insert: content(insert, what, outer), ...formats }
+      const inserted = insert instanceof New ? content(insert, what, outer) : plain(insert, what, outer, true)
+      return { insert: inserted, ...formats }
     }
     const [length, name] = gone === undefined ? [retain, 'retain'] : [gone, 'delete']
     if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
@@ -80,11 +81,11 @@ function delta(steps: unknown, what: string, outer: readonly unknown[]): unknown
 
 /** Formats of a text; they are written as JSON by every peer, so bytes do not survive in them. */
 export function checkFormats(value: unknown): Record<string, unknown> {
-  return mapEntries(value, 'the formats', format => plain(format, 'a format', []))
+  return mapEntries(value, 'the formats', format => plain(format, 'a format', [], true))
 }
 
-/** A value that is nothing but data. */
-function plain(value: unknown, what: string, outer: readonly unknown[]): unknown {
+/** A value that is nothing but data; `isJson` when every peer writes it as JSON, which has no bytes. */
+function plain(value: unknown, what: string, outer: readonly unknown[], isJson = false): unknown {
   switch (typeof value) {
     case 'string':
       return checkString(value, what)
@@ -93,7 +94,9 @@ function plain(value: unknown, what: string, outer: readonly unknown[]): unknown
     case 'number':
       if (!Number.isFinite(value)) throw wrongType(what, 'a finite number', value)
       // Larger ones would be read as whole numbers of 64 bits.
-      return Math.abs(value) > Number.MAX_SAFE_INTEGER ? special('number', bits(value)) : value
+      return Math.abs(value) > Number.MAX_SAFE_INTEGER || Object.is(value, -0)
+        ? special('number', bits(value))
+        : value
     case 'object':
       if (value === null) return null
       break
@@ -102,17 +105,16 @@ function plain(value: unknown, what: string, outer: readonly unknown[]): unknown
   }
   checkDepth(value, what, outer)
   const inside = [...outer, value]
-  if (value instanceof Uint8Array) return special('bytes', latin1(value))
-  if (Array.isArray(value)) return value.map(item => plain(item, what, inside))
+  if (value instanceof Uint8Array) {
+    if (isJson) throw apiError('api.wrong_type', `${what} must not hold bytes: formats and embedded objects are JSON`)
+    return special('bytes', latin1(value))
+  }
+  // Without holes, which would be passed over.
+  if (Array.isArray(value)) return Array.from(value, item => plain(item, what, inside, isJson))
   if (value instanceof New) {
     throw apiError('api.wrong_type', `${what} holds a new shared type inside a plain value: use newMap or newArray around it`)
   }
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    const name = (value.constructor as { readonly name?: string } | undefined)?.name ?? 'some class'
-    throw apiError('api.wrong_type', `${what} must be plain data, not an instance of ${name}`)
-  }
-  return mapEntries(value, what, entry => plain(entry, what, inside))
+  return mapEntries(value, what, entry => plain(entry, what, inside, isJson))
 }
 
 function checkDepth(value: unknown, what: string, outer: readonly unknown[]): void {
@@ -130,15 +132,26 @@ function mapEntries(
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw wrongType(what, 'an object', value)
   }
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    const name = (value.constructor as { readonly name?: string } | undefined)?.name ?? 'some class'
+    throw apiError('api.wrong_type', `${what} must be plain data, not an instance of ${name}`)
+  }
   const entries: [string, unknown][] = []
   for (const [key, entry] of Object.entries(value)) {
     // As in JSON, an entry that is undefined is none.
     if (entry === undefined) continue
-    if (key === SPECIAL) throw apiError('api.wrong_type', `${what} has the key U+0000, which is taken`)
-    entries.push([checkString(key, 'a key'), change(entry)])
+    entries.push([checkKey(key), change(entry)])
   }
   // A key `__proto__` becomes an entry as well.
   return Object.fromEntries(entries)
+}
+
+/** A key of an entry. */
+export function checkKey(value: unknown): string {
+  const key = checkString(value, 'the key')
+  if (key === SPECIAL) throw apiError('api.wrong_type', 'the key U+0000 is taken')
+  return key
 }
 
 function special(...parts: readonly unknown[]): Record<string, unknown> {

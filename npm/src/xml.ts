@@ -7,7 +7,7 @@ import type { New } from './new.js'
 import type { Nodes } from './nodes.js'
 import { type NodeId, SharedSequence, toDelta, toKeys } from './shared.js'
 import { Text } from './text.js'
-import { contentJson, contentsJson } from './value.js'
+import { checkKey, contentJson, contentsJson } from './value.js'
 
 /** What stands in an element or a fragment. */
 export type XmlChild = XmlElement | XmlText | XmlFragment
@@ -99,7 +99,7 @@ export class XmlElement extends XmlFragment {
 
   /** Sets an attribute to any plain value; throws as `SharedMap.set`. */
   setAttribute(key: string, value: unknown): void {
-    const name = checkString(key, 'the name of the attribute')
+    const name = checkKey(key)
     const json = contentJson(value, `the attribute ${name}`)
     this.nodes.session.edit(this.id, node => {
       node.setEntry(name, json)

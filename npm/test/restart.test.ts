@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Client, CoweaveError, Room, TextChange } from 'coweave'
+import { type SharedMap, newMap } from 'coweave'
 import { Traps } from './trap.js'
 import { NOWHERE, Relay, client, needsRelay, turn, until } from './world.js'
 
@@ -320,4 +321,31 @@ test('a long log is folded, and is still all there is', async t => {
   })
   assert.equal(body.toString(), expected)
   assert.equal(room.saved.pending, 1200)
+})
+
+test('subscriptions to parts that are deleted, or as new as the trap, do not keep a client from going on', async t => {
+  const traps = Traps.set(t)
+  const it = client(t, NOWHERE)
+  const room = it.room('room')
+  await room.loaded
+  const map = room.doc.map('map')
+  const seen: unknown[] = []
+  map.set('gone', newMap({ a: 1 }))
+  ;(map.get('gone') as SharedMap).subscribe(() => seen.push('gone'))
+  await turn()
+  map.delete('gone')
+  await turn()
+  map.set('new', newMap({ a: 1 }))
+  const part = map.get('new') as SharedMap
+  part.subscribe(change => seen.push([...change.keys.keys()]))
+  traps.inside = 'edited'
+  assert.throws(() => {
+    map.set('more', 1)
+  }, { code: 'client.internal' })
+  await turn()
+  assert.equal(room.status.state, 'offline')
+  part.set('b', 2)
+  await turn()
+  assert.deepEqual(seen, [['b']])
+  assert.deepEqual(map.toJSON(), { new: { a: 1, b: 2 } })
 })

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import * as Y from 'yjs'
 import {
   type DeepChange,
   type MapChange,
+  type New,
   type SharedArray,
   type SharedMap,
   type XmlElement,
@@ -282,4 +284,64 @@ test('two people change one document of all kinds', needsRelay, async t => {
   assert.deepEqual(seen.flat().map(({ path, local }) => [path, local]), [
     [[], false], [[0, 0], true], [[0], true], [[0], false],
   ])
+})
+
+test('values come back as they went, whatever their keys and digits', async t => {
+  const { doc } = await open(t)
+  const map = doc.map('map')
+  for (const number of [7.8999999999999995, 0.43685480211440675, -0, 2 ** 53, 5e-324, 1.7976931348623157e308]) {
+    map.set('number', number)
+    assert.ok(Object.is(map.get('number'), number), String(number))
+  }
+  const text = doc.text('text')
+  text.insert(0, 'ab')
+  text.format(0, 1, { id: 2 ** 53, part: 0.1 + 0.2 })
+  assert.deepEqual(text.toDelta()[0], { insert: 'a', attributes: { id: 2 ** 53, part: 0.1 + 0.2 } })
+  const other = new Y.Doc()
+  other.getMap('odd').set('\0', [9, 1, 1])
+  other.getMap('odd').set('plain', 1)
+  doc.applyUpdate(Y.encodeStateAsUpdate(other))
+  assert.deepEqual(doc.map('odd').toJSON(), { '\0': [9, 1, 1], plain: 1 })
+  assert.deepEqual(doc.map('odd').entries(), { '\0': [9, 1, 1], plain: 1 })
+  for (const wrong of [
+    () => { map.set('\0', 1) },
+    () => { text.embed(0, { bytes: new Uint8Array(1) }) },
+    () => { text.format(0, 1, { bytes: new Uint8Array(1) }) },
+    () => { map.set('text', newText([{ delete: 1 }])) },
+    () => { map.set('text', newText([{ insert: 'a' }, { retain: 4 }])) },
+    () => { map.set('map', newMap(new Map([['a', 1]]) as never)) },
+    () => { map.set('array', newArray(5 as never)) },
+  ]) {
+    assert.throws(wrong, { code: 'api.wrong_type' }, String(wrong))
+  }
+  assert.throws(() => { map.set('a', Array(1_000_000).fill(0.1)) }, { code: 'update.too_large' })
+  assert.throws(() => { map.set('k'.repeat(9e6), 1) }, { code: 'update.too_large' })
+  let deep: New<SharedMap> = newMap()
+  for (let level = 0; level < 60; level += 1) deep = newMap({ deep })
+  assert.throws(() => { map.set('deep', deep) }, { code: 'api.too_deep' })
+  const cycle: Record<string, unknown> = {}
+  cycle['cycle'] = cycle
+  assert.equal(text.resolve(cycle as never), null)
+  assert.equal(text.resolve({ toJSON: () => undefined } as never), null)
+})
+
+test('who subscribes is not told of what the document held by then', async t => {
+  const { doc } = await open(t)
+  const text = doc.text('text')
+  const [first, second]: [string[], string[]] = [[], []]
+  const read = (into: string[]) => (change: { readonly delta: readonly unknown[] }): void => {
+    into.push(JSON.stringify(change.delta))
+  }
+  const subscription = text.subscribe(read(first))
+  text.insert(0, 'abc')
+  const again = text.subscribe(read(second))
+  text.insert(3, 'd')
+  await turn()
+  assert.deepEqual([first.length, second], [2, ['[{"retain":3},{"insert":"d"}]']])
+  text.insert(0, 'x')
+  subscription.dispose()
+  again.dispose()
+  text.subscribe(read(second))
+  await turn()
+  assert.equal(second.length, 1)
 })

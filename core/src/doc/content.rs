@@ -102,19 +102,7 @@ pub(super) fn write_any(any: &Any, json: &mut String) {
             for (key, value) in entries.iter() {
                 ordered.insert(key.as_str(), value);
             }
-            if ordered.contains_key(&SPECIAL) {
-                json.push_str(r#"{"\u0000":["object","#);
-                write_list(json, ordered.iter(), |(key, value), json| {
-                    json.push('[');
-                    write_string(key, json);
-                    json.push(',');
-                    write_any(value, json);
-                    json.push(']');
-                });
-                json.push_str("]}");
-            } else {
-                write_object(json, ordered.iter(), |value: &&Any, json| write_any(value, json));
-            }
+            write_object(json, ordered.iter(), |value: &&Any, json| write_any(value, json));
         }
     }
 }
@@ -123,7 +111,7 @@ pub(super) fn write_any(any: &Any, json: &mut String) {
 pub(super) fn write_list<T>(
     json: &mut String,
     items: impl Iterator<Item = T>,
-    write: impl Fn(T, &mut String),
+    mut write: impl FnMut(T, &mut String),
 ) {
     json.push('[');
     for (at, item) in items.enumerate() {
@@ -135,12 +123,23 @@ pub(super) fn write_list<T>(
     json.push(']');
 }
 
-/// Writes an object.
+/// Writes an object; as a list of entries when it has the key that is taken.
 pub(super) fn write_object<K: AsRef<str>, T>(
     json: &mut String,
-    entries: impl Iterator<Item = (K, T)>,
-    write: impl Fn(T, &mut String),
+    entries: impl Iterator<Item = (K, T)> + Clone,
+    mut write: impl FnMut(T, &mut String),
 ) {
+    if entries.clone().any(|(key, _)| key.as_ref() == SPECIAL) {
+        json.push_str(r#"{"\u0000":["object","#);
+        write_list(json, entries, |(key, value), json| {
+            json.push('[');
+            write_string(key.as_ref(), json);
+            json.push(',');
+            write(value, json);
+            json.push(']');
+        });
+        return json.push_str("]}");
+    }
     json.push('{');
     for (at, (key, value)) in entries.enumerate() {
         if at > 0 {
@@ -190,6 +189,10 @@ fn write_any_number(number: Number, json: &mut String) {
             json.push_str(r#"{"\u0000":["bigint",""#);
             json.push_str(&int.to_string());
             return json.push_str(r#""]}"#);
+        }
+        // yrs writes it without its sign.
+        Number::Float(float) if float.to_bits() == (-0.0f64).to_bits() => {
+            return json.push_str("-0");
         }
         Number::Float(float) if float.is_finite() => {
             // It writes at the beginning of what it is given.
@@ -262,8 +265,8 @@ fn content(any: &Any) -> Result<New, Error> {
     Ok(match kind.ok_or_else(unknown)? {
         Kind::Array => New::Array(list(part(1)?)?),
         Kind::Map => New::Map(object(part(1)?)?),
-        Kind::Text => New::Text(delta(part(1)?)?),
-        Kind::XmlText => New::XmlText(delta(part(1)?)?),
+        Kind::Text => New::Text(text(part(1)?)?),
+        Kind::XmlText => New::XmlText(text(part(1)?)?),
         Kind::XmlFragment => New::XmlFragment(children(part(1)?)?),
         Kind::XmlElement => {
             let Any::String(name) = part(1)? else { return Err(unknown()) };
@@ -299,6 +302,15 @@ pub(super) fn check_children(children: &[New]) -> Result<(), Error> {
         return Ok(());
     }
     Err(wrong("the children of elements and fragments are elements and texts".to_owned()))
+}
+
+/// The steps of a new text: there is nothing yet to delete, or to pass over.
+fn text(any: &Any) -> Result<Vec<NewStep>, Error> {
+    let steps = delta(any)?;
+    if steps.iter().all(|step| matches!(step, NewStep::Insert(..))) {
+        return Ok(steps);
+    }
+    Err(wrong("a new text is made of steps that insert".to_owned()))
 }
 
 fn delta(any: &Any) -> Result<Vec<NewStep>, Error> {

@@ -15,6 +15,7 @@ impl Replica {
     /// # Errors
     /// `api.wrong_type`, `api.deleted` or `update.too_large`.
     pub fn entry_set(&mut self, node: &Node, key: &str, content: &str) -> Result<(), Error> {
+        check_size(key)?;
         check_size(content)?;
         let new = content::read(content)?;
         self.edit(node, None, |txn, branch| {

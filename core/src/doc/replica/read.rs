@@ -3,7 +3,7 @@
 use yrs::branch::BranchPtr;
 use yrs::{ArrayRef, Map, MapRef, Out, ReadTxn, TextRef};
 
-use super::content::{Value, tag, write_string};
+use super::content::{Value, tag, write_object, write_string};
 use super::sequence::items;
 use super::text::write_delta;
 use super::{Node, Replica};
@@ -101,17 +101,15 @@ fn write_entries<T: ReadTxn>(
     for (key, out) in MapRef::from(branch).iter(txn) {
         entries.insert(key.to_owned(), out);
     }
-    json.push('{');
-    for (at, (key, out)) in entries.iter().enumerate() {
-        if at > 0 {
-            json.push(',');
+    // The reader may fail inside, and a writer of objects cannot.
+    let mut failed = Ok(());
+    let values = entries.iter().map(|(key, out)| (key, out.clone()));
+    write_object(json, values, |out, json| {
+        if failed.is_ok() {
+            failed = write_out(out, txn, json, depth_max);
         }
-        write_string(key, json);
-        json.push(':');
-        write_out(out.clone(), txn, json, depth_max)?;
-    }
-    json.push('}');
-    Ok(())
+    });
+    failed
 }
 
 fn write_out<T: ReadTxn>(

@@ -2,15 +2,19 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import * as Y from 'yjs'
 import {
+  type CoweaveError,
   type Room,
   type SharedMap,
+  type Text,
   type TextChange,
   type Undo,
   type UndoItem,
   type XmlElement,
   type XmlText,
   newMap,
+  newText,
   newXmlElement,
   newXmlText,
 } from 'coweave'
@@ -257,4 +261,52 @@ test('a disposed undo does nothing any more, nor does one of a disposed room', a
   assert.throws(() => two.redo(), { code: 'api.disposed' })
   assert.throws(() => { two.stop() }, { code: 'api.disposed' })
   assert.equal(other.doc.text('body').toString(), '')
+})
+
+test('an undo that nobody else could take in leaves the document as it was, and the room works on', async t => {
+  const { doc } = await open(t)
+  const array = doc.array('array')
+  const mirror = new Y.Doc()
+  doc.on('update', update => {
+    Y.applyUpdate(mirror, update)
+  })
+  const undo = doc.undo({ scope: array, captureTimeout: 0 })
+  array.insert(0, newText('ab'))
+  const text = (): Text => array.get(0) as Text
+  doc.transact(() => {
+    text().delete(1, 1)
+    text().delete(0, 1)
+    undo.undo()
+  })
+  text().insert(1, 'YY')
+  doc.transact(() => {
+    array.delete(0, 1)
+    array.insert(0, newText('ab'))
+    try {
+      undo.undo()
+    } catch (error) {
+      assert.equal((error as CoweaveError).code, 'update.malformed')
+    }
+  })
+  array.push('next')
+  await turn()
+  assert.deepEqual(array.toJSON().at(-1), 'next')
+  assert.deepEqual(mirror.getArray('array').toJSON(), array.toJSON())
+})
+
+test('a large deletion comes back in updates that every relay takes', async t => {
+  const { doc } = await open(t)
+  const text = doc.text('text')
+  for (let count = 0; count < 10; count += 1) text.insert(0, String(count).repeat(100_000))
+  const undo = doc.undo({ scope: text })
+  text.delete(0, text.length)
+  await turn()
+  let largest = 0
+  doc.on('update', update => {
+    largest = Math.max(largest, update.length)
+  })
+  undo.undo()
+  await turn()
+  assert.equal(text.length, 1_000_000)
+  assert.ok(largest > 0 && largest < 500_000, String(largest))
 })

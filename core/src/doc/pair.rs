@@ -17,7 +17,7 @@ use crate::wire::primitive::write_string;
 const MANY: usize = 16;
 
 /// Characters of two units; each is named by its second unit. They are sorted.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pairs(Vec<Id>);
 
 impl Pairs {

@@ -111,12 +111,17 @@ impl Client {
         if is_damaged || room.stopped.as_ref().is_some_and(is_refused) {
             self.courier.left_alone.push(name.clone());
         }
+        let comes_back_at = room.rejoin_at;
         self.put_down(key, now);
         if is_hopeless {
             self.courier.due_at = None;
-        } else {
-            self.look(Some(name));
+            return;
         }
+        // The relay does not want it now: neither will it in a moment, over a connection of its own.
+        if let Some(at) = comes_back_at {
+            self.courier.due_at = Some(at.max(now + ROUND_INTERVAL));
+        }
+        self.look(Some(name));
     }
 
     fn look(&mut self, after: Option<RoomName>) {

@@ -11,7 +11,8 @@ use yrs::{
     TransactionMut,
 };
 
-use super::{Node, Replica, busy, our_id, yrs_id};
+use super::{EDIT_BYTES_MAX, Node, Replica, busy, our_id, yrs_id};
+use crate::doc::pieces::pieces;
 use crate::doc::shelter::sheltering;
 use crate::doc::splice::replace;
 use crate::doc::undo::{Copy, Item, News, take_back};
@@ -72,8 +73,22 @@ impl Replica {
     /// have written in, and those around them, stay.
     ///
     /// # Errors
-    /// What the guard says of an edit that is too large.
+    /// `update.malformed` when yrs makes something of it that nobody could take in: the document is as
+    /// it was then, and nothing more can be undone.
     pub fn undo(&mut self, number: u32, is_redo: bool) -> Result<bool, Error> {
+        let (before, known, pairs) = (self.state(), self.known.clone(), self.pairs.clone());
+        let count = self.edits.len();
+        let undone = self.undo_now(number, is_redo);
+        if undone.is_err() {
+            self.edits.truncate(count);
+            (self.known, self.pairs) = (known, pairs);
+            self.typing.forget();
+            self.rebuild(&before, false)?;
+        }
+        undone
+    }
+
+    fn undo_now(&mut self, number: u32, is_redo: bool) -> Result<bool, Error> {
         let Some(undo) = self.undos.find(number) else { return Ok(false) };
         undo.stop();
         if undo.is_empty() {
@@ -119,7 +134,13 @@ impl Replica {
                 update = replace(&update, &mended)?;
                 is_torn = true;
             }
-            self.note(update)?;
+            // In pieces that every relay takes.
+            if update.len() > EDIT_BYTES_MAX {
+                let pieces = pieces(&update, &self.known, EDIT_BYTES_MAX)?;
+                pieces.into_iter().try_for_each(|piece| self.note(piece))?;
+            } else {
+                self.note(update)?;
+            }
         }
         if is_torn {
             self.rebuild(&replace(&self.state(), &mended)?, false)?;

@@ -225,6 +225,28 @@ fn that_the_relay_may_take_later_do_not_keep_others_waiting() {
 }
 
 #[test]
+fn are_not_brought_again_and_again_to_a_relay_that_does_not_want_them_now() {
+    let mut session = Session::new(0, true);
+    session.input(Input::Leads);
+    session.outputs.clear();
+    pick_up(&mut session, "one");
+    session.welcome(&Limits::default());
+    session.joined(1);
+    session.outputs.clear();
+    let error = Error::new(Code::RelayDegraded, "later");
+    session.hear(Channel(1), &Message::Refused { number: EditNumber(1), error });
+    assert_eq!(session.disconnects, 1);
+    assert_eq!(wants(&mut session).last(), Some(&look(Some("one"))));
+    assert_eq!(find(&mut session, None), []);
+    session.now = session.now + Duration::from_secs(59);
+    session.input(Input::Tick);
+    assert_eq!((wants(&mut session), session.connects), (vec![], 1));
+    session.now = session.now + Duration::from_secs(1);
+    session.input(Input::Tick);
+    assert_eq!(wants(&mut session), [look(None)]);
+}
+
+#[test]
 fn do_not_keep_a_session_alive_that_the_relay_does_not_want() {
     let mut session = leader();
     let (key, _) = pick_up(&mut session, "one");

@@ -8,6 +8,11 @@ export function printTable(title, stacks, rows) {
       [title, ...values.map(value => `${format(value)} ${unit}`), `${(values[0] / values[1]).toFixed(2)}×`]
     )),
   ]
+  printLines(title, lines)
+}
+
+/** Prints cells in columns, the first one to the left. */
+export function printLines(title, lines) {
   const widths = lines[0].map((_, column) => Math.max(...lines.map(line => line[column].length)))
   console.log(`\n## ${title}\n`)
   for (const line of lines) {

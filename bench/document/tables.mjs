@@ -1,5 +1,7 @@
 // The tables of what was measured: each library beside yjs, and the goals.
 
+import { printLines } from '../client/table.mjs'
+
 const US = { unit: 'µs' }
 const MS = { unit: 'ms' }
 
@@ -79,7 +81,7 @@ export function printTable(workload, libraries, results) {
     const values = libraries.map(name => results[name][key])
     return line(rows[key], values, libraries.map(name => results[name][`${key}_part`]), libraries)
   })
-  print(title, [['', ...libraries, 'coweave : yjs', 'goal'], ...lines])
+  printLines(title, [['', ...libraries, 'coweave : yjs', 'goal'], ...lines])
 }
 
 function line({ title, unit, goal }, values, parts, libraries) {
@@ -90,15 +92,6 @@ function line({ title, unit, goal }, values, parts, libraries) {
   const ratio = of('coweave') === undefined || of('yjs') === undefined ? undefined : of('coweave') / of('yjs')
   const verdict = goal === undefined ? '' : `≤ ${goal}${ratio === undefined ? '' : ratio <= goal ? ' reached' : ' missed'}`
   return [`${title}, ${unit}`, ...cells, ratio === undefined ? '-' : ratio.toFixed(2), verdict]
-}
-
-function print(title, lines) {
-  const widths = lines[0].map((_, column) => Math.max(...lines.map(line => line[column].length)))
-  console.log(`\n## ${title}\n`)
-  for (const line of lines) {
-    const cells = line.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
-    console.log(`  ${cells.join('   ')}`)
-  }
 }
 
 function format(value) {

@@ -3,7 +3,6 @@
 import { SharedArray } from './array.js'
 import type { DeepChange } from './delta.js'
 import type { Disposer } from './disposer.js'
-import { apiError } from './error.js'
 import type { Handle } from './handle.js'
 import { Kind } from './kind.js'
 import { SharedMap } from './map.js'
@@ -13,8 +12,6 @@ import { Text } from './text.js'
 import { type MakeNode, toNodeId } from './value.js'
 import type { ChangeView } from './view.js'
 import { XmlElement, XmlFragment, XmlText } from './xml.js'
-
-const kindNames = new Map(Object.entries(Kind).map(([name, kind]) => [kind, name]))
 
 export class Nodes {
   /** Gives the object of a type that the module told of. */
@@ -38,11 +35,7 @@ export class Nodes {
   get(id: NodeId, name?: string): SharedNode {
     const key = nodeKey(id)
     const known = this.#known.get(key)?.deref()
-    if (known !== undefined) {
-      if (known.id.kind === id.kind) return known
-      const [is, wanted] = [known.id.kind, id.kind].map(kind => kindNames.get(kind) ?? '')
-      throw apiError('api.wrong_type', `${key} is used as ${is ?? ''}, and cannot be ${wanted ?? ''} as well`)
-    }
+    if (known !== undefined) return known
     const node = this.#create(id, name)
     this.#known.set(key, new WeakRef(node))
     this.#dropped.register(node, key)

@@ -467,8 +467,7 @@ export class RoomSession implements Receiver {
     }
     if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
     if (changes.length > 0) {
-      const origins = [...this.#origins]
-      const told = changes.map(change => ({ ...change, origin: origins[Number(change.origin) - 1] }))
+      const told = changes.map(change => ({ ...change, origin: this.#origins[Number(change.origin) - 1] }))
       news.push(...this.#nodes.changed(told))
     }
     if (batch.peers.length > 0) this.#takePeers(batch.peers)

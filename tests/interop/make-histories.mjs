@@ -4,25 +4,10 @@
 // `node make-histories.mjs 8 1 > ../vectors/yjs-histories.json` (how many, and the first seed)
 
 import * as Y from 'yjs'
+import { generator } from './fuzz/random.mjs'
 
 const [count, first] = process.argv.slice(2).map(Number)
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
-
-/** A small generator of random numbers (mulberry32). */
-function generator(seed) {
-  let state = seed >>> 0
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-  return {
-    below: (bound) => Math.floor(next() * bound),
-    chance: (percent) => next() * 100 < percent,
-    of: (list) => list[Math.floor(next() * list.length)],
-  }
-}
 
 const values = [null, true, -7, 0.5, 1e21, 'é', { b: 1, a: [1, { d: null, c: 2 }] }, new Uint8Array([1, 2])]
 

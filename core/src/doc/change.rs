@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use yrs::Any;
 
-use super::content::{
-    Value, write_any, write_list, write_node, write_number, write_object, write_string,
-};
+use super::content::{Value, write_formats, write_list, write_node, write_number, write_string};
 use super::node::Node;
 
 /// How one shared type changed.
@@ -326,11 +324,7 @@ fn write_step(step: &Step, json: &mut String) {
             formats
         }
     };
-    if !formats.is_empty() {
-        json.push_str(r#","attributes":"#);
-        let formats = formats.iter().map(|(name, value)| (name, value));
-        write_object(json, formats, write_any);
-    }
+    write_formats(formats, json);
     json.push('}');
 }
 

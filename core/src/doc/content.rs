@@ -152,6 +152,14 @@ pub(super) fn write_object<K: AsRef<str>, T>(
     json.push('}');
 }
 
+/// Writes the formats of a step of a delta, when it has any.
+pub(super) fn write_formats(formats: &[(Arc<str>, Any)], json: &mut String) {
+    if !formats.is_empty() {
+        json.push_str(r#","attributes":"#);
+        write_object(json, formats.iter().map(|(name, value)| (name, value)), write_any);
+    }
+}
+
 /// Writes a string, escaped.
 pub(super) fn write_string(text: &str, json: &mut String) {
     json.push('"');
@@ -287,7 +295,7 @@ fn object(any: &Any) -> Result<Vec<(String, New)>, Error> {
 }
 
 /// The children of elements.
-pub(super) fn children(any: &Any) -> Result<Vec<New>, Error> {
+fn children(any: &Any) -> Result<Vec<New>, Error> {
     let children = list(any)?;
     check_children(&children)?;
     Ok(children)

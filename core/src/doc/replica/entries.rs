@@ -1,6 +1,7 @@
 //! Entries of a replica by key: those of maps, and the attributes of elements.
 
-use yrs::{Map, MapRef};
+use yrs::branch::BranchPtr;
+use yrs::{Map, MapRef, Out, ReadTxn};
 
 use super::content::{self, Value, write_object};
 use super::sequence::{json, set};
@@ -52,13 +53,19 @@ impl Replica {
     pub fn entries(&self, node: &Node) -> Result<String, Error> {
         let mut json = String::new();
         self.read(node, |branch, txn| {
-            let mut entries = OrderedMap::new();
-            for (key, out) in MapRef::from(branch).iter(txn) {
-                entries.insert(key.to_owned(), out);
-            }
+            let entries = in_order(branch, txn);
             let entries = entries.iter().map(|(key, out)| (key, out.clone()));
             write_object(&mut json, entries, |out, json| Value::new(out).write(json));
         })?;
         Ok(if json.is_empty() { "{}".to_owned() } else { json })
     }
+}
+
+/// The entries by key: yrs has them in no order.
+pub(super) fn in_order<T: ReadTxn>(branch: BranchPtr, txn: &T) -> OrderedMap<String, Out> {
+    let mut entries = OrderedMap::new();
+    for (key, out) in MapRef::from(branch).iter(txn) {
+        entries.insert(key.to_owned(), out);
+    }
+    entries
 }

@@ -1,16 +1,16 @@
 //! Whole trees of a replica as JSON.
 
 use yrs::branch::BranchPtr;
-use yrs::{ArrayRef, Map, MapRef, Out, ReadTxn, TextRef};
+use yrs::{ArrayRef, Out, ReadTxn, TextRef};
 
-use super::content::{Value, tag, write_object, write_string};
+use super::content::{Value, tag, write_list, write_object, write_string};
+use super::entries::in_order;
 use super::sequence::items;
 use super::text::write_delta;
 use super::{Node, Replica};
 use crate::doc::node::Kind;
 use crate::doc::text::Content;
 use crate::error::{Code, Error};
-use crate::ordered::OrderedMap;
 
 /// Types that are nested deeper are not read: every level takes some of the stack, and a browser
 /// gives little.
@@ -80,15 +80,10 @@ fn write_items<T: ReadTxn>(
     json: &mut String,
     depth_max: usize,
 ) -> Result<(), Error> {
-    json.push('[');
-    for (at, out) in items(&ArrayRef::from(branch), txn).enumerate() {
-        if at > 0 {
-            json.push(',');
-        }
-        write_out(out, txn, json, depth_max)?;
-    }
-    json.push(']');
-    Ok(())
+    let sequence = ArrayRef::from(branch);
+    let mut write = Written::new(txn, depth_max);
+    write_list(json, items(&sequence, txn), |out, json| write.out(out, json));
+    write.result
 }
 
 fn write_entries<T: ReadTxn>(
@@ -97,19 +92,30 @@ fn write_entries<T: ReadTxn>(
     json: &mut String,
     depth_max: usize,
 ) -> Result<(), Error> {
-    let mut entries = OrderedMap::new();
-    for (key, out) in MapRef::from(branch).iter(txn) {
-        entries.insert(key.to_owned(), out);
+    let entries = in_order(branch, txn);
+    let entries = entries.iter().map(|(key, out)| (key, out.clone()));
+    let mut write = Written::new(txn, depth_max);
+    write_object(json, entries, |out, json| write.out(out, json));
+    write.result
+}
+
+/// What became of the parts of a list or an object, whose writers cannot fail.
+struct Written<'t, T> {
+    txn: &'t T,
+    depth_max: usize,
+    result: Result<(), Error>,
+}
+
+impl<'t, T: ReadTxn> Written<'t, T> {
+    const fn new(txn: &'t T, depth_max: usize) -> Self {
+        Self { txn, depth_max, result: Ok(()) }
     }
-    // The reader may fail inside, and a writer of objects cannot.
-    let mut failed = Ok(());
-    let values = entries.iter().map(|(key, out)| (key, out.clone()));
-    write_object(json, values, |out, json| {
-        if failed.is_ok() {
-            failed = write_out(out, txn, json, depth_max);
+
+    fn out(&mut self, out: Out, json: &mut String) {
+        if self.result.is_ok() {
+            self.result = write_out(out, self.txn, json, self.depth_max);
         }
-    });
-    failed
+    }
 }
 
 fn write_out<T: ReadTxn>(

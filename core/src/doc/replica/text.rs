@@ -7,9 +7,7 @@ use yrs::{
     Any, Array, ArrayRef, Assoc, In, IndexedSequence, Out, ReadTxn, Text, TextRef, Transact,
 };
 
-use super::content::{
-    self, New, NewStep, Value, write_any, write_list, write_object, write_string,
-};
+use super::content::{self, New, NewStep, Value, write_formats, write_list, write_string};
 use super::sequence::{empty, fill};
 use super::{Node, Replica, Step, busy, our_id, out_of_range};
 use crate::doc::change::utf16_len;
@@ -226,11 +224,7 @@ pub(super) fn write_delta<T: ReadTxn>(branch: BranchPtr, txn: &T, json: &mut Str
             Out::Any(Any::String(text)) => write_string(&text, json),
             out => Value::new(out).write(json),
         }
-        let formats = formats(part.attributes.as_deref());
-        if !formats.is_empty() {
-            json.push_str(r#","attributes":"#);
-            write_object(json, formats.iter().map(|(name, value)| (name, value)), write_any);
-        }
+        write_formats(&formats(part.attributes.as_deref()), json);
         json.push('}');
     });
 }

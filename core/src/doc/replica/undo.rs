@@ -76,6 +76,11 @@ impl Replica {
     /// `update.malformed` when yrs makes something of it that nobody could take in: the document is as
     /// it was then, and nothing more can be undone.
     pub fn undo(&mut self, number: u32, is_redo: bool) -> Result<bool, Error> {
+        let Some(undo) = self.undos.find(number) else { return Ok(false) };
+        undo.stop();
+        if undo.is_empty() {
+            return Ok(false);
+        }
         let (before, known, pairs) = (self.state(), self.known.clone(), self.pairs.clone());
         let count = self.edits.len();
         let undone = self.undo_now(number, is_redo);
@@ -90,10 +95,6 @@ impl Replica {
 
     fn undo_now(&mut self, number: u32, is_redo: bool) -> Result<bool, Error> {
         let Some(undo) = self.undos.find(number) else { return Ok(false) };
-        undo.stop();
-        if undo.is_empty() {
-            return Ok(false);
-        }
         let scope = undo.scope.clone();
         let [undo, redo] = undo.stacks();
         let (mut from, mut to) = if is_redo { (redo, undo) } else { (undo, redo) };

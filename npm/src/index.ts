@@ -47,7 +47,7 @@ export {
   type RoomStatus,
   type RoomStorage,
   type Saved,
-} from './room-session.js'
+} from './room-events.js'
 export { type WebSocketConstructor } from './session.js'
 export { type Position, type SharedNode, type SharedSequence } from './shared.js'
 export { type Text, type TextChange, type TextPosition } from './text.js'

@@ -63,8 +63,8 @@ export class Doc extends DocParts {
 
   /**
    * As `applyUpdate`, for an update in version 2 of the format of Yjs. It is rewritten in version 1,
-   * which is all that is stored and sent. Throws `update.too_large` for one that stands for 64 times
-   * its size, and for more than a megabyte.
+   * which is all that is stored and sent. Throws `update.too_large` for one that would become 32 times
+   * as large by that, and larger than 256 KiB.
    */
   applyUpdateV2(update: Uint8Array, origin?: unknown): void {
     const checked = checkBytes(update, 'the update')

@@ -13,7 +13,7 @@ use super::walk::{Block, CLOCK_MAX, Id, Kind, Visit, walk};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
-use crate::wire::primitive::{ReadError, Reader, write_var};
+use crate::wire::primitive::{ReadError, Reader};
 
 /// Which edits a document had; the same for documents with the same edits.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -152,7 +152,6 @@ test('a provider ends with its document, and refuses events that it does not kno
   provider.doc.destroy()
   assert.equal(provider.status, 'disconnected')
   assert.equal(provider.shouldConnect, false)
-  provider.destroy()
 })
 
 test('a provider tells of what its room refuses at once', async t => {
@@ -161,10 +160,12 @@ test('a provider tells of what its room refuses at once', async t => {
   for (let i = 0; i < 200; i += 1) value = [value]
   doc.getMap('map').set('key', value)
   const provider = yjsProvider(await open(t), { doc })
+  t.after(() => {
+    provider.destroy()
+  })
   const told: string[] = []
   provider.on('stopped', ({ code }) => told.push(code))
   await turn()
   assert.deepEqual(told, ['update.malformed'])
   assert.equal(provider.shouldConnect, false)
-  provider.destroy()
 })

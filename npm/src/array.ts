@@ -15,6 +15,7 @@ export interface ArrayChange<T> extends ChangeSource {
 
 /** A list that several people can change: plain values, and shared types. */
 export class SharedArray<T = unknown> extends SharedSequence implements Iterable<T> {
+  /** What it is. */
   declare readonly kind: 'array'
 
   /** The entry at an index; `undefined` when there is none. */

@@ -37,6 +37,7 @@ export class Doc extends DocParts {
     return new Undo(this.#handle, options)
   }
 
+  /** The whole document as one Yjs update (v1). */
   override encodeState(): Uint8Array {
     return this.#handle.use().document(room => room.state())
   }
@@ -72,6 +73,7 @@ export class Doc extends DocParts {
     session.applyUpdate(session.document(room => room.toVersion1(checked)), origin)
   }
 
+  /** Which edits the document has, in the form of Yjs. */
   override snapshot(): Uint8Array {
     return this.#handle.use().document(room => room.snapshot())
   }

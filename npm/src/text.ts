@@ -23,6 +23,7 @@ export type TextPosition = Position
  * and stands as U+FFFC in the string.
  */
 export class Text extends SharedSequence {
+  /** What it is. */
   declare readonly kind: 'text' | 'xmlText'
 
   /** The text without formats. */

@@ -32,6 +32,7 @@ export interface XmlChange extends ChangeSource {
 
 /** Something with children. */
 export abstract class XmlParent extends SharedSequence {
+  /** What it is. */
   declare readonly kind: 'xmlFragment' | 'xmlElement'
 
   /** The child at an index; `undefined` when there is none. */
@@ -88,11 +89,13 @@ export abstract class XmlParent extends SharedSequence {
 
 /** A list of elements and texts. */
 export class XmlFragment extends XmlParent {
+  /** What it is. */
   declare readonly kind: 'xmlFragment'
 }
 
 /** Something with a name, attributes and children. */
 export class XmlElement extends XmlParent {
+  /** What it is. */
   declare readonly kind: 'xmlElement'
   /** Its name, for example `paragraph`; it never changes. */
   readonly name: string
@@ -136,6 +139,7 @@ export class XmlElement extends XmlParent {
 
 /** A text among elements. */
 export class XmlText extends Text {
+  /** What it is. */
   declare readonly kind: 'xmlText'
 
   /** As XML, as Yjs writes it: formats are elements around the text. */

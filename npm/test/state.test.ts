@@ -110,7 +110,7 @@ test('what cannot be brought throws, and changes nothing', async t => {
   }
   assert.throws(apply(Y.encodeStateAsUpdate(other, known)), code('update.missing_dependencies'))
   assert.throws(apply(Uint8Array.of(1, 2, 3)), code('update.malformed'))
-  assert.throws(apply(Y.encodeStateAsUpdateV2(other)), { code: 'update.malformed', message: /convertUpdateFormatV2ToV1/ })
+  assert.throws(apply(Y.encodeStateAsUpdateV2(other)), { code: 'update.malformed', message: /applyUpdateV2/ })
   const converted = Y.convertUpdateFormatV2ToV1(Y.encodeStateAsUpdateV2(other, known))
   assert.throws(apply(converted), code('update.missing_dependencies'))
   assert.throws(apply([0, 0]), code('api.wrong_type'))

@@ -197,7 +197,7 @@ impl Node {
     /// Everything inside.
     ///
     /// # Errors
-    /// `api.too_deep`.
+    /// None of its own.
     pub fn tree(&self) -> Result<String, JsValue> {
         self.access(|replica| replica.tree(&self.node))
     }

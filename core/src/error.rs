@@ -126,6 +126,8 @@ codes! {
     UpdateMalformed = "update.malformed", Peer, false;
     /// An update is larger than a limit.
     UpdateTooLarge = "update.too_large", App, false;
+    /// An update nests shared types too deeply.
+    UpdateTooDeep = "update.too_deep", App, false;
     /// An update needs others that the receiver does not have: send the difference.
     UpdateMissingDependencies = "update.missing_dependencies", Peer, true;
     /// An update writes under a client id that another connection holds; a dead connection lets go

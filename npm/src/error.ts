@@ -28,6 +28,7 @@ export const errorCodes = [
   'room.too_large',
   'update.malformed',
   'update.too_large',
+  'update.too_deep',
   'update.missing_dependencies',
   'update.foreign_client',
   'update.contradiction',

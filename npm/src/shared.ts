@@ -93,7 +93,7 @@ export abstract class SharedNode {
     return fromJson(json, this.nodes.make)
   }
 
-  /** Everything inside as plain data; throws `api.too_deep` below 200 levels. */
+  /** Everything inside as plain data. */
   toJSON(): unknown {
     const { nodes, id } = this
     return fromJson(nodes.session.use(id, node => node.tree()), nodes.make)

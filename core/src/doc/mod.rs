@@ -13,6 +13,7 @@ pub mod guard;
 mod json;
 pub mod known;
 pub(crate) mod mix;
+pub mod nesting;
 pub mod node;
 mod observe;
 mod orphan;

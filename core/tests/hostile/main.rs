@@ -22,6 +22,7 @@ mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
+mod nesting;
 mod reading;
 mod replicas;
 mod resends;

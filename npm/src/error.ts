@@ -102,7 +102,8 @@ export class CoweaveError extends Error {
 /** An error for the author of the app. */
 export function apiError(
   code: 'api.wrong_type' | 'api.disposed' | 'api.out_of_range' | 'api.split_surrogate'
-    | 'api.deleted' | 'api.too_deep' | 'api.invalid_url' | 'api.not_ready' | 'room.invalid_name',
+    | 'api.deleted' | 'api.too_deep' | 'api.invalid_url' | 'api.not_ready' | 'room.invalid_name'
+    | 'update.too_large',
   message: string,
 ): CoweaveError {
   return new CoweaveError({ code, message, fault: 'app', retryable: false })

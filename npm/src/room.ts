@@ -115,6 +115,11 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return this.#handle.own(listeners[event].add(listener))
   }
 
+  /** @internal The same for all shares in the room. */
+  get identity(): object {
+    return this.#handle.session
+  }
+
   /** @internal Ends something with this share or the client, when it does not end before. */
   own(subscription: Disposer): Disposer {
     const closing = this.#handle.use().closing.add(() => {

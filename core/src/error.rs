@@ -135,6 +135,8 @@ codes! {
     UpdateForeignClient = "update.foreign_client", Peer, true;
     /// An update repeats ids that are taken, with other content: two clients write under one id.
     UpdateContradiction = "update.contradiction", Peer, false;
+    /// The content of something that a past document had was deleted since, and is not kept.
+    SnapshotCollected = "snapshot.collected", App, false;
     /// A presence state could not be read.
     PresenceMalformed = "presence.malformed", Peer, false;
     /// A presence state is larger than the limit.

@@ -32,6 +32,7 @@ export const errorCodes = [
   'update.missing_dependencies',
   'update.foreign_client',
   'update.contradiction',
+  'snapshot.collected',
   'presence.malformed',
   'presence.too_large',
   'presence.too_many',

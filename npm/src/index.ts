@@ -37,6 +37,8 @@ export {
   newXmlFragment,
   newXmlText,
 } from './new.js'
+export { type DocParts } from './parts.js'
+export { type PastDoc } from './past.js'
 export { type Peer, type Presence } from './presence.js'
 export { type Room, type RoomOptions } from './room.js'
 export {

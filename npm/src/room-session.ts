@@ -15,7 +15,7 @@ import { RoomPeers } from './room-peers.js'
 import { RoomRequests } from './room-requests.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
-import type { NodeId } from './shared.js'
+import type { NodeId, NodeSource } from './shared.js'
 import type { Undo } from './undo.js'
 import { type UpdateListener, Updates } from './updates.js'
 import type { Batch, ChangeView, Role, RoomView } from './view.js'
@@ -32,7 +32,7 @@ const unopened: RoomView = {
   isOnDevice: true,
 }
 
-export class RoomSession implements Receiver {
+export class RoomSession implements Receiver, NodeSource {
   readonly name: string
   readonly listeners: RoomListeners = roomListeners()
   readonly loaded: Deferred<undefined> = new Deferred()
@@ -180,12 +180,14 @@ export class RoomSession implements Receiver {
     throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first')
   }
 
-  /** Checks that a name is used for one kind of type only. */
+  get claimed(): ReadonlyMap<string, Kind> {
+    return this.#nodes.claimed
+  }
+
   claim(kind: Kind, name: string): void {
     this.#nodes.claim(kind, name)
   }
 
-  /** Uses a shared type. */
   use<T>(id: NodeId, use: (node: WasmNode) => T): T {
     const room = this.#document()
     return guarded(() => use(this.#nodes.get(room, id)))
@@ -280,6 +282,7 @@ export class RoomSession implements Receiver {
       if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
       room.begin(this.#origins.length)
     })
+    if (this.#depth === 0) this.#updates.begin()
     this.#depth += 1
     try {
       return change()
@@ -287,14 +290,19 @@ export class RoomSession implements Receiver {
       this.#depth -= 1
       if (this.#depth === 0) this.#updates.origin = undefined
       // The function may have disposed the room; its edits so far went out then.
-      const room = this.#wasm
-      if (room !== undefined) {
-        guarded(() => {
-          room.commit()
-          if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
-        })
-        this.#session.schedule()
-      }
+      if (this.#wasm !== undefined) this.#commit(this.#wasm)
+    }
+  }
+
+  #commit(room: WasmRoom): void {
+    try {
+      guarded(() => {
+        room.commit()
+        if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
+      })
+    } finally {
+      if (this.#depth === 0) this.#updates.commit(updates => this.document(it => it.merge(updates)))
+      this.#session.schedule()
     }
   }
 

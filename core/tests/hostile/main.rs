@@ -27,6 +27,7 @@ mod reading;
 mod replicas;
 mod resends;
 mod typing;
+mod version2;
 mod yjs;
 
 /// A number from the environment of the test run.

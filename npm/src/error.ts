@@ -91,12 +91,12 @@ export class CoweaveError extends Error {
     this.retryable = details.retryable
     this.retryAfter = details.retryAfter
   }
-}
 
-/** What an error says, as plain JSON. */
-export function toDetails(error: CoweaveError): ErrorDetails {
-  const { code, message, fault, retryable, retryAfter } = error
-  return { code, message, fault, retryable, ...retryAfter !== undefined && { retryAfter } }
+  /** What it says, for `JSON.stringify`. */
+  toJSON(): ErrorDetails {
+    const { code, message, fault, retryable, retryAfter } = this
+    return { code, message, fault, retryable, ...retryAfter !== undefined && { retryAfter } }
+  }
 }
 
 /** An error for the author of the app. */

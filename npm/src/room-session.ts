@@ -159,6 +159,15 @@ export class RoomSession implements Receiver, NodeSource {
     return this.#view.saved
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Edits are nowhere but in memory, and may still get somewhere. */
+  get isUnsaved(): boolean {
+    return this.saved.tier === 'memory' && this.status.state !== 'stopped'
+  }
+
   /** What the module last told. */
   get view(): RoomView {
     return this.#view
@@ -196,8 +205,13 @@ export class RoomSession implements Receiver, NodeSource {
   /** Changes a shared type; the change leaves when the present code of the app is done. */
   edit(id: NodeId, edit: (node: WasmNode) => void): void {
     this.use(id, edit)
-    this.#isEdited = true
+    this.#noteEdit()
     this.#session.schedule()
+  }
+
+  #noteEdit(): void {
+    this.#isEdited = true
+    this.#session.edited.notify(undefined)
   }
 
   subscribe(
@@ -237,7 +251,7 @@ export class RoomSession implements Receiver, NodeSource {
         this.#updates.origin = outer
       }
     }, origin)
-    this.#isEdited = true
+    this.#noteEdit()
   }
 
   openUndo(undo: Undo): void {
@@ -257,7 +271,7 @@ export class RoomSession implements Receiver, NodeSource {
 
   /** Undoes or redoes. */
   takeBack(undo: Undo, isRedo: boolean): boolean {
-    this.#isEdited = true
+    this.#noteEdit()
     return this.transact(() => this.document(() => undo.takeBack(isRedo)), undo)
   }
 
@@ -496,11 +510,22 @@ export class RoomSession implements Receiver, NodeSource {
     this.#requests.reject(error)
   }
 
+  /** Nobody is in the room any more. */
+  rest(): void {
+    if (this.#presence !== null && !this.#isClosed) this.setPresence(null)
+  }
+
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
     this.closing.notify(undefined)
     this.#isClosed = true
+    if (this.#isEdited) {
+      // Nobody will hear what becomes of the last edits.
+      const pending = Math.max(this.log.pending, 1)
+      this.#view = { ...this.#view, saved: { tier: 'memory', pending }, isOnDevice: false }
+      this.#isEdited = false
+    }
     this.peers.close()
     this.status = { state: 'disposed' }
     // Whatever instance may still see the last edits out, nobody is here any more.
@@ -508,6 +533,7 @@ export class RoomSession implements Receiver, NodeSource {
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+    this.listeners.status.notify(this.status)
     guarded(() => {
       for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
     })
@@ -519,6 +545,7 @@ export class RoomSession implements Receiver, NodeSource {
     // What another instance took over has to be safe first: its connection is new.
     if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
     try {
+      for (const undo of this.#undos) undo.leave()
       this.#session.close(wasm)
       this.#nodes.free()
       this.#wasm = undefined

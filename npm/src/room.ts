@@ -132,7 +132,10 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return owned
   }
 
-  /** Gives the share back; the room is left when nobody has one. Edits so far are sent before. */
+  /**
+   * Gives the share back. The room is left when nobody has one, and its edits are on this device or at the
+   * relay.
+   */
   dispose(): void {
     this.#handle.dispose()
   }

@@ -33,6 +33,8 @@ pub(super) struct Taker<'t> {
     pub(super) next: u64,
     pub(super) scope: &'t [Place],
     pub(super) copies: &'t Copies,
+    /// Whether another item deleted something.
+    pub(super) is_deleted_by_others: &'t dyn Fn(Id) -> bool,
 }
 
 impl Taker<'_> {
@@ -296,10 +298,8 @@ impl Revival<'_> {
     fn entry(&mut self, key: &str, part: &Part, line: &[Element], to: To) -> Result<(), Error> {
         let is_wanted = wanted(part, line);
         let Some(at) = is_wanted.iter().rposition(|it| *it) else { return Ok(()) };
-        let (Some(value), Some(behind)) = (line.get(at), line.get(at.saturating_add(1)..)) else {
-            return Ok(());
-        };
-        if !behind.iter().all(|it| self.gives_way(it)) {
+        let Some(value) = line.get(at) else { return Ok(()) };
+        if !self.is_last(at, line) {
             return Ok(());
         }
         let last = match to {
@@ -318,12 +318,30 @@ impl Revival<'_> {
         self.write(value, [last, None], to, Some(key)).map(drop)
     }
 
-    /// Whether an element is one of the item's own, or stands for nothing any more.
+    /// Whether a value of a key is the last one but for those that give way. What was undone since stands
+    /// behind one of these, before its copy.
+    fn is_last(&self, mut at: usize, line: &[Element]) -> bool {
+        while let Some(next) = line.get(at.saturating_add(1)) {
+            if !self.gives_way(next) {
+                return false;
+            }
+            at = at.saturating_add(1);
+            if let Some(now) = self.taker.copies.last(next.id) {
+                let behind = line.get(at..).unwrap_or_default();
+                let Some(passed) = behind.iter().position(|it| it.id == now) else { break };
+                at = at.saturating_add(passed);
+            }
+        }
+        true
+    }
+
+    /// Whether a value is one of the item's own, has a copy, or was deleted by another item.
     fn gives_way(&self, element: &Element) -> bool {
         let id = yrs_id(element.id);
         self.doomed.contains(&id)
             || self.layout.is_deleted(element.id) && self.made.contains(&id)
             || self.taker.copies.last(element.id).is_some()
+            || (self.taker.is_deleted_by_others)(element.id)
     }
 
     /// Writes a copy between two elements, or without them as the first one in a type; gives its last

@@ -265,6 +265,13 @@ impl Undos {
         self.with(number, pop)?
     }
 
+    /// Whether an item deleted an element.
+    pub(super) fn has_deleted(&self, number: u32, id: ID) -> bool {
+        let deletes = |item: &Item| item.deletions.contains(&id);
+        let has = |undo: &mut Undo| undo.undo.iter().chain(&undo.redo).any(deletes);
+        self.with(number, has).unwrap_or_default()
+    }
+
     /// Puts an item on a stack.
     pub(super) fn push(&self, number: u32, is_redo: bool, item: Item) {
         self.with(number, |undo| undo.stack(is_redo).push(item));

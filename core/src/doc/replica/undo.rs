@@ -5,7 +5,7 @@ use std::time::Duration;
 use yrs::updates::decoder::Decode;
 use yrs::{Transact, Update};
 
-use super::{EDIT_BYTES_MAX, Node, Replica, busy, refused};
+use super::{EDIT_BYTES_MAX, Node, Replica, busy, refused, yrs_id};
 use crate::doc::guard::{Mode, inspect};
 use crate::doc::layout::Layout;
 use crate::doc::node::Place;
@@ -69,7 +69,7 @@ impl Replica {
         let mut is_over = true;
         while !is_changed && let Some((item, scope)) = self.undos.pop(number, is_redo) {
             is_over = false;
-            match self.take_back(&item, &scope, &mut state) {
+            match self.take_back(number, &item, &scope, &mut state) {
                 Ok(None) => {}
                 Ok(Some(done)) => {
                     self.undos.push(number, !is_redo, done);
@@ -91,12 +91,15 @@ impl Replica {
     /// when it was asked for already.
     fn take_back(
         &mut self,
+        number: u32,
         item: &Item,
         scope: &[Place],
         state: &mut Option<Vec<u8>>,
     ) -> Result<Option<Item>, Error> {
         let next = self.known.next(self.client);
-        let taker = Taker { client: self.client, next, scope, copies: &self.undos.copies };
+        let is_deleted_by_others = &|id| self.undos.has_deleted(number, yrs_id(id));
+        let copies = &self.undos.copies;
+        let taker = Taker { client: self.client, next, scope, copies, is_deleted_by_others };
         let TakeBack { update, copies } = match taker.delete(item) {
             Some(simple) => simple,
             None => {

@@ -250,7 +250,7 @@ impl Revival<'_> {
         if let To::Other(parent) = to {
             let mut right = None;
             for (slot, it) in rights.iter_mut().zip(line).rev() {
-                right = self.now(it.id, parent).or(right);
+                right = self.now(it, parent).next().map(|(first, _)| first).or(right);
                 *slot = right;
             }
         }
@@ -281,16 +281,25 @@ impl Revival<'_> {
             left = match to {
                 To::Same => Some(element.last()),
                 To::New(_) => copy.or(left),
-                To::Other(parent) => copy.or_else(|| self.now(element.last(), parent)).or(left),
+                To::Other(parent) => {
+                    let now = || self.now(&element, parent).last().map(|(_, last)| last);
+                    copy.or_else(now).or(left)
+                }
             };
         }
         Ok(())
     }
 
-    /// What stands for an element in another type.
-    fn now(&self, id: Id, parent: Id) -> Option<Id> {
-        let now = self.taker.copies.last(id)?;
-        (self.layout.parent(now) == Some(parent)).then_some(now)
+    /// What stands for the parts of an element in another type: the first and the last one of each.
+    fn now(&self, element: &Element, parent: Id) -> impl Iterator<Item = (Id, Id)> {
+        let copies = self.taker.copies;
+        copies.within(element.id, element.len).filter_map(move |copy| {
+            let end = copy.from.clock.saturating_add(copy.len).saturating_sub(1);
+            let first = copies.last(copy.from)?;
+            let last = copies.last(Id { clock: end, ..copy.from })?;
+            let is_there = |id| self.layout.parent(id) == Some(parent);
+            (is_there(first) && is_there(last)).then_some((first, last))
+        })
     }
 
     /// Brings back the last one of the values of a key that the item deleted, unless somebody else has

@@ -290,15 +290,18 @@ impl Revival<'_> {
         Ok(())
     }
 
-    /// What stands for the parts of an element in another type: the first and the last one of each.
+    /// What stands for the parts of an element in another type: the first and the last one of each. A
+    /// copy in the same type has its own place there.
     fn now(&self, element: &Element, parent: Id) -> impl Iterator<Item = (Id, Id)> {
         let copies = self.taker.copies;
         copies.within(element.id, element.len).filter_map(move |copy| {
             let end = copy.from.clock.saturating_add(copy.len).saturating_sub(1);
             let first = copies.last(copy.from)?;
             let last = copies.last(Id { clock: end, ..copy.from })?;
-            let is_there = |id| self.layout.parent(id) == Some(parent);
-            (is_there(first) && is_there(last)).then_some((first, last))
+            let is_in = |id, parent| self.layout.parent(id) == parent;
+            let is_there = is_in(first, Some(parent)) && is_in(last, Some(parent));
+            let is_moved = !is_in(copy.to, self.layout.parent(element.id));
+            (is_there && is_moved).then_some((first, last))
         })
     }
 
@@ -307,12 +310,12 @@ impl Revival<'_> {
     fn entry(&mut self, key: &str, part: &Part, line: &[Element], to: To) -> Result<(), Error> {
         let is_wanted = wanted(part, line);
         let Some(at) = is_wanted.iter().rposition(|it| *it) else { return Ok(()) };
-        let Some(value) = line.get(at) else { return Ok(()) };
-        if !self.is_last(at, line) {
+        let (Some(value), Some(last)) = (line.get(at), line.last()) else { return Ok(()) };
+        if !self.is_last(at, line) || self.is_of_others(last) {
             return Ok(());
         }
         let last = match to {
-            To::Same => line.last().map(Element::last),
+            To::Same => Some(last.last()),
             To::New(_) => None,
             To::Other(parent) => {
                 let home = self.layout.home_of(Some(parent), Some(key));
@@ -342,6 +345,13 @@ impl Revival<'_> {
             }
         }
         true
+    }
+
+    /// Whether a value is there and stays, and others have written it, or may have written in it.
+    fn is_of_others(&self, value: &Element) -> bool {
+        let is_type = self.layout.get(value.of).is_some_and(|it| it.kind == Kind::Type);
+        let stays = !self.layout.is_deleted(value.id) && !self.doomed.contains(&yrs_id(value.id));
+        stays && (is_type || self.taker.copies.is_foreign(value.id, self.taker.client))
     }
 
     /// Whether a value is one of the item's own, has a copy, or was deleted by another item.

@@ -45,6 +45,10 @@ impl Struct<'_> {
         self.id.clock.saturating_add(self.len)
     }
 
+    fn has(&self, id: Id) -> bool {
+        self.id.client == id.client && self.id.clock <= id.clock && id.clock < self.end()
+    }
+
     /// Its list, or what is under its key.
     pub(super) const fn home(&self) -> Option<usize> {
         match self.at {
@@ -198,27 +202,27 @@ impl<'a> Layout<'a> {
             }
         }
         let mut layout = Self { structs, homes, deletions: deleted.united() };
-        (0..layout.structs.len()).for_each(|at| layout.settle(at));
+        let mut met = Vec::new();
+        (0..layout.structs.len()).for_each(|at| layout.settle(at, &mut met));
         Ok(layout)
     }
 
-    /// Finds out where a struct is. What was met on the way is known from then on: a text may be a
+    /// Finds out where a struct is. What was `met` on the way is known from then on: a text may be a
     /// long chain of structs.
-    fn settle(&mut self, at: usize) {
-        let mut met = Vec::new();
+    fn settle(&mut self, at: usize, met: &mut Vec<usize>) {
         let mut next = Some(at);
         let found = loop {
-            match next.and_then(|at| self.structs.get(at)).map(|it| it.at) {
-                Some(At::Beside(neighbor)) => {
-                    met.extend(next);
+            match next.and_then(|at| Some((at, self.structs.get(at)?.at))) {
+                Some((at, At::Beside(neighbor))) => {
+                    met.push(at);
                     // An update cannot name a later struct as the neighbor of an earlier one.
-                    next = self.at(neighbor);
+                    next = self.near(neighbor, at);
                 }
-                Some(known) => break known,
+                Some((_, known)) => break known,
                 None => break At::Nowhere,
             }
         };
-        for at in met {
+        for at in met.drain(..) {
             if let Some(it) = self.structs.get_mut(at) {
                 it.at = found;
             }
@@ -230,13 +234,19 @@ impl<'a> Layout<'a> {
         self.structs.partition_point(|it| it.id <= id).checked_sub(1)
     }
 
+    /// The same, when it is often the one before another one.
+    fn near(&self, id: Id, at: usize) -> Option<usize> {
+        let before = at.checked_sub(1);
+        let is_there = |at: &usize| self.structs.get(*at).is_some_and(|it| it.has(id));
+        before.filter(is_there).or_else(|| self.at(id))
+    }
+
     pub(super) fn get(&self, at: usize) -> Option<&Struct<'a>> {
         self.structs.get(at)
     }
 
     pub(super) fn find(&self, id: Id) -> Option<&Struct<'a>> {
-        let found = self.get(self.at(id)?)?;
-        (found.id.client == id.client && id.clock < found.end()).then_some(found)
+        self.get(self.at(id)?).filter(|it| it.has(id))
     }
 
     /// Parts of structs that lie in a range.
@@ -298,7 +308,11 @@ impl<'a> Layout<'a> {
     ///
     /// # Errors
     /// `update.malformed` when a struct is none.
-    pub(super) fn lines(&self, homes: &[usize], cuts: Vec<Id>) -> Result<Vec<Vec<Element>>, Error> {
+    pub(super) fn lines(
+        &self,
+        homes: &[usize],
+        mut cuts: Vec<Id>,
+    ) -> Result<Vec<Vec<Element>>, Error> {
         let mut lines: Vec<Vec<usize>> = homes.iter().map(|_| Vec::new()).collect();
         let mut wanted = vec![None; self.homes.len()];
         for (line, home) in homes.iter().enumerate() {
@@ -312,36 +326,83 @@ impl<'a> Layout<'a> {
                 line.push(of);
             }
         }
-        let mut all_cuts = cuts;
-        for of in lines.iter().flatten() {
-            let Some(it) = self.get(*of) else { continue };
-            let block = it.block()?;
-            all_cuts.extend(block.origin.map(|id| Id { clock: id.clock.saturating_add(1), ..id }));
-            all_cuts.extend(block.right_origin);
-        }
-        sort_by_key(&mut all_cuts, Id::numbers);
-        all_cuts.dedup();
-        lines.iter().map(|line| self.line(line, &all_cuts)).collect()
+        sort_by_key(&mut cuts, Id::numbers);
+        lines.iter().map(|line| Ok(self.line(line, &cuts)?.into_order())).collect()
     }
 
-    /// The elements of these structs in their order.
-    fn line(&self, structs: &[usize], cuts: &[Id]) -> Result<Vec<Element>, Error> {
+    /// The elements of these structs.
+    fn line(&self, structs: &[usize], cuts: &[Id]) -> Result<Line, Error> {
+        let mut neighbors = Vec::with_capacity(structs.len());
+        let mut inside = Vec::new();
+        for (at, of) in structs.iter().enumerate() {
+            let Some(it) = self.get(*of) else { continue };
+            let block = it.block()?;
+            inside.extend(within(cuts, it));
+            let mut neighbor = |id: Option<Id>, is_left: bool| {
+                let id = id?;
+                let (at, neighbor) = self.in_line(structs, id, at)?;
+                let first = Id { clock: id.clock.saturating_add(u64::from(is_left)), ..id };
+                if neighbor.id != first && neighbor.end() != first.clock {
+                    inside.push(first);
+                }
+                Some((at, id))
+            };
+            let origin = neighbor(block.origin, true);
+            neighbors.push((origin, neighbor(block.right_origin, false)));
+        }
+        sort_by_key(&mut inside, Id::numbers);
         let mut line = Line::default();
+        let mut starts = Vec::with_capacity(structs.len());
         for of in structs {
             let Some(it) = self.get(*of) else { continue };
-            let first = cuts.partition_point(|cut| *cut <= it.id);
-            let end = Id { clock: it.end(), ..it.id };
-            let inside = cuts.get(first..).unwrap_or_default().iter();
+            starts.push(line.elements.len());
             let mut id = it.id;
-            for cut in inside.take_while(|cut| **cut < end).chain([&end]) {
+            let end = Id { clock: it.end(), ..it.id };
+            for cut in within(&inside, it).chain([end]) {
                 let len = cut.clock.saturating_sub(id.clock);
-                line.elements.push(Element { of: *of, id, len });
-                id = *cut;
+                if len > 0 {
+                    line.elements.push(Element { of: *of, id, len });
+                    id = cut;
+                }
             }
         }
-        line.links = line.elements.iter().map(|it| line.link(self, it)).collect::<Result<_, _>>()?;
-        Ok(line.into_order())
+        let find = |(at, id): (usize, Id)| {
+            let start = starts.get(at).copied()?;
+            let parts = line.elements.get(start..).unwrap_or_default();
+            Some(start.saturating_add(parts.iter().take_while(|it| it.end() <= id.clock).count()))
+        };
+        for ((origin, right_origin), start) in neighbors.into_iter().zip(&starts) {
+            let right_origin = right_origin.and_then(find);
+            let mut origin = origin.and_then(find);
+            let of = line.elements.get(*start).map(|it| it.of);
+            let parts = line.elements.get(*start..).unwrap_or_default();
+            let count = parts.iter().take_while(|it| Some(it.of) == of).count();
+            for at in (*start..).take(count) {
+                line.links.push(Link { origin, right_origin, ..Link::default() });
+                origin = Some(at);
+            }
+        }
+        Ok(line)
     }
+
+    /// The place of a struct among some, and itself: that of an element, which is often in the one
+    /// before another place.
+    fn in_line(&self, structs: &[usize], id: Id, at: usize) -> Option<(usize, &Struct<'a>)> {
+        let get = |at: usize| self.get(*structs.get(at)?).filter(|it| it.has(id));
+        let before = at.checked_sub(1).and_then(|at| Some((at, get(at)?)));
+        before.or_else(|| {
+            let is_before = |of: &usize| self.get(*of).is_some_and(|it| it.id <= id);
+            let at = structs.partition_point(is_before).checked_sub(1)?;
+            Some((at, get(at)?))
+        })
+    }
+}
+
+/// Those of some sorted ids that are inside a struct.
+fn within(ids: &[Id], it: &Struct<'_>) -> impl Iterator<Item = Id> {
+    let end = Id { clock: it.end(), ..it.id };
+    let first = ids.partition_point(|id| *id <= it.id);
+    ids.get(first..).unwrap_or_default().iter().copied().take_while(move |id| *id < end)
 }
 
 /// Elements that become a list: taken in one after the other, as YATA does.
@@ -358,32 +419,14 @@ struct Line {
 struct Link {
     origin: Option<usize>,
     right_origin: Option<usize>,
-    /// Behind which others it says to have been inserted, and which those are.
+    /// What stands behind it.
     next: Option<usize>,
     is_in: bool,
-    /// In which search it was passed, and since which step of a search.
+    /// In which search it was passed last, and in which step of it.
     passed: (usize, usize),
 }
 
 impl Line {
-    fn at(&self, id: Id) -> Option<usize> {
-        let at = self.elements.partition_point(|it| it.id <= id).checked_sub(1)?;
-        let found = self.elements.get(at)?;
-        (found.id.client == id.client && id.clock < found.end()).then_some(at)
-    }
-
-    fn link(&self, layout: &Layout<'_>, element: &Element) -> Result<Link, Error> {
-        let Some(it) = layout.get(element.of) else { return Ok(Link::default()) };
-        let block = it.block()?;
-        let origin = match element.id == it.id {
-            true => block.origin,
-            false => Some(Id { clock: element.id.clock.saturating_sub(1), ..element.id }),
-        };
-        let [origin, right_origin] =
-            [origin, block.right_origin].map(|id| id.and_then(|id| self.at(id)));
-        Ok(Link { origin, right_origin, ..Link::default() })
-    }
-
     fn get(&self, at: usize) -> Link {
         self.links.get(at).copied().unwrap_or_default()
     }

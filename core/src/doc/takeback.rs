@@ -162,10 +162,13 @@ impl Revival<'_> {
     fn run(&mut self, deletions: &IdSet) -> Result<(), Error> {
         let parts = self.parts(deletions);
         let homes: Vec<_> = parts.iter().map(|part| part.home).collect();
-        let edges = parts.iter().flat_map(|part| &part.elements).flat_map(|it| {
-            [it.id, Id { clock: it.end(), ..it.id }]
-        });
-        let lines = self.layout.lines(&homes, edges.collect())?;
+        let mut cuts = Vec::new();
+        for it in parts.iter().flat_map(|part| &part.elements) {
+            let Some(of) = self.layout.get(it.of) else { continue };
+            cuts.extend((it.id != of.id).then_some(it.id));
+            cuts.extend((it.end() < of.end()).then_some(Id { clock: it.end(), ..it.id }));
+        }
+        let lines = self.layout.lines(&homes, cuts)?;
         let mut open = Vec::new();
         for at in 0..parts.len() {
             open.extend(parts.get(at).and_then(|part| self.place(part.home)).map(|to| (at, to)));

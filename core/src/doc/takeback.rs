@@ -8,7 +8,7 @@
 use yrs::IdSet;
 
 use super::copies::{Copies, Copy, id_set, ranges};
-use super::layout::{Element, Layout};
+use super::layout::{Element, Layout, Struct};
 use super::node::Place;
 use super::piece::Piece;
 use super::replica::yrs_id;
@@ -52,11 +52,7 @@ impl Taker<'_> {
     ///
     /// # Errors
     /// `update.malformed` when the layout is not that of a document.
-    pub(super) fn take_back(
-        &self,
-        item: &Item,
-        layout: &Layout<'_>,
-    ) -> Result<TakeBack, Error> {
+    pub(super) fn take_back(&self, item: &Item, layout: &Layout<'_>) -> Result<TakeBack, Error> {
         let doomed = self.doomed(&self.copies.follow(&item.insertions), layout);
         let mut revival = Revival {
             taker: self,
@@ -81,7 +77,7 @@ impl Taker<'_> {
             false => Vec::new(),
         };
         let is_doomed = |it: &Element| {
-            let home = layout.get(it.of).and_then(|it| it.home());
+            let home = layout.get(it.of).and_then(Struct::home);
             let is_sheltering = sheltering.get(it.of).is_some_and(|it| *it);
             !is_sheltering && home.is_some_and(|home| layout.is_in(home, self.scope))
         };
@@ -121,7 +117,8 @@ fn finish(mut piece: Piece, deleted: &IdSet) -> Vec<u8> {
     let mut at = piece.next_part();
     let mut last = None;
     for (id, len) in ranges(deleted) {
-        at = at.saturating_add(usize::from(last.replace(id.client).is_some_and(|it| it != id.client)));
+        at = at
+            .saturating_add(usize::from(last.replace(id.client).is_some_and(|it| it != id.client)));
         if let Some(part) = piece.part(at, id.client) {
             part.delete(id.clock, id.clock.saturating_add(len));
         }
@@ -199,9 +196,7 @@ impl Revival<'_> {
         let mut found = Vec::new();
         for (id, len) in ranges(deletions) {
             let mut start = id.clock;
-            let gap = |start: u64, end: u64| {
-                (Id { clock: start, ..id }, end.saturating_sub(start))
-            };
+            let gap = |start: u64, end: u64| (Id { clock: start, ..id }, end.saturating_sub(start));
             let mut gaps = Vec::new();
             // Nothing is brought back twice.
             for copy in self.taker.copies.within(id, len) {
@@ -350,11 +345,15 @@ impl Revival<'_> {
         true
     }
 
-    /// Whether a value is there and stays, and others have written it, or may have written in it.
+    /// Whether a value is there and stays, and others have written it, or in it.
     fn is_of_others(&self, value: &Element) -> bool {
-        let is_type = self.layout.get(value.of).is_some_and(|it| it.kind == Kind::Type);
         let stays = !self.layout.is_deleted(value.id) && !self.doomed.contains(&yrs_id(value.id));
-        stays && (is_type || self.taker.copies.is_foreign(value.id, self.taker.client))
+        let is_foreign = || self.taker.copies.is_foreign(value.id, self.taker.client);
+        let is_sheltering = || {
+            let is_type = self.layout.get(value.of).is_some_and(|it| it.kind == Kind::Type);
+            is_type && self.taker.sheltering(self.made, self.layout).get(value.of) == Some(&true)
+        };
+        stays && (is_foreign() || is_sheltering())
     }
 
     /// Whether a value is one of the item's own, has a copy, or was deleted by another item.
@@ -409,9 +408,7 @@ fn wanted(part: &Part, line: &[Element]) -> Vec<bool> {
             (wanted.id.client, wanted.id.clock) <= (it.id.client, it.id.clock)
         });
         let before = at.checked_sub(1).and_then(|at| part.elements.get(at));
-        before.is_some_and(|wanted| {
-            wanted.id.client == it.id.client && it.id.clock < wanted.end()
-        })
+        before.is_some_and(|wanted| wanted.id.client == it.id.client && it.id.clock < wanted.end())
     };
     line.iter().map(is_wanted).collect()
 }

@@ -29,10 +29,9 @@ pub(super) struct Item {
 impl Item {
     /// Takes in a transaction.
     fn add(&mut self, other: &Self) {
-        for (own, other) in [
-            (&mut self.insertions, &other.insertions),
-            (&mut self.deletions, &other.deletions),
-        ] {
+        for (own, other) in
+            [(&mut self.insertions, &other.insertions), (&mut self.deletions, &other.deletions)]
+        {
             for (client, ranges) in other.iter() {
                 for range in ranges {
                     let len = range.end.saturating_sub(range.start);
@@ -170,7 +169,9 @@ impl Gathering {
             return self.is_taking_back;
         }
         let (now, is_group) = (self.now, self.is_group);
-        self.all.iter_mut().fold(false, |kept, undo| undo.gather(txn, now, is_group) || kept)
+        let gathered =
+            self.all.iter_mut().filter_map(|undo| undo.gather(txn, now, is_group).then_some(()));
+        gathered.count() > 0
     }
 }
 

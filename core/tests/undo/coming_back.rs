@@ -130,3 +130,38 @@ fn an_entry_that_was_replaced_comes_back_in_the_element_that_was_deleted_with_it
     assert!(a.tree(&x).contains(r#""attributes":{"k":1}"#), "{}", a.tree(&x));
     assert_eq!(a.tree(&x), b.tree(&x));
 }
+
+#[test]
+fn what_stood_between_a_copy_and_its_original_comes_back_behind_the_copy() {
+    let list = Node::root(Kind::Array, "l");
+    let (mut a, mut b) = (Editor::new(1, from_ref(&list)), Editor::new(2, from_ref(&list)));
+    a.later().sequence_insert(&list, 0, r#"[{"\u0000":[2,[{"insert":"a"}]]}]"#).unwrap();
+    a.later().text_delete(nested(Kind::Text, 1, 0), 0, 1).unwrap();
+    a.undo();
+    a.later().text_insert(nested(Kind::Text, 1, 0), 1, "W").unwrap();
+    a.later().sequence_delete(&list, 0, 1).unwrap();
+    a.undo();
+    assert_eq!(a.tree(&list), r#"["aW"]"#);
+    // Yjs gives what comes back the copy of `a` for both of its neighbors here.
+    a.undo();
+    a.redo();
+    a.redo();
+    a.undo();
+    meet(&mut a.replica, &mut b.replica);
+    assert_eq!(a.tree(&list), b.tree(&list));
+    assert_eq!(a.tree(&list), r#"["aW"]"#);
+}
+
+#[test]
+fn what_comes_back_beside_what_was_made_and_deleted_at_once_is_at_its_place() {
+    let x = fragment();
+    let mut a = Editor::new(1, from_ref(&x));
+    a.later().sequence_insert(&x, 0, r#"[{"\u0000":[6,[{"insert":"(-)"}]]}]"#).unwrap();
+    a.after(1).text_delete(nested(Kind::XmlText, 1, 0), 1, 1).unwrap();
+    a.later().text_insert(nested(Kind::XmlText, 1, 0), 1, "...").unwrap();
+    a.undo();
+    a.undo();
+    a.redo();
+    a.redo();
+    assert_eq!(a.tree(&x), r#"[{"delta":[{"insert":"(...)"}]}]"#);
+}

@@ -14,7 +14,9 @@ use coweave_core::random::Random;
 use crate::Editor;
 
 fn setting(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+    std::env::var_os(name)
+        .and_then(|value| value.into_string().ok())
+        .map_or(default, |value| value.parse().unwrap())
 }
 
 fn roots() -> [Node; 4] {
@@ -117,7 +119,8 @@ impl Person {
                     let items = format!("[{},{}]", self.content(random), self.content(random));
                     self.editor.replica.sequence_insert(node, at, &items).unwrap();
                 } else {
-                    let text = format!(r#"{{"\u0000":[6,[{{"insert":"{}"}}]]}}"#, self.word(random));
+                    let text =
+                        format!(r#"{{"\u0000":[6,[{{"insert":"{}"}}]]}}"#, self.word(random));
                     let item = match random.below(2) {
                         0 => format!("[{text}]"),
                         _ => format!(r#"[{{"\u0000":[3,"p",{{}},[{text}]]}}]"#),

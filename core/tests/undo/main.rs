@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -60,7 +59,7 @@ impl Editor {
         self.replica.text_string("t")
     }
 
-    fn news(&mut self) -> String {
+    fn news(&self) -> String {
         self.replica.take_undo_news(self.undo)
     }
 

@@ -132,3 +132,31 @@ fn what_was_imported_is_undone_whoever_wrote_it() {
     a.redo();
     assert!(a.tree(&x).contains("mine"));
 }
+
+#[test]
+fn a_value_of_others_that_came_back_does_not_give_way_to_an_older_one() {
+    let map = Node::root(Kind::Map, "m");
+    let (mut a, mut b) = (Editor::new(1, from_ref(&map)), Editor::new(2, from_ref(&map)));
+    a.later().entry_set(&map, "k", "1").unwrap();
+    a.later().entry_delete(&map, "k").unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    b.later().entry_set(&map, "k", "\"theirs\"").unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    a.later().entry_delete(&map, "k").unwrap();
+    assert!(a.undo());
+    assert!(!a.undo());
+    assert_eq!(a.tree(&map), r#"{"k":"theirs"}"#);
+}
+
+#[test]
+fn a_value_in_which_others_have_written_does_not_give_way_to_an_older_one() {
+    let map = Node::root(Kind::Map, "m");
+    let (mut a, mut b) = (Editor::new(1, from_ref(&map)), Editor::new(2, from_ref(&map)));
+    a.later().entry_set(&map, "k", "1").unwrap();
+    a.later().entry_set(&map, "k", r#"{"\u0000":[1,{}]}"#).unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    b.later().entry_set(&nested(Kind::Map, 1, 1), "inside", "2").unwrap();
+    meet(&mut a.replica, &mut b.replica);
+    assert!(!a.undo());
+    assert_eq!(a.tree(&map), r#"{"k":{"inside":2}}"#);
+}

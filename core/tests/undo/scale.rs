@@ -1,8 +1,16 @@
 //! How long undo takes: as long as there is something to do.
 
+#![expect(
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "the tests measure how long undo takes, and say it"
+)]
+
 use std::time::Instant;
 
 use coweave_core::doc::replica::Replica;
+use coweave_core::ids::ClientId;
+use coweave_core::limits::Limits;
 
 use crate::{Editor, on_text};
 
@@ -20,8 +28,8 @@ fn scattered() -> Editor {
 }
 
 fn mirror(a: &Editor) -> String {
-    let mut mirror = Replica::new(coweave_core::ids::ClientId::from_u32(9));
-    mirror.apply(&a.replica.state(), &coweave_core::limits::Limits::default()).unwrap();
+    let mut mirror = Replica::new(ClientId::from_u32(9));
+    mirror.apply(&a.replica.state(), &Limits::default()).unwrap();
     mirror.text_string("t")
 }
 

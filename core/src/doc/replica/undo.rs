@@ -28,7 +28,7 @@ impl Replica {
     ///
     /// # Errors
     /// `api.deleted`.
-    pub fn widen_undo(&mut self, number: u32, node: Node) -> Result<(), Error> {
+    pub fn widen_undo(&self, number: u32, node: Node) -> Result<(), Error> {
         let mut txn = self.doc.try_transact_mut().map_err(busy)?;
         node.open(&mut txn)?;
         drop(txn);
@@ -53,7 +53,7 @@ impl Replica {
     }
 
     /// Whether the edits that follow can be undone by this stack; those of anything else cannot.
-    pub fn track(&mut self, number: u32, is_tracking: bool) {
+    pub fn track(&self, number: u32, is_tracking: bool) {
         self.undos.track(number, is_tracking);
     }
 
@@ -140,7 +140,7 @@ impl Replica {
     }
 
     /// From here on edits are undone apart from those before.
-    pub fn stop_undo(&mut self, number: u32) {
+    pub fn stop_undo(&self, number: u32) {
         self.undos.stop(number);
     }
 
@@ -151,7 +151,7 @@ impl Replica {
 
     /// What happened since the last call, as JSON: what, and how much can be undone and redone then.
     #[must_use]
-    pub fn take_undo_news(&mut self, number: u32) -> String {
+    pub fn take_undo_news(&self, number: u32) -> String {
         self.undos.take_news(number)
     }
 }

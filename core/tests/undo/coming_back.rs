@@ -135,18 +135,22 @@ fn an_entry_that_was_replaced_comes_back_in_the_element_that_was_deleted_with_it
 fn what_stood_between_a_copy_and_its_original_comes_back_behind_the_copy() {
     let list = Node::root(Kind::Array, "l");
     let (mut a, mut b) = (Editor::new(1, from_ref(&list)), Editor::new(2, from_ref(&list)));
-    a.later().sequence_insert(&list, 0, r#"[{"\u0000":[2,[{"insert":"a"}]]}]"#).unwrap();
-    a.later().text_delete(nested(Kind::Text, 1, 0), 0, 1).unwrap();
+    a.later().sequence_insert(&list, 0, r#"[{"\u0000":[0,["a"]]}]"#).unwrap();
+    let inside = nested(Kind::Array, 1, 0);
+    a.later().sequence_delete(&inside, 0, 1).unwrap();
     a.undo();
-    a.later().text_insert(nested(Kind::Text, 1, 0), 1, "W").unwrap();
-    a.later().text_delete(nested(Kind::Text, 1, 0), 1, 1).unwrap();
+    // Where Yjs inserts, between the copy (2) and the original (1).
+    let between = [1, 1, 7, 0, 0xc8, 1, 2, 1, 1, 1, 119, 1, b'W', 0];
+    a.replica.apply(&between, &Limits::default()).unwrap();
+    b.replica.apply(&a.replica.state(), &Limits::default()).unwrap();
+    a.later().sequence_delete(&inside, 1, 1).unwrap();
     a.later().sequence_delete(&list, 0, 1).unwrap();
     a.undo();
     // Yjs gives it the copy of the copy for both of its neighbors.
     a.undo();
     meet(&mut a.replica, &mut b.replica);
     assert_eq!(a.tree(&list), b.tree(&list));
-    assert_eq!(a.tree(&list), r#"["aW"]"#);
+    assert_eq!(a.tree(&list), r#"[["a","W"]]"#);
 }
 
 #[test]

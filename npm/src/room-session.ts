@@ -15,7 +15,7 @@ import { RoomPeers } from './room-peers.js'
 import { RoomRequests } from './room-requests.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
-import type { NodeId } from './shared.js'
+import type { NodeId, NodeSource } from './shared.js'
 import type { Undo } from './undo.js'
 import { type UpdateListener, Updates } from './updates.js'
 import type { Batch, ChangeView, Role, RoomView } from './view.js'
@@ -32,7 +32,7 @@ const unopened: RoomView = {
   isOnDevice: true,
 }
 
-export class RoomSession implements Receiver {
+export class RoomSession implements Receiver, NodeSource {
   readonly name: string
   readonly listeners: RoomListeners = roomListeners()
   readonly loaded: Deferred<undefined> = new Deferred()
@@ -162,6 +162,15 @@ export class RoomSession implements Receiver {
     return this.#view.saved
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Edits are nowhere but in memory, and may still get somewhere. */
+  get isUnsaved(): boolean {
+    return this.saved.tier === 'memory' && this.status.state !== 'stopped'
+  }
+
   /** What the module last told. */
   get view(): RoomView {
     return this.#view
@@ -183,12 +192,14 @@ export class RoomSession implements Receiver {
     throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first')
   }
 
-  /** Checks that a name is used for one kind of type only. */
+  get claimed(): ReadonlyMap<string, Kind> {
+    return this.#nodes.claimed
+  }
+
   claim(kind: Kind, name: string): void {
     this.#nodes.claim(kind, name)
   }
 
-  /** Uses a shared type. */
   use<T>(id: NodeId, use: (node: WasmNode) => T): T {
     const room = this.#document()
     return guarded(() => use(this.#nodes.get(room, id)))
@@ -197,8 +208,13 @@ export class RoomSession implements Receiver {
   /** Changes a shared type; the change leaves when the present code of the app is done. */
   edit(id: NodeId, edit: (node: WasmNode) => void): void {
     this.use(id, edit)
-    this.#isEdited = true
+    this.#noteEdit()
     this.#session.schedule()
+  }
+
+  #noteEdit(): void {
+    this.#isEdited = true
+    this.#session.edited.notify(undefined)
   }
 
   subscribe(
@@ -238,7 +254,7 @@ export class RoomSession implements Receiver {
         this.#updates.origin = outer
       }
     }, origin)
-    this.#isEdited = true
+    this.#noteEdit()
   }
 
   openUndo(undo: Undo): void {
@@ -258,7 +274,7 @@ export class RoomSession implements Receiver {
 
   /** Undoes or redoes. */
   takeBack(undo: Undo, isRedo: boolean): boolean {
-    this.#isEdited = true
+    this.#noteEdit()
     return this.transact(() => this.document(() => undo.takeBack(isRedo)), undo)
   }
 
@@ -283,6 +299,7 @@ export class RoomSession implements Receiver {
       if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
       room.begin(this.#origins.length)
     })
+    if (this.#depth === 0) this.#updates.begin()
     this.#depth += 1
     try {
       return change()
@@ -290,14 +307,19 @@ export class RoomSession implements Receiver {
       this.#depth -= 1
       if (this.#depth === 0) this.#updates.origin = undefined
       // The function may have disposed the room; its edits so far went out then.
-      const room = this.#wasm
-      if (room !== undefined) {
-        guarded(() => {
-          room.commit()
-          if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
-        })
-        this.#session.schedule()
-      }
+      if (this.#wasm !== undefined) this.#commit(this.#wasm)
+    }
+  }
+
+  #commit(room: WasmRoom): void {
+    try {
+      guarded(() => {
+        room.commit()
+        if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
+      })
+    } finally {
+      if (this.#depth === 0) this.#updates.commit(updates => this.document(it => it.merge(updates)))
+      this.#session.schedule()
     }
   }
 
@@ -491,11 +513,22 @@ export class RoomSession implements Receiver {
     this.#requests.reject(error)
   }
 
+  /** Nobody is in the room any more. */
+  rest(): void {
+    if (this.#presence !== null && !this.#isClosed) this.setPresence(null)
+  }
+
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
     this.closing.notify(undefined)
     this.#isClosed = true
+    if (this.#isEdited) {
+      // Nobody will hear what becomes of the last edits.
+      const pending = Math.max(this.log.pending, 1)
+      this.#view = { ...this.#view, saved: { tier: 'memory', pending }, isOnDevice: false }
+      this.#isEdited = false
+    }
     this.peers.close()
     this.status = { state: 'disposed' }
     // Whatever instance may still see the last edits out, nobody is here any more.
@@ -503,6 +536,7 @@ export class RoomSession implements Receiver {
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+    this.listeners.status.notify(this.status)
     guarded(() => {
       for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
     })
@@ -514,6 +548,7 @@ export class RoomSession implements Receiver {
     // What another instance took over has to be safe first: its connection is new.
     if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
     try {
+      for (const undo of this.#undos) undo.leave()
       this.#session.close(wasm)
       this.#nodes.free()
       this.#wasm = undefined

@@ -1,12 +1,12 @@
 // The shared types of one room in the present instance of the module, and who listens to them.
 
 import { apiError, toError } from './error.js'
-import { Kind } from './kind.js'
+import { type Kind, kindNames } from './kind.js'
 import { Listeners } from './listeners.js'
 import { type NodeId, nodeKey } from './shared.js'
 import { toNodeId } from './value.js'
 import type { ChangeView, NodeView } from './view.js'
-import type { WasmNode, WasmRoom } from './wasm.js'
+import type { WasmNode, WasmPast, WasmRoom } from './wasm.js'
 
 /** Changes of one transaction, and which one that was. */
 interface Told {
@@ -40,15 +40,19 @@ export class SharedNodes {
     const known = this.#kinds.get(name)
     if (known === undefined) this.#kinds.set(name, kind)
     else if (known !== kind) {
-      const names = new Map(Object.entries(Kind).map(([name, kind]) => [kind, name]))
-      const [is, wanted] = [names.get(known) ?? '', names.get(kind) ?? '']
+      const [is, wanted] = [kindNames[known], kindNames[kind]]
       const message = `${JSON.stringify(name)} is used as ${is} already, and cannot be ${wanted} as well`
       throw apiError('api.wrong_type', message)
     }
   }
 
+  /** The names that are used, and for which kinds of types. */
+  get claimed(): ReadonlyMap<string, Kind> {
+    return this.#kinds
+  }
+
   /** The type in the module, until the next call. */
-  get(room: WasmRoom, id: NodeId): WasmNode {
+  get(room: WasmRoom | WasmPast, id: NodeId): WasmNode {
     if ('name' in id) {
       let node = this.#named.get(id.name)
       if (node === undefined) {

@@ -3,6 +3,9 @@
 import type { Disposer } from './disposer.js'
 import { Listeners } from './listeners.js'
 
+/** As much as the module sends at once. */
+const MERGED_BYTES_MAX = 384 << 10
+
 /** Where an update comes from. */
 export interface UpdateInfo {
   /** What `doc.applyUpdate` or `doc.transact` was given, or `undefined`. */
@@ -30,6 +33,8 @@ export class Updates {
   #news: News[] = []
   /** Of the document that takes the place of the one that the app knows. */
   #next: News[] | undefined
+  /** From here on the news are those of the transaction that is open. */
+  #open: number | undefined
 
   /** Whether there is nothing to tell. */
   get isEmpty(): boolean {
@@ -53,6 +58,28 @@ export class Updates {
     return true
   }
 
+  /** A transaction begins: what it brings is told when it is over. */
+  begin(): void {
+    this.#open = this.#news.length
+  }
+
+  /** It is over, and becomes one update for each origin, in turn; several when they are large. */
+  commit(merge: (updates: Uint8Array[]) => Uint8Array): void {
+    const news = this.#news.splice(this.#open ?? this.#news.length)
+    this.#open = undefined
+    try {
+      for (let [first] = news; first !== undefined; [first] = news) {
+        const group = together(first, news)
+        const update = group.length === 1 ? first.update : merge(group.map(it => it.update))
+        this.#news.push({ ...group.at(-1) ?? first, update })
+        news.splice(0, group.length)
+      }
+    } finally {
+      // Whatever happens on the way, they are told.
+      this.#news.push(...news)
+    }
+  }
+
   /** What follows is about another document. */
   began(): void {
     this.#next = []
@@ -60,8 +87,8 @@ export class Updates {
 
   /** Tells of the document that the app knows. */
   take(): readonly (() => void)[] {
-    const news = this.#news
-    this.#news = []
+    const news = this.#news.splice(0, this.#open ?? this.#news.length)
+    if (this.#open !== undefined) this.#open = 0
     return news.map(it => () => {
       this.#listeners.notify(it)
     })
@@ -73,4 +100,14 @@ export class Updates {
     this.#next = undefined
     return this.take()
   }
+}
+
+/** Those at the beginning that become one. */
+function together({ local, origin }: News, news: readonly News[]): readonly News[] {
+  let bytes = 0
+  const end = news.findIndex((it, at) => {
+    bytes += it.update.length
+    return it.local !== local || it.origin !== origin || (at > 0 && bytes > MERGED_BYTES_MAX)
+  })
+  return end < 0 ? news : news.slice(0, end)
 }

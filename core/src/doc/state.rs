@@ -32,8 +32,9 @@ impl Replica {
     pub fn import(&mut self, update: &[u8], limits: &Limits) -> Result<(), Error> {
         // It may be larger than the relay takes: it goes there in pieces.
         let limits = limits.for_taken();
-        check(update, self.known(), Mode::State, &|_| false, &limits)
+        let summary = check(update, self.known(), Mode::State, &|_| false, &limits)
             .map_err(|error| mention_v2(error, update))?;
+        self.check_nesting(update, &summary, &limits)?;
         for piece in pieces(update, self.known(), EDIT_BYTES_MAX)? {
             // Yjs writes all deletions into each difference, and mostly they are known.
             if self.apply_as_own(&piece, &limits)? {
@@ -47,10 +48,7 @@ impl Replica {
 /// An update in version 2 of the format begins with a zero, as hardly any other does.
 fn mention_v2(mut error: Error, update: &[u8]) -> Error {
     if error.code == Code::UpdateMalformed && update.first() == Some(&0) {
-        error.message.push_str(
-            "; one that Yjs wrote in version 2 of its format has to go through \
-             Y.convertUpdateFormatV2ToV1 first",
-        );
+        error.message.push_str("; is it in version 2 of the format? applyUpdateV2 takes those");
     }
     error
 }

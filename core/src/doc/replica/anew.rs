@@ -65,6 +65,7 @@ impl Replica {
 
     /// Observes the types in another document, and tells how they differ there.
     fn watch_again(&self, before: &[Vec<Seen>], is_same_length: bool) {
+        let transaction = self.changes.next_transaction();
         for (observed, before) in self.observed.iter().zip(before) {
             // A type that is gone has no observers, and nobody can see in it any more.
             if self.watch(observed).is_err() {
@@ -83,7 +84,7 @@ impl Replica {
                     keys: seen.shape.keys_to(&after),
                     is_local: false,
                     origin: 0,
-                    transaction: 0,
+                    transaction,
                 };
                 // What is told as a part of this one is not told by itself.
                 for (segment, node, name, at) in &seen.inside {

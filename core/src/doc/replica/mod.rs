@@ -4,6 +4,7 @@
 //! indexes are checked here first. No transaction outlives a call, so reading is always legal.
 
 mod anew;
+mod depth;
 mod entries;
 mod position;
 mod read;
@@ -166,6 +167,7 @@ impl Replica {
         limits: &Limits,
     ) -> Result<(Summary, bool), Error> {
         let (summary, oddities) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
+        self.check_nesting(update, &summary, limits)?;
         self.values_seen += u32::from(oddities.has_values);
         self.has_formats |= oddities.has_formats;
         self.changes.expect_formats(oddities.has_formats);

@@ -133,7 +133,10 @@ export class RoomSession implements Receiver, NodeSource {
         })
         this.#nodes.restore(room)
       }
-      for (const undo of this.#undos) undo.restore(room, this.#nodes)
+      for (const undo of this.#undos) {
+        undo.restore(room, this.#nodes)
+        undo.track(this.#updates.origin)
+      }
       for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
       if (this.#presence !== null) room.setPresence(this.#presence)
       room.keepRefused(this.#keepsRefused)

@@ -314,19 +314,24 @@ export class RoomSession implements Receiver {
 
   /** Makes an update of another document an edit. */
   applyUpdate(update: Uint8Array, origin: unknown): void {
-    this.transact(() => {
-      // Inside another transaction, too, this update has its own.
-      const outer = this.#updates.origin
-      this.#updates.origin = origin
-      try {
-        this.document(room => {
-          room.import(update)
-        })
-      } finally {
-        this.#updates.origin = outer
-      }
-    }, origin)
-    this.#isEdited = true
+    const room = this.#document()
+    // Inside another transaction, too, this update has its own.
+    const outer = this.#updates.origin
+    this.#updates.origin = origin
+    if (this.#depth === 0) this.#origins.push(origin)
+    try {
+      guarded(() => {
+        this.#track(origin)
+        room.import(update, this.#origins.length)
+      })
+      this.#isEdited = true
+    } finally {
+      this.#updates.origin = outer
+      guarded(() => {
+        this.#track(undefined)
+      })
+      this.#session.schedule()
+    }
   }
 
   openUndo(undo: Undo): void {
@@ -368,7 +373,7 @@ export class RoomSession implements Receiver {
       this.#updates.origin = origin
     }
     guarded(() => {
-      if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
+      this.#track(origin)
       room.begin(this.#origins.length)
     })
     this.#depth += 1
@@ -382,11 +387,16 @@ export class RoomSession implements Receiver {
       if (room !== undefined) {
         guarded(() => {
           room.commit()
-          if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
+          this.#track(undefined)
         })
         this.#session.schedule()
       }
     }
+  }
+
+  /** What is edited from here on has this origin. */
+  #track(origin: unknown): void {
+    if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
   }
 
   // ---- presence -------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 //! The browser shell around [`coweave_core::client`]: it gives the session machine a socket,
-//! timers and IndexedDB, and shows it to JavaScript as five classes.
+//! timers and IndexedDB, and shows it to JavaScript as six classes.
 //!
 //! Nothing is decided here. Every input goes through `Shell::handle`, which hands it to the machine
 //! and carries out what the machine wants. The app's own functions are never called
@@ -22,6 +22,7 @@ mod device_store;
 mod error;
 mod keeper;
 mod node;
+mod past;
 mod random;
 mod room;
 mod shell;
@@ -34,5 +35,6 @@ mod view;
 pub use client::Client;
 pub use keeper::Keeper;
 pub use node::Node;
+pub use past::Past;
 pub use room::Room;
 pub use undo::Undo;

@@ -1,5 +1,6 @@
 //! A shared type of a document as a class.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use coweave_core::client::RoomKey;
@@ -11,9 +12,17 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::whole;
 use crate::error::to_thrown;
+use crate::past::read_only;
 use crate::shell::Shell;
 
-/// A shared type of a room's document. Of a text, indexes and lengths count UTF-16 code units;
+/// Where the document is.
+#[derive(Clone, Debug)]
+pub(crate) enum Home {
+    Room(Rc<Shell>, RoomKey),
+    Past(Rc<RefCell<Replica>>),
+}
+
+/// A shared type of a document. Of a text, indexes and lengths count UTF-16 code units;
 /// contents are JSON in the form of [`coweave_core::doc::content`].
 ///
 /// Every method throws `api.disposed` and `api.deleted`; those that change something
@@ -21,14 +30,14 @@ use crate::shell::Shell;
 #[wasm_bindgen]
 #[derive(Debug)]
 pub struct Node {
-    shell: Rc<Shell>,
-    key: RoomKey,
+    home: Home,
     node: doc::Node,
 }
 
 impl Node {
-    pub(crate) const fn new(shell: Rc<Shell>, key: RoomKey, node: doc::Node) -> Self {
-        Self { shell, key, node }
+    /// One with a name; kinds are those of Yjs.
+    pub(crate) fn root(home: Home, kind: u8, name: &str) -> Option<Self> {
+        Some(Self { home, node: doc::Node::root(Kind::from_number(kind)?, name) })
     }
 
     pub(crate) fn node(&self) -> doc::Node {
@@ -39,11 +48,19 @@ impl Node {
         &self,
         access: impl FnOnce(&mut Replica) -> Result<T, Error>,
     ) -> Result<T, JsValue> {
-        self.shell.access(self.key, access).map_err(|error| to_thrown(&error))
+        let result = match &self.home {
+            Home::Room(shell, key) => shell.access(*key, access),
+            Home::Past(past) => access(&mut past.borrow_mut()),
+        };
+        result.map_err(|error| to_thrown(&error))
     }
 
     fn write(&self, write: impl FnOnce(&mut Replica) -> Result<(), Error>) -> Result<(), JsValue> {
-        self.shell.write(self.key, write).map_err(|error| to_thrown(&error))
+        let result = match &self.home {
+            Home::Room(shell, key) => shell.write(*key, write),
+            Home::Past(_) => Err(read_only()),
+        };
+        result.map_err(|error| to_thrown(&error))
     }
 }
 
@@ -180,7 +197,7 @@ impl Node {
     /// Everything inside.
     ///
     /// # Errors
-    /// `api.too_deep`.
+    /// None of its own.
     pub fn tree(&self) -> Result<String, JsValue> {
         self.access(|replica| replica.tree(&self.node))
     }

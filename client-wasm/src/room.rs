@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use coweave_core::client::{Input, RoomKey};
-use coweave_core::doc::replica::{self as doc, Kind, Replica};
+use coweave_core::doc::replica::Replica;
 use coweave_core::ids::{Epoch, Lineage};
 use js_sys::Array;
 use wasm_bindgen::JsValue;
@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::clock::whole;
 use crate::error::to_thrown;
-use crate::node::Node;
+use crate::node::{Home, Node};
 use crate::random;
 use crate::shell::Shell;
 
@@ -73,8 +73,7 @@ impl Room {
     /// A shared type with a name; kinds are those of Yjs.
     #[must_use]
     pub fn node(&self, kind: u8, name: &str) -> Option<Node> {
-        let node = doc::Node::root(Kind::from_number(kind)?, name);
-        Some(Node::new(Rc::clone(&self.shell), self.key, node))
+        Node::root(Home::Room(Rc::clone(&self.shell), self.key), kind, name)
     }
 
     /// Asks to be told when everything in the document is on the relay's disk. The answer is the

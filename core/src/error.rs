@@ -126,6 +126,8 @@ codes! {
     UpdateMalformed = "update.malformed", Peer, false;
     /// An update is larger than a limit.
     UpdateTooLarge = "update.too_large", App, false;
+    /// An update nests shared types too deeply.
+    UpdateTooDeep = "update.too_deep", App, false;
     /// An update needs others that the receiver does not have: send the difference.
     UpdateMissingDependencies = "update.missing_dependencies", Peer, true;
     /// An update writes under a client id that another connection holds; a dead connection lets go
@@ -133,6 +135,8 @@ codes! {
     UpdateForeignClient = "update.foreign_client", Peer, true;
     /// An update repeats ids that are taken, with other content: two clients write under one id.
     UpdateContradiction = "update.contradiction", Peer, false;
+    /// The content of something that a past document had was deleted since, and is not kept.
+    SnapshotCollected = "snapshot.collected", App, false;
     /// A presence state could not be read.
     PresenceMalformed = "presence.malformed", Peer, false;
     /// A presence state is larger than the limit.

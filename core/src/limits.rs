@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// Nesting of shared types: how deep a document can be read, and deleted, on the little stack that a
+/// browser gives.
+pub(crate) const TYPE_DEPTH_MAX: u32 = 200;
+
 /// The limits of a relay, a room and a connection. `Default` is what the documentation promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -15,6 +19,8 @@ pub struct Limits {
     pub update_clients_max: u64,
     /// Nesting of a value inside an update (`update.malformed`).
     pub value_depth_max: usize,
+    /// Nesting of shared types, the one with a name included (`update.too_deep`).
+    pub type_depth_max: u32,
     /// Entries of a state vector (`frame.malformed`).
     pub state_vector_clients_max: u64,
     /// Rooms joined over one connection at the same time (`room.too_many`).
@@ -89,6 +95,7 @@ impl Default for Limits {
             update_blocks_max: 1_000_000,
             update_clients_max: 10_000,
             value_depth_max: 64,
+            type_depth_max: TYPE_DEPTH_MAX,
             state_vector_clients_max: 100_000,
             rooms_per_connection_max: 128,
             members_per_room_max: 1_000,

@@ -236,18 +236,6 @@ fn a_type_inside_a_deleted_one_is_deleted() {
 }
 
 #[test]
-fn a_document_that_is_nested_too_deeply_is_not_read() {
-    let mut replica = replica(1);
-    let mut node = array();
-    for _ in 0..250 {
-        replica.sequence_insert(&node, 0, r#"[{"\u0000":[0,[]]}]"#).unwrap();
-        node = child(&replica, &node, 0);
-    }
-    assert_eq!(replica.tree(&array()).unwrap_err().code, Code::ApiTooDeep);
-    assert!(replica.tree(&node).is_ok());
-}
-
-#[test]
 fn wrong_content_is_an_error_and_changes_nothing() {
     let mut replica = replica(1);
     for json in [

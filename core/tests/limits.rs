@@ -37,6 +37,8 @@ const TABLE: &[(&str, Code, Try)] = &[
     ("update_blocks_max", Code::UpdateTooLarge, blocks),
     ("update_clients_max", Code::UpdateTooLarge, clients),
     ("value_depth_max", Code::UpdateMalformed, depth),
+    ("type_depth_max", Code::UpdateTooDeep, type_depth),
+    ("type_depth_max of what a room has", Code::UpdateTooDeep, type_depth_in_log),
     ("state_vector_clients_max", Code::FrameMalformed, state_vector),
     ("rooms_per_connection_max", Code::RoomTooMany, rooms),
     ("joins_per_minute_max", Code::RoomTooOften, joins),
@@ -375,6 +377,34 @@ fn undurable(above: usize) -> Option<Code> {
     join(&mut room, 1, Bytes::from_static(&[0]));
     join(&mut room, 2, Bytes::from_static(&[0]));
     send(&mut room, 1, &first).or_else(|| send(&mut room, 2, &second))
+}
+
+/// Each level in an update of its own, or all in one.
+fn nested(levels: &[usize], type_depth_max: u32) -> Option<Code> {
+    let mut room = open(Limits { type_depth_max, ..Limits::default() });
+    join(&mut room, 1, Bytes::from_static(&[0]));
+    let mut clock = 0;
+    levels.iter().find_map(|count| {
+        let mut update = vec![1, *count as u8, 1, clock];
+        for _ in 0..*count {
+            match clock {
+                0 => update.extend([7, 1, 1, b't', 0]),
+                _ => update.extend([7, 0, 1, clock - 1, 0]),
+            }
+            clock += 1;
+        }
+        update.push(0);
+        send(&mut room, 1, &update.into())
+    })
+}
+
+fn type_depth(above: usize) -> Option<Code> {
+    // The type with a name is a level, too.
+    nested(&[4 + above], 5)
+}
+
+fn type_depth_in_log(above: usize) -> Option<Code> {
+    nested(&[1, 2, 1].repeat(1 + above), 5)
 }
 
 fn presences(above: usize) -> Option<Code> {

@@ -8,7 +8,8 @@ import {
   readConnection,
   readRoom,
 } from './figures.js'
-import type { RoomSession, RoomStatus } from './room-session.js'
+import type { RoomStatus } from './room-events.js'
+import type { RoomSession } from './room-session.js'
 import type { Session } from './session.js'
 import { version } from './version.js'
 import type { Role, RoomView, SavedTier } from './view.js'
@@ -98,7 +99,7 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
     isSynced: view.isSynced,
     isOnDevice: view.isOnDevice,
     figures: figures && readRoom(figures),
-    peers: session.peers.length,
+    peers: session.peers.list.length,
     shares,
     listeners: count,
     events: log.events,

@@ -1,62 +1,22 @@
 // The document of a room.
 
-import type { SharedArray } from './array.js'
-import { checkBytes, checkFunction, checkString, wrongType } from './argument.js'
+import { checkBytes, checkFunction, wrongType } from './argument.js'
 import type { Disposer } from './disposer.js'
 import { apiError } from './error.js'
 import type { Handle } from './handle.js'
-import { Kind } from './kind.js'
-import type { SharedMap } from './map.js'
-import { Nodes } from './nodes.js'
-import type { SharedNode } from './shared.js'
-import type { Text } from './text.js'
+import { DocParts } from './parts.js'
+import { PastDoc } from './past.js'
 import { Undo, type UndoOptions } from './undo.js'
 import type { UpdateListener } from './updates.js'
-import type { XmlFragment } from './xml.js'
 
-/** A name stands in each first edit of its type. */
-const NAME_LENGTH_MAX = 1_000
-
-/**
- * The document of a room; to be used once `room.loaded` is there. Its parts have names, and are there
- * from the beginning: whoever asks for one first does not matter.
- */
-export class Doc {
+/** The document of a room; to be used once `room.loaded` is there. */
+export class Doc extends DocParts {
   readonly #handle: Handle
-  readonly #nodes: Nodes
 
   /** @internal */
   constructor(handle: Handle) {
+    super(handle)
     this.#handle = handle
-    this.#nodes = new Nodes(handle)
-  }
-
-  /** A text of the document, by its name. */
-  text(name: string): Text {
-    return this.#root(Kind.text, name) as Text
-  }
-
-  /** A map of the document, by its name; the type parameter says what is in it. */
-  map<T extends object = Record<string, unknown>>(name: string): SharedMap<T> {
-    return this.#root(Kind.map, name) as SharedMap<T>
-  }
-
-  /** An array of the document, by its name; the type parameter says what is in it. */
-  array<T = unknown>(name: string): SharedArray<T> {
-    return this.#root(Kind.array, name) as SharedArray<T>
-  }
-
-  /** A tree of elements and texts, as editors of rich text use it, by its name. */
-  xml(name: string): XmlFragment {
-    return this.#root(Kind.xmlFragment, name) as XmlFragment
-  }
-
-  #root(kind: Kind, name: string): SharedNode {
-    if (checkString(name, 'the name of the type').length > NAME_LENGTH_MAX) {
-      throw apiError('api.wrong_type', `the name of a type has at most ${String(NAME_LENGTH_MAX)} characters`)
-    }
-    this.#handle.use().claim(kind, name)
-    return this.#nodes.get({ kind, name })
   }
 
   /**
@@ -77,8 +37,7 @@ export class Doc {
     return new Undo(this.#handle, options)
   }
 
-  /** The whole document as one Yjs update (v1). */
-  encodeState(): Uint8Array {
+  override encodeState(): Uint8Array {
     return this.#handle.use().document(room => room.state())
   }
 
@@ -103,8 +62,49 @@ export class Doc {
   }
 
   /**
+   * As `applyUpdate`, for an update in version 2 of the format of Yjs. It is rewritten in version 1,
+   * which is all that is stored and sent. Throws `update.too_large` for one that would become 32 times
+   * as large by that, and larger than 256 KiB.
+   */
+  applyUpdateV2(update: Uint8Array, origin?: unknown): void {
+    const checked = checkBytes(update, 'the update')
+    const session = this.#handle.use()
+    session.applyUpdate(session.document(room => room.toVersion1(checked)), origin)
+  }
+
+  override snapshot(): Uint8Array {
+    return this.#handle.use().document(room => room.snapshot())
+  }
+
+  /**
+   * Whether another document, or the one that a snapshot was taken of, has exactly the same edits, and
+   * so the same content. Documents that were written apart from each other never have.
+   */
+  equals(other: DocParts | Uint8Array): boolean {
+    const snapshot = typeof (other as Partial<DocParts> | null)?.snapshot === 'function'
+      ? (other as DocParts).snapshot()
+      : checkBytes(other, 'what to compare with')
+    return this.#handle.use().document(room => room.isAt(snapshot))
+  }
+
+  /**
+   * The document as it was at a snapshot of its own, or of Yjs. What was deleted since has to be there
+   * still, and a room does not keep it for long: it throws `snapshot.collected` otherwise. Where the
+   * past matters, keep `encodeState()` with the snapshot, and hand it in as `state`; any later state
+   * of a Yjs document without garbage collection will do. Throws `update.missing_dependencies` for a
+   * snapshot of what is not there (yet).
+   */
+  at(snapshot: Uint8Array, state?: Uint8Array): PastDoc {
+    const checked = checkBytes(snapshot, 'the snapshot')
+    const later = state === undefined ? undefined : checkBytes(state, 'the state')
+    const handle = this.#handle
+    return new PastDoc(handle.use(), source => handle.own(source), checked, later)
+  }
+
+  /**
    * Calls a function with each update (v1) that comes into the document from here on, own edits
-   * included, in order. A transaction may come as several of them. After `set-aside` the first one is
+   * included, in order: one for each transaction, and one more for what `applyUpdate` brings inside of
+   * one with another origin. After `set-aside` the first one is
    * the whole document that took the place of the one before.
    */
   on(event: 'update', listener: UpdateListener): Disposer {

@@ -37,6 +37,8 @@ export {
   newXmlFragment,
   newXmlText,
 } from './new.js'
+export { type DocParts } from './parts.js'
+export { type PastDoc } from './past.js'
 export { type Peer, type Presence } from './presence.js'
 export { type Room, type RoomOptions } from './room.js'
 export {
@@ -45,7 +47,7 @@ export {
   type RoomStatus,
   type RoomStorage,
   type Saved,
-} from './room-session.js'
+} from './room-events.js'
 export { type WebSocketConstructor } from './session.js'
 export { type Position, type SharedNode, type SharedSequence } from './shared.js'
 export { type Text, type TextChange, type TextPosition } from './text.js'

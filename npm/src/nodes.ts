@@ -1,34 +1,38 @@
-// The shared types of one document, as one holder of the room has them.
+// The shared types of one document, as one holder of it has them.
 
 import { SharedArray } from './array.js'
 import type { DeepChange } from './delta.js'
 import type { Disposer } from './disposer.js'
-import type { Handle } from './handle.js'
 import { Kind } from './kind.js'
 import { SharedMap } from './map.js'
-import type { RoomSession } from './room-session.js'
-import { type NodeId, type SharedNode, nodeKey, toDelta, toKeys } from './shared.js'
+import { type NodeId, type NodeSource, type SharedNode, nodeKey, toDelta, toKeys } from './shared.js'
 import { Text } from './text.js'
 import { type MakeNode, toNodeId } from './value.js'
 import type { ChangeView } from './view.js'
 import { XmlElement, XmlFragment, XmlText } from './xml.js'
 
+/** Who has a document, for as long as that is so. */
+export interface Holder {
+  use(): NodeSource
+  own(subscription: Disposer): Disposer
+}
+
 export class Nodes {
   /** Gives the object of a type that the module told of. */
   readonly make: MakeNode = (id, name) => this.get(id, name)
-  readonly #handle: Handle
+  readonly #holder: Holder
   /** Types that somebody holds. */
   readonly #known = new Map<string, WeakRef<SharedNode>>()
   readonly #dropped = new FinalizationRegistry<string>(key => {
     if (this.#known.get(key)?.deref() === undefined) this.#known.delete(key)
   })
 
-  constructor(handle: Handle) {
-    this.#handle = handle
+  constructor(holder: Holder) {
+    this.#holder = holder
   }
 
-  get session(): RoomSession {
-    return this.#handle.use()
+  get session(): NodeSource {
+    return this.#holder.use()
   }
 
   /** The object of a type: the same one as long as somebody holds it. */
@@ -64,7 +68,7 @@ export class Nodes {
     isDeep: boolean,
     call: (views: readonly ChangeView[]) => void,
   ): Disposer {
-    return this.#handle.own(this.session.subscribe(id, isDeep, call))
+    return this.#holder.own(this.session.subscribe(id, isDeep, call))
   }
 
   toDeepChange(view: ChangeView): DeepChange {

@@ -23,7 +23,7 @@ export class Presence<S extends object> {
 
   /** The others, without those that show nothing. */
   get peers(): readonly Peer<S>[] {
-    return this.#handle.session.peers as readonly Peer<S>[]
+    return this.#handle.session.peers.list as readonly Peer<S>[]
   }
 
   /** Shows a JSON object to the others, or nothing any more. Shared by all handles of the room. */
@@ -36,8 +36,8 @@ export class Presence<S extends object> {
   subscribe(listener: (peers: readonly Peer<S>[]) => void): Disposer {
     checkFunction(listener, 'the listener')
     const session = this.#handle.use()
-    session.requestPeers()
-    return this.#handle.own(session.peerListeners.add(() => {
+    session.peers.request()
+    return this.#handle.own(session.peers.listeners.add(() => {
       listener(this.peers)
     }))
   }

@@ -4,88 +4,23 @@ import type { SetAsideCopy } from './copies.js'
 import { Deferred } from './deferred.js'
 import { Cleanup, type Disposer } from './disposer.js'
 import { CoweaveError, apiError, guarded } from './error.js'
-import { FrameSchedule } from './frame.js'
 import { Listeners } from './listeners.js'
 import type { Figures } from './figures.js'
+import {
+  type RoomListeners, type RoomStatus, type RoomStorage, type Saved,
+  isOther, roomListeners, toStatus, toStorage,
+} from './room-events.js'
 import { RoomLog } from './room-log.js'
+import { RoomPeers } from './room-peers.js'
+import { RoomRequests } from './room-requests.js'
 import type { Receiver, Session } from './session.js'
 import { SharedNodes } from './shared-nodes.js'
-import type { NodeId } from './shared.js'
+import type { NodeId, NodeSource } from './shared.js'
 import type { Undo } from './undo.js'
 import { type UpdateListener, Updates } from './updates.js'
-import type { Batch, ChangeView, PeerView, Role, RoomView, SavedTier } from './view.js'
+import type { Batch, ChangeView, Role, RoomView } from './view.js'
 import type { WasmNode, WasmRoom } from './wasm.js'
 import type { Kind } from './kind.js'
-
-/** How a room stands to the relay. */
-export type RoomStatus =
-  /** What this device has is being read. */
-  | { readonly state: 'opening' }
-  /** On the way to the relay, or catching up. */
-  | { readonly state: 'connecting' }
-  /** The first sync is under way: so many bytes of so many are here. */
-  | { readonly state: 'syncing'; readonly received: number; readonly total: number }
-  /** In step with the relay. */
-  | { readonly state: 'live' }
-  /** The relay cannot be reached; work goes on. `retryAt` is a time as of `Date.now()`. */
-  | {
-    readonly state: 'offline'
-    readonly retryAt: number | null
-    /** Why, when it is known. */
-    readonly error: CoweaveError | null
-  }
-  /** Trying again would not help. */
-  | { readonly state: 'stopped'; readonly error: CoweaveError }
-  /** This handle was disposed, or its client. */
-  | { readonly state: 'disposed' }
-
-/** What is true of every own edit, and how many are not known to be durable on the relay. */
-export interface Saved {
-  readonly tier: SavedTier
-  readonly pending: number
-}
-
-/** Where this device keeps the room. */
-export type RoomStorage =
-  /** In IndexedDB. */
-  | { readonly kind: 'device' }
-  /**
-   * In IndexedDB, which also holds something of the room that cannot be used any more. It is left as
-   * it is, and the relay is asked for everything; what is written from here on is kept.
-   */
-  | { readonly kind: 'damaged'; readonly error: CoweaveError }
-  /** In memory only: there is no IndexedDB, or the app does not want it. */
-  | { readonly kind: 'memory' }
-  /** In memory only, because IndexedDB failed; it is tried again, and then gets all that it lacks. */
-  | { readonly kind: 'lost'; readonly error: CoweaveError }
-
-/**
- * An own edit that the relay will never take. What becomes of it is the app's choice: see
- * `RoomOptions`.
- */
-export interface RefusedEdit {
-  readonly error: CoweaveError
-}
-
-/** What `room.on` can listen to. */
-export interface RoomEvents {
-  readonly status: RoomStatus
-  readonly saved: Saved
-  readonly loaded: undefined
-  readonly synced: undefined
-  readonly refused: RefusedEdit
-  readonly 'set-aside': SetAsideCopy
-  readonly role: Role
-  /** IndexedDB failed: `storage` is `lost`. Once more when the reason changes. */
-  readonly 'storage-lost': CoweaveError
-  /** IndexedDB has everything again. */
-  readonly 'storage-restored': undefined
-  /** Something in IndexedDB cannot be used: `storage` is `damaged`. */
-  readonly 'storage-damaged': CoweaveError
-}
-
-/** The listeners to each event. */
-export type RoomListeners = { readonly [E in keyof RoomEvents]: Listeners<RoomEvents[E]> }
 
 const unopened: RoomView = {
   status: { state: 'opening' },
@@ -97,27 +32,14 @@ const unopened: RoomView = {
   isOnDevice: true,
 }
 
-export class RoomSession implements Receiver {
+export class RoomSession implements Receiver, NodeSource {
   readonly name: string
-  readonly listeners: RoomListeners = {
-    status: new Listeners(),
-    saved: new Listeners(),
-    loaded: new Listeners(),
-    synced: new Listeners(),
-    refused: new Listeners(),
-    'set-aside': new Listeners(),
-    role: new Listeners(),
-    'storage-lost': new Listeners(),
-    'storage-restored': new Listeners(),
-    'storage-damaged': new Listeners(),
-  }
+  readonly listeners: RoomListeners = roomListeners()
   readonly loaded: Deferred<undefined> = new Deferred()
   readonly synced: Deferred<undefined> = new Deferred()
   status: RoomStatus = { state: 'opening' }
   storage: RoomStorage = { kind: 'memory' }
-  /** What others show, by their ids. */
-  peers: readonly { readonly id: number; readonly state: object }[] = []
-  readonly peerListeners: Listeners<undefined> = new Listeners()
+  readonly peers: RoomPeers = new RoomPeers()
   /** The room is left as soon as they return. */
   readonly closing: Listeners<undefined> = new Listeners()
 
@@ -135,11 +57,9 @@ export class RoomSession implements Receiver {
   readonly #origins: unknown[] = []
   readonly #updates: Updates = new Updates()
   readonly #undos = new Set<Undo>()
-  #flushes = new Map<number, Deferred<undefined>>()
-  #seed: { readonly done: Deferred<boolean>; readonly update: Uint8Array } | undefined
+  readonly #requests = new RoomRequests()
   #presence: string | null = null
   #keepsRefused = false
-  readonly #peerFrame: FrameSchedule
   #depth = 0
   #isEdited = false
   #isClosed = false
@@ -149,9 +69,6 @@ export class RoomSession implements Receiver {
   constructor(session: Session, name: string) {
     this.name = name
     this.#session = session
-    this.#peerFrame = new FrameSchedule(() => {
-      this.peerListeners.notify(undefined)
-    })
     session.started.then(
       () => {
         this.#open()
@@ -220,7 +137,7 @@ export class RoomSession implements Receiver {
       for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
       if (this.#presence !== null) room.setPresence(this.#presence)
       room.keepRefused(this.#keepsRefused)
-      this.#restoreRequests(room)
+      this.#requests.restore(room)
     } catch (error) {
       this.#log = log
       throw error
@@ -230,15 +147,7 @@ export class RoomSession implements Receiver {
     this.#wasm = room
     this.#isEdited = true
     this.#isRestored = true
-    // Nobody is seen without a connection.
-    if (this.peers.length > 0) this.#peerFrame.request()
-    this.peers = []
-  }
-
-  #restoreRequests(room: WasmRoom): void {
-    const flushes = [...this.#flushes.values()]
-    this.#flushes = new Map(flushes.map(done => [room.flush(), done]))
-    if (this.#seed !== undefined) room.seed(this.#seed.update)
+    this.peers.clear()
   }
 
   /** Where all own edits are; looks first at those that the module has not seen yet. */
@@ -271,12 +180,14 @@ export class RoomSession implements Receiver {
     throw apiError('api.not_ready', 'the document is not there yet: await room.loaded first')
   }
 
-  /** Checks that a name is used for one kind of type only. */
+  get claimed(): ReadonlyMap<string, Kind> {
+    return this.#nodes.claimed
+  }
+
   claim(kind: Kind, name: string): void {
     this.#nodes.claim(kind, name)
   }
 
-  /** Uses a shared type. */
   use<T>(id: NodeId, use: (node: WasmNode) => T): T {
     const room = this.#document()
     return guarded(() => use(this.#nodes.get(room, id)))
@@ -318,7 +229,10 @@ export class RoomSession implements Receiver {
     // Inside another transaction, too, this update has its own.
     const outer = this.#updates.origin
     this.#updates.origin = origin
-    if (this.#depth === 0) this.#origins.push(origin)
+    if (this.#depth === 0) {
+      this.#origins.push(origin)
+      this.#updates.begin()
+    }
     try {
       guarded(() => {
         this.#track(origin)
@@ -327,10 +241,7 @@ export class RoomSession implements Receiver {
       this.#isEdited = true
     } finally {
       this.#updates.origin = outer
-      guarded(() => {
-        this.#track(undefined)
-      })
-      this.#session.schedule()
+      this.#commit(undefined)
     }
   }
 
@@ -376,6 +287,7 @@ export class RoomSession implements Receiver {
       this.#track(origin)
       room.begin(this.#origins.length)
     })
+    if (this.#depth === 0) this.#updates.begin()
     this.#depth += 1
     try {
       return change()
@@ -383,14 +295,20 @@ export class RoomSession implements Receiver {
       this.#depth -= 1
       if (this.#depth === 0) this.#updates.origin = undefined
       // The function may have disposed the room; its edits so far went out then.
-      const room = this.#wasm
-      if (room !== undefined) {
-        guarded(() => {
-          room.commit()
-          this.#track(undefined)
-        })
-        this.#session.schedule()
-      }
+      if (this.#wasm !== undefined) this.#commit(this.#wasm)
+    }
+  }
+
+  /** A transaction is over; the module still has to be told so when there is a `room`. */
+  #commit(room: WasmRoom | undefined): void {
+    try {
+      guarded(() => {
+        room?.commit()
+        this.#track(undefined)
+      })
+    } finally {
+      if (this.#depth === 0) this.#updates.commit(updates => this.document(it => it.merge(updates)))
+      this.#session.schedule()
     }
   }
 
@@ -407,18 +325,16 @@ export class RoomSession implements Receiver {
     guarded(() => this.#wasm?.setPresence(json ?? undefined))
   }
 
-  requestPeers(): void {
-    this.#peerFrame.request()
-  }
-
   // ---- durability -----------------------------------------------------------------------------
 
   async flush(): Promise<undefined> {
     await this.loaded.promise
-    const room = this.#running()
-    const done = new Deferred<undefined>()
-    this.#flushes.set(guarded(() => room.flush()), done)
-    return done.promise
+    return this.#requests.flush(this.#running())
+  }
+
+  async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
+    await this.loaded.promise
+    return this.#requests.seed(() => this.#running(), this.#session.seedUpdate(texts))
   }
 
   /** The module's room, for what needs the relay. */
@@ -426,19 +342,6 @@ export class RoomSession implements Receiver {
     const room = this.#document()
     if (this.status.state === 'stopped') throw this.status.error
     return room
-  }
-
-  async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
-    await this.loaded.promise
-    while (this.#seed !== undefined) await this.#seed.done.promise.catch(() => undefined)
-    const room = this.#running()
-    const done = new Deferred<boolean>()
-    const update = this.#session.seedUpdate(texts)
-    this.#seed = { done, update }
-    guarded(() => {
-      room.seed(update)
-    })
-    return done.promise
   }
 
   // ---- news from the module -------------------------------------------------------------------
@@ -464,23 +367,26 @@ export class RoomSession implements Receiver {
     for (const { id, about } of batch.setAside) {
       const copy = this.#session.copies.add(this.name, id, about)
       // What was asked for was in the document that is set aside.
-      this.#rejectFlushes(copy.error)
+      this.#requests.rejectFlushes(copy.error)
       news.push(() => {
         this.listeners['set-aside'].notify(copy)
       })
     }
     // That the document is another one is told before what is in it.
     news.push(...this.#updates.takeNext())
-    for (const number of batch.flushed) {
-      this.#flushes.get(number)?.resolve(undefined)
-      this.#flushes.delete(number)
+    this.#requests.flushed(batch.flushed)
+    const { seeded } = batch
+    if (seeded !== undefined) {
+      this.#requests.endSeed(done => {
+        if ('error' in seeded) done.reject(new CoweaveError(seeded.error))
+        else done.resolve(seeded.isFirst)
+      })
     }
-    if (batch.seeded !== undefined) this.#takeSeeded(batch.seeded)
     if (changes.length > 0) {
       const told = changes.map(change => ({ ...change, origin: this.#origins[Number(change.origin) - 1] }))
       news.push(...this.#nodes.changed(told))
     }
-    if (batch.peers.length > 0) this.#takePeers(batch.peers)
+    this.peers.take(batch.peers)
     if (batch.view !== undefined) this.#takeView(batch.view, news)
     return news
   }
@@ -579,24 +485,6 @@ export class RoomSession implements Receiver {
     })
   }
 
-  #takeSeeded(seeded: NonNullable<Batch['seeded']>): void {
-    if ('error' in seeded) this.#seed?.done.reject(new CoweaveError(seeded.error))
-    else this.#seed?.done.resolve(seeded.isFirst)
-    this.#seed = undefined
-  }
-
-  #takePeers(changed: readonly PeerView[]): void {
-    // One turn may bring several states of the same peer: the last one counts.
-    const peers = new Map(this.peers.map(peer => [peer.id, peer]))
-    for (const { id, state } of changed) {
-      const shown = parseShown(state)
-      if (shown === null) peers.delete(id)
-      else peers.set(id, { id, state: shown })
-    }
-    this.peers = [...peers.values()]
-    this.#peerFrame.request()
-  }
-
   fail(error: CoweaveError): readonly (() => void)[] {
     this.#wasm = undefined
     this.status = { state: 'stopped', error }
@@ -620,14 +508,7 @@ export class RoomSession implements Receiver {
 
   #reject(error: CoweaveError): void {
     this.synced.reject(error)
-    this.#rejectFlushes(error)
-    this.#seed?.done.reject(error)
-    this.#seed = undefined
-  }
-
-  #rejectFlushes(error: CoweaveError): void {
-    for (const done of this.#flushes.values()) done.reject(error)
-    this.#flushes.clear()
+    this.#requests.reject(error)
   }
 
   /** Leaves the room; what was edited so far goes out before. */
@@ -635,7 +516,7 @@ export class RoomSession implements Receiver {
     if (this.#isClosed) return
     this.closing.notify(undefined)
     this.#isClosed = true
-    this.#peerFrame.cancel()
+    this.peers.close()
     this.status = { state: 'disposed' }
     // Whatever instance may still see the last edits out, nobody is here any more.
     this.#presence = null
@@ -665,52 +546,4 @@ export class RoomSession implements Receiver {
 
 export function disposedError(): CoweaveError {
   return apiError('api.disposed', 'this share in the room was disposed: ask client.room() for another one')
-}
-
-function toStatus(status: RoomView['status']): RoomStatus {
-  switch (status.state) {
-    case 'offline': {
-      const { retryAt, error } = status
-      // The wall clock may have been set, or gone on while the steady one slept.
-      const now = Date.now() - performance.now()
-      return {
-        state: 'offline',
-        retryAt: retryAt && Math.round(now + retryAt),
-        error: error && new CoweaveError(error),
-      }
-    }
-    case 'stopped':
-      return { state: 'stopped', error: new CoweaveError(status.error) }
-    default:
-      return status
-  }
-}
-
-function toStorage(storage: RoomView['storage']): RoomStorage {
-  return 'error' in storage
-    ? { kind: storage.kind, error: new CoweaveError(storage.error) }
-    : storage
-}
-
-/** Other software may show something that is no object; it means nothing here. */
-function parseShown(json: string | null): object | null {
-  if (json === null) return null
-  try {
-    const shown: unknown = JSON.parse(json)
-    return typeof shown === 'object' ? shown : null
-  } catch {
-    return null
-  }
-}
-
-/** Views come from JSON: plain values. */
-function isOther(before: unknown, after: unknown): boolean {
-  if (before === after) return false
-  if (typeof before !== 'object' || typeof after !== 'object' || before === null || after === null) {
-    return true
-  }
-  const [one, other] = [before as Record<string, unknown>, after as Record<string, unknown>]
-  for (const key in one) if (!(key in other)) return true
-  for (const key in other) if (isOther(one[key], other[key])) return true
-  return false
 }

@@ -6,14 +6,8 @@ import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { Doc } from './doc.js'
 import { Handle } from './handle.js'
 import { Presence } from './presence.js'
-import type {
-  RoomEvents,
-  RoomListeners,
-  RoomSession,
-  RoomStatus,
-  RoomStorage,
-  Saved,
-} from './room-session.js'
+import type { RoomEvents, RoomListeners, RoomStatus, RoomStorage, Saved } from './room-events.js'
+import type { RoomSession } from './room-session.js'
 import type { Role } from './view.js'
 
 /** What a room can be told. */

@@ -6,7 +6,7 @@ import { Listeners } from './listeners.js'
 import { type NodeId, nodeKey } from './shared.js'
 import { toNodeId } from './value.js'
 import type { ChangeView, NodeView } from './view.js'
-import type { WasmNode, WasmRoom } from './wasm.js'
+import type { WasmNode, WasmPast, WasmRoom } from './wasm.js'
 
 /** Changes of one transaction, and which one that was. */
 interface Told {
@@ -47,8 +47,13 @@ export class SharedNodes {
     }
   }
 
+  /** The names that are used, and for which kinds of types. */
+  get claimed(): ReadonlyMap<string, Kind> {
+    return this.#kinds
+  }
+
   /** The type in the module, until the next call. */
-  get(room: WasmRoom, id: NodeId): WasmNode {
+  get(room: WasmRoom | WasmPast, id: NodeId): WasmNode {
     if ('name' in id) {
       let node = this.#named.get(id.name)
       if (node === undefined) {

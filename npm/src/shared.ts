@@ -5,14 +5,27 @@ import type { DeepChange, Delta, Formats, KeyChange, SequenceDelta } from './del
 import type { Disposer } from './disposer.js'
 import { Kind } from './kind.js'
 import type { Nodes } from './nodes.js'
-import type { RoomSession } from './room-session.js'
 import { fromJson, revive } from './value.js'
 import type { ChangeView } from './view.js'
+import type { WasmNode } from './wasm.js'
 
 /** Which shared type of a document. */
 export type NodeId =
   | { readonly kind: Kind; readonly name: string }
   | { readonly kind: Kind; readonly client: number; readonly clock: number }
+
+/** A document that shared types are parts of. */
+export interface NodeSource {
+  /** The names that are used, and for which kinds of types. */
+  readonly claimed: ReadonlyMap<string, Kind>
+  /** Checks that a name is used for one kind of type only. */
+  claim(kind: Kind, name: string): void
+  /** Uses a shared type. */
+  use<T>(id: NodeId, use: (node: WasmNode) => T): T
+  /** Changes a shared type. */
+  edit(id: NodeId, edit: (node: WasmNode) => void): void
+  subscribe(id: NodeId, isDeep: boolean, listener: (changes: readonly ChangeView[]) => void): Disposer
+}
 
 /** The same text for the same type. */
 export function nodeKey(id: NodeId): string {
@@ -49,9 +62,9 @@ export abstract class SharedNode {
     this.id = id
   }
 
-  /** @internal Whether it is a part of the document of this room. */
-  isOf(session: RoomSession): boolean {
-    return this.nodes.session === session
+  /** @internal Whether it is a part of this document. */
+  isOf(source: NodeSource): boolean {
+    return this.nodes.session === source
   }
 
   /**
@@ -77,7 +90,7 @@ export abstract class SharedNode {
     return fromJson(json, this.nodes.make)
   }
 
-  /** Everything inside as plain data; throws `api.too_deep` below 200 levels. */
+  /** Everything inside as plain data. */
   toJSON(): unknown {
     const { nodes, id } = this
     return fromJson(nodes.session.use(id, node => node.tree()), nodes.make)

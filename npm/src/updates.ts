@@ -30,6 +30,8 @@ export class Updates {
   #news: News[] = []
   /** Of the document that takes the place of the one that the app knows. */
   #next: News[] | undefined
+  /** From here on the news are those of the transaction that is open. */
+  #open: number | undefined
 
   /** Whether there is nothing to tell. */
   get isEmpty(): boolean {
@@ -53,6 +55,30 @@ export class Updates {
     return true
   }
 
+  /** A transaction begins: what it brings is told when it is over. */
+  begin(): void {
+    this.#open = this.#news.length
+  }
+
+  /** It is over, and becomes one update for each origin, in turn. */
+  commit(merge: (updates: Uint8Array[]) => Uint8Array): void {
+    const news = this.#news.splice(this.#open ?? this.#news.length)
+    this.#open = undefined
+    try {
+      for (let [first] = news; first !== undefined; [first] = news) {
+        const { local, origin } = first
+        const other = news.findIndex(it => it.local !== local || it.origin !== origin)
+        const count = other < 0 ? news.length : other
+        const update = count === 1 ? first.update : merge(news.slice(0, count).map(it => it.update))
+        this.#news.push({ ...news[count - 1] ?? first, update })
+        news.splice(0, count)
+      }
+    } finally {
+      // Whatever happens on the way, they are told.
+      this.#news.push(...news)
+    }
+  }
+
   /** What follows is about another document. */
   began(): void {
     this.#next = []
@@ -60,8 +86,8 @@ export class Updates {
 
   /** Tells of the document that the app knows. */
   take(): readonly (() => void)[] {
-    const news = this.#news
-    this.#news = []
+    const news = this.#news.splice(0, this.#open ?? this.#news.length)
+    if (this.#open !== undefined) this.#open = 0
     return news.map(it => () => {
       this.#listeners.notify(it)
     })

@@ -67,11 +67,29 @@ export interface WasmRoom {
   difference(stateVector: Uint8Array): Uint8Array
   /** Takes an update in as an edit, and as one change. */
   import(update: Uint8Array, origin: number): void
+  /** The same update in version 1, for one in version 2. */
+  toVersion1(update: Uint8Array): Uint8Array
+  /** One update that brings what several bring, which follow each other. */
+  merge(updates: Uint8Array[]): Uint8Array
+  /** Which edits the document has now. */
+  snapshot(): Uint8Array
+  /** Whether the document has exactly these. */
+  isAt(snapshot: Uint8Array): boolean
+  /** What the document was at a snapshot, or that of a later state. */
+  past(snapshot: Uint8Array, state?: Uint8Array): WasmPast
   close(): void
   free(): void
 }
 
-/** A shared type of a room; contents are JSON (see value.ts). */
+/** A document as it was at a snapshot. */
+export interface WasmPast {
+  /** A shared type with a name. */
+  node(kind: number, name: string): WasmNode | undefined
+  state(): Uint8Array
+  free(): void
+}
+
+/** A shared type of a document; contents are JSON (see value.ts). */
 export interface WasmNode {
   /** Means another type from here on, one that is nested. */
   point(kind: number, client: number, clock: number): void

@@ -96,6 +96,28 @@ describe('structure', () => {
     })
     assert.equal(other.doc.getXmlFragment('default').toString(), '<paragraph level="2">rich</paragraph>')
   })
+
+  it('that is nested deeper than a document can be deleted reaches nobody', async t => {
+    const [hostile, yjs, sdk] = await together(t, newRoom(), [...versions, 'coweave'])
+    const outer = new Y.Map()
+    hostile.doc.getArray('array').insert(0, [outer])
+    await until(() => sdk.room.doc.array('array').length === 1, 'the SDK has the outermost map')
+    hostile.doc.transact(() => {
+      let inner = outer
+      for (let level = 1; level < 10_000; level += 1) inner = inner.set('a', new Y.Map())
+    })
+    sdk.text.insert(0, 'un')
+    await until(() => yjs.content() === 'un', 'the others go on')
+    // Who has it all cannot delete it; the others have only what was taken.
+    assert.throws(() => hostile.doc.getArray('array').delete(0, 1), RangeError)
+    sdk.room.doc.array('array').delete(0, 1)
+    yjs.text.insert(2, 'harmed')
+    assert.equal(await converged([yjs, sdk]), 'unharmed')
+    const [late] = await together(t, `both-ways-${roomCount}`, ['coweave'])
+    assert.equal(late.content(), 'unharmed')
+    assert.deepEqual(late.room.doc.array('array').toJSON(), [])
+    assert.equal(sdk.room.status.state, 'live')
+  })
 })
 
 describe('presence', () => {

@@ -1,7 +1,9 @@
 // The package in tiny projects, as users get it: packed, installed, built, opened in a browser, and two pages edit together.
 
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, before, describe, it } from 'node:test'
+import { brotliCompressSync, gzipSync } from 'node:zlib'
 
 import { launchChromium } from '../browser/chromium.mjs'
 import { serveFolder } from '../browser/static-server.mjs'
@@ -53,6 +55,24 @@ async function expectTogether(t, url, uses) {
   return ana
 }
 
+/** What a visitor of the app downloads, wasm and JavaScript, stays within the budget. */
+async function expectSmall(t, paths) {
+  const budget = JSON.parse(await readFile(new URL('../../npm/size.json', import.meta.url), 'utf8')).download
+  const files = await Promise.all(paths.map(path => readFile(path)))
+  const sizes = {
+    gzip: total(files.map(file => gzipSync(file, { level: 9 }))),
+    brotli: total(files.map(file => brotliCompressSync(file))),
+  }
+  t.diagnostic(`a visitor downloads ${sizes.brotli.toLocaleString('en')} bytes (brotli)`)
+  for (const [name, size] of Object.entries(sizes)) {
+    assert.ok(size <= budget[name], `${name}: ${size} bytes of at most ${budget[name]}`)
+  }
+}
+
+function total(files) {
+  return files.reduce((sum, { length }) => sum + length, 0)
+}
+
 // Two at a time: there are two cores, and Next.js takes as long as all the others.
 describe('an app edits together with others', { concurrency: 2 }, () => {
   it('made with Next.js, its page rendered by the server', async t => {
@@ -98,6 +118,8 @@ describe('an app edits together with others', { concurrency: 2 }, () => {
       const url = await serveFiles(t, consumer)
       await expectTogether(t, `${url}/inline.html`, INLINE)
       await expectTogether(t, `${url}/copied.html`, FILE)
+      // The other one's code is not minified.
+      if (name === 'esbuild') await expectSmall(t, ['copied.js', 'coweave_bg.wasm'].map(file => `${consumer.folder}/dist/${file}`))
     })
   }
 

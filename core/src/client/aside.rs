@@ -124,6 +124,7 @@ pub(super) const fn is_about_copy(code: Code) -> bool {
             | Code::RoomTooLarge
             | Code::UpdateMalformed
             | Code::UpdateTooLarge
+            | Code::UpdateTooDeep
             | Code::UpdateContradiction
     )
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::splice::write_count;
 use super::walk::{Block, Visit, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
 use crate::ordered::sort_by_key;
+use crate::wire::primitive::write_var;
 
 /// Deleted ranges of clocks by client: sorted, apart from each other.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,12 +41,21 @@ impl Deletions {
     }
 
     /// All clients with their ranges, by client id.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (ClientId, &[(u64, u64)])> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ClientId, &[(u64, u64)])> {
         self.0.iter().map(|(client, ranges)| (*client, ranges.as_slice()))
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// Writes them as in an update, with the largest client id first.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        write_count(out, self.0.len());
+        for (client, ranges) in self.0.iter().rev() {
+            write_var(out, client.get());
+            write_count(out, ranges.len());
+            for (start, end) in ranges {
+                write_var(out, *start);
+                write_var(out, end.saturating_sub(*start));
+            }
+        }
     }
 
     /// Takes in what `other` deletes.

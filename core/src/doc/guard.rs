@@ -44,9 +44,12 @@ pub struct Summary {
     pub is_news: bool,
     /// Some text holds a character outside the basic plane (an emoji): two UTF-16 units.
     pub has_astral: bool,
+    /// A shared type is made that stands in another one, or beside something.
+    pub has_nested: bool,
 }
 
-/// Checks an update for a receiver that has `known`. `is_foreign` says whether a client id is held
+/// Checks an update for a receiver that has `known`; how deep its types are nested is a question of
+/// its own (see `nesting`). `is_foreign` says whether a client id is held
 /// by another live connection.
 ///
 /// # Errors
@@ -170,7 +173,12 @@ impl<'a> Visit<'a> for Guard<'_> {
         self.oddities.has_values |=
             matches!(block.kind, Kind::Values | Kind::Binary | Kind::Document);
         self.oddities.has_formats |= block.kind == Kind::Format;
-        self.oddities.has_types |= block.kind == Kind::Type;
+        if block.kind == Kind::Type {
+            self.oddities.has_types = true;
+            // Beside nothing and in nothing, it is in a type with a name.
+            let has_place = block.parent.or(block.origin).or(block.right_origin).is_some();
+            self.summary.has_nested |= has_place && end > self.known_next;
+        }
         if let Some(origin) = block.origin {
             self.require(block.id, origin)?;
         }

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::wire::primitive::{Reader, len_u64, write_bytes, write_var};
 
 /// What stands for half a character, as in Yjs.
-const HALF: &str = "\u{fffd}";
+pub(super) const HALF: &str = "\u{fffd}";
 
 /// The elements of a struct that are still to be taken.
 #[derive(Debug)]
@@ -227,7 +227,7 @@ enum Part<'a> {
 
 /// How many of `len` units whole characters take at the beginning of a text, and their bytes.
 /// `is_half`: a unit that is not in the text comes first.
-fn walk_units(text: &str, is_half: bool, len: u64) -> (u64, usize) {
+pub(super) fn walk_units(text: &str, is_half: bool, len: u64) -> (u64, usize) {
     let mut units = u64::from(is_half && len > 0);
     if len.saturating_sub(units) >= len_u64(text.as_bytes()) && text.is_ascii() {
         return (units.saturating_add(len_u64(text.as_bytes())), text.len());

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::deletions::{Behind, Collected, Deletions};
 use super::known::Known;
 use super::run::Run;
+use super::snapshot::Snapshot;
 use super::walk::{Block, HAS_PARENT_KEY, Id, Kind, Section, Visit, read_block, walk};
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
@@ -79,6 +80,18 @@ pub(super) fn replace(update: &[u8], replace: Replace<'_>) -> Result<Vec<u8>, Er
     Ok(splice.finish())
 }
 
+/// What a document was at a snapshot.
+///
+/// # Errors
+/// `update.malformed` for bytes that are no update.
+pub(super) fn past(state: &[u8], snapshot: &Snapshot) -> Result<Vec<u8>, Error> {
+    let mut splice = Splice::new(None);
+    splice.ceiling = Some(&snapshot.known);
+    splice.squeezed = Some(&snapshot.deletions);
+    walk(state, usize::MAX, &mut splice)?;
+    Ok(splice.finish())
+}
+
 struct Reach {
     known: Known,
     /// The section began with the client's first struct.
@@ -102,6 +115,8 @@ impl<'a> Visit<'a> for Reach {
 struct Splice<'k> {
     /// Structs below are dropped.
     floor: Option<&'k Known>,
+    /// So are those from here on.
+    ceiling: Option<&'k Known>,
     replace: Option<Replace<'k>>,
     /// What is deleted, when content is to be dropped for it.
     squeezed: Option<&'k Deletions>,
@@ -144,6 +159,7 @@ impl<'k> Splice<'k> {
     fn new(floor: Option<&'k Known>) -> Self {
         Self {
             floor,
+            ceiling: None,
             replace: None,
             squeezed: None,
             ranges: Behind::default(),
@@ -169,16 +185,7 @@ impl<'k> Splice<'k> {
             out.extend_from_slice(&structs.bytes);
         }
         let united = self.deleted.united();
-        let deleted = self.squeezed.unwrap_or(&united);
-        write_count(&mut out, deleted.len());
-        for (client, ranges) in deleted.iter().rev() {
-            write_var(&mut out, client.get());
-            write_count(&mut out, ranges.len());
-            for (start, end) in ranges {
-                write_var(&mut out, *start);
-                write_var(&mut out, end.saturating_sub(*start));
-            }
-        }
+        self.squeezed.unwrap_or(&united).write(&mut out);
         out
     }
 }
@@ -198,15 +205,16 @@ impl<'a> Visit<'a> for Splice<'_> {
     }
 
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
-        let Some(structs) = self.structs.get_mut(self.current) else { return Ok(()) };
-        if let Some(bytes) = self.replace.and_then(|replace| replace(block)) {
-            return structs.add(&read_block(&bytes, block.id)?);
+        let end = self.ceiling.map_or(u64::MAX, |known| known.next(block.id.client));
+        if block.id.clock >= end {
+            return Ok(());
         }
-        if block.end() > structs.next && block.has_droppable_content() {
-            let ranges = self.ranges.within(block.id.clock, block.end());
-            return structs.add_squeezed(block, ranges, &mut self.scratch);
+        if block.end() > end {
+            let mut bytes = Vec::new();
+            Run::new(block)?.write(end.saturating_sub(block.id.clock), &mut bytes)?;
+            return self.block_within(&read_block(&bytes, block.id)?);
         }
-        structs.add(block)
+        self.block_within(block)
     }
 
     fn structs_end(&mut self) -> Result<(), Error> {
@@ -220,6 +228,21 @@ impl<'a> Visit<'a> for Splice<'_> {
             self.deleted.add(client, start, end);
         }
         Ok(())
+    }
+}
+
+impl Splice<'_> {
+    /// A struct that is wanted whole.
+    fn block_within(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        let Some(structs) = self.structs.get_mut(self.current) else { return Ok(()) };
+        if let Some(bytes) = self.replace.and_then(|replace| replace(block)) {
+            return structs.add(&read_block(&bytes, block.id)?);
+        }
+        if block.end() > structs.next && block.has_droppable_content() {
+            let ranges = self.ranges.within(block.id.clock, block.end());
+            return structs.add_squeezed(block, ranges, &mut self.scratch);
+        }
+        structs.add(block)
     }
 }
 
@@ -363,7 +386,7 @@ impl Structs {
     }
 }
 
-fn write_count(out: &mut Vec<u8>, count: usize) {
+pub(super) fn write_count(out: &mut Vec<u8>, count: usize) {
     write_var(out, u64::try_from(count).unwrap_or(u64::MAX));
 }
 

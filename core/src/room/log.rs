@@ -8,6 +8,7 @@ use super::Snapshot;
 use crate::doc::deletions::Deletions;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
+use crate::doc::nesting::Nesting;
 use crate::error::{Code, Error};
 use crate::ids::{Epoch, Sequence};
 use crate::limits::Limits;
@@ -31,6 +32,8 @@ pub(super) struct Log {
     tail_bytes: usize,
     durable: Sequence,
     undurable_bytes: usize,
+    /// How deep types are nested, as of this sequence: looked at when somebody nests another one.
+    nesting: (Nesting, Sequence),
 }
 
 impl Log {
@@ -73,6 +76,7 @@ impl Log {
             tail,
             durable: head,
             undurable_bytes: 0,
+            nesting: (Nesting::default(), Sequence(0)),
         };
         Ok((log, known, deletions))
     }
@@ -100,6 +104,21 @@ impl Log {
     /// What the log takes, in bytes.
     pub(super) const fn bytes(&self) -> usize {
         self.snapshot_bytes + self.tail_bytes
+    }
+
+    /// Checks that an update which passed the guard nests no type too deeply. Most rooms have no
+    /// nested types, so what is in the log is looked through when it is needed.
+    pub(super) fn check_nesting(&mut self, update: &Bytes, limits: &Limits) -> Result<(), Error> {
+        let head = self.head();
+        let (mut nesting, through) = std::mem::take(&mut self.nesting);
+        match self.since(through) {
+            Some(mut since) => since.try_for_each(|update| nesting.add(update))?,
+            // What was looked through before was folded since.
+            None => self.updates().try_for_each(|update| nesting.add(update))?,
+        }
+        let checked = nesting.check(update, limits);
+        self.nesting = (nesting, head);
+        checked
     }
 
     pub(super) fn append(&mut self, update: Bytes) -> Sequence {

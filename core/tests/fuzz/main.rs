@@ -148,7 +148,11 @@ fn plan(benches: &[Bench; 2], seed: u64) -> (&Bench, Target, Class) {
         6 => Target::YWebsocket,
         7 => Target::V1,
         8 => Target::StateVector,
-        _ => Target::Awareness,
+        _ => match seed / 120 % 4 {
+            0 | 1 => Target::Awareness,
+            2 => Target::Version2,
+            _ => Target::Snapshot,
+        },
     };
     let class = CLASSES[(seed / 10) as usize % CLASSES.len()];
     (&benches[(seed / 60) as usize % 2], target, class)

@@ -9,13 +9,19 @@ use coweave_core::doc::equivocation::contradiction;
 use coweave_core::doc::guard::{Mode, Summary, check};
 use coweave_core::doc::known::Known;
 use coweave_core::doc::pieces::pieces;
+use coweave_core::doc::replica::Replica;
+use coweave_core::doc::snapshot::Snapshot;
 use coweave_core::doc::splice;
+use coweave_core::doc::version2::to_version_1;
 use coweave_core::error::Error;
 use coweave_core::ids::{Channel, ClientId, EditNumber, Sequence};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::wire::v1::{self, EditKind};
 use coweave_core::wire::{awareness, y_websocket};
+use yrs::Update;
+use yrs::updates::decoder::Decode;
+use yrs::updates::encoder::Encode;
 
 use crate::bytes::{Bytes, hex};
 use crate::documents::{Alphabet, below, loaded, view};
@@ -34,6 +40,10 @@ pub(crate) enum Target {
     V1,
     StateVector,
     Awareness,
+    /// An update in version 2, which an app brings.
+    Version2,
+    /// A snapshot, which an app brings as well.
+    Snapshot,
 }
 
 /// Everything that the inputs are made of and run against.
@@ -43,6 +53,8 @@ pub(crate) struct Bench {
     v1: Seeds,
     state_vectors: Seeds,
     awareness: Seeds,
+    version2: Seeds,
+    snapshots: Seeds,
     alphabet: Alphabet,
     limits: Limits,
     /// How often a squeezed document was compared with the merged one.
@@ -69,6 +81,16 @@ impl Bench {
             .iter()
             .chain([&updates.base])
             .map(|update| splice::state_vector(update).expect("an honest update").encode());
+        let version2 = updates
+            .updates
+            .iter()
+            .map(|update| Update::decode_v1(update).expect("an honest update").encode_v2());
+        let client = ClientId::from_u32(5);
+        let snapshots = updates.updates.iter().filter_map(|update| {
+            let mut replica = Replica::new(client);
+            replica.apply(update, &Limits::default()).ok()?;
+            Some(replica.snapshot().ok()?.encode())
+        });
         let states = ["{\"user\":{\"name\":\"Ada 🙂\"},\"n\":[1,-2.5e3]}", "null", "\"x\"", "{}"];
         let entry = |client: u64, clock: u64| {
             let state = states[(client % 4) as usize];
@@ -88,6 +110,8 @@ impl Bench {
             v1: of(vectors(include_str!("../../../tests/vectors/v1.json"))),
             state_vectors: of(state_vectors.collect()),
             awareness: of(awareness.collect()),
+            version2: of(version2.collect()),
+            snapshots: of(snapshots.collect()),
             updates,
             alphabet,
             limits: Limits::default(),
@@ -103,6 +127,8 @@ impl Bench {
             Target::V1 => &self.v1,
             Target::StateVector => &self.state_vectors,
             Target::Awareness => &self.awareness,
+            Target::Version2 => &self.version2,
+            Target::Snapshot => &self.snapshots,
         };
         match (target, class) {
             (Target::LargeUpdate, _) => large_update(class, random),
@@ -120,6 +146,14 @@ impl Bench {
         let class = any[below(random, any.len())];
         match target {
             Target::Update | Target::LargeUpdate => self.updates.input(Class::Grammar, random),
+            // One damage upon the other.
+            Target::Version2 | Target::Snapshot => {
+                let class = [Class::BitFlips, Class::Varints, Class::Spliced][below(random, 3)];
+                let updates = vec![self.input(target, class, random)];
+                let Seeds { base, known, .. } = &self.updates;
+                let seeds = Seeds { base: base.clone(), known: known.clone(), updates };
+                seeds.input(Class::BitFlips, random)
+            }
             Target::YWebsocket => match random.below(4) {
                 0 => {
                     let inner = self.input(Target::StateVector, class, random);
@@ -191,6 +225,8 @@ impl Bench {
             Target::V1 => v1::read_frame(&frame()).is_ok(),
             Target::StateVector => Known::decode(input, 100_000).is_ok(),
             Target::Awareness => awareness::read(input, &self.limits).is_ok(),
+            Target::Version2 => to_version_1(input, &self.limits).is_ok(),
+            Target::Snapshot => Snapshot::decode(input, &self.limits).is_ok(),
         }
     }
 
@@ -203,6 +239,8 @@ impl Bench {
             Target::V1 => self.v1(input),
             Target::StateVector => self.state_vector(input),
             Target::Awareness => self.awareness(input),
+            Target::Version2 => self.version2(input),
+            Target::Snapshot => self.snapshot(input, random),
         }
     }
 
@@ -373,5 +411,27 @@ impl Bench {
         let Ok(entries) = read else { return };
         let again = awareness::write(&entries);
         assert_eq!(awareness::read(&again, &self.limits), Ok(entries));
+    }
+
+    fn version2(&self, input: &[u8]) {
+        let read = measured("version 2", input.len(), || to_version_1(input, &self.limits));
+        if let Ok(update) = read {
+            self.guarded(&update);
+        }
+    }
+
+    /// It may be of the document, or of one that an update makes.
+    fn snapshot(&self, input: &[u8], random: &mut Random) {
+        let read = measured("a snapshot", input.len(), || Snapshot::decode(input, &self.limits));
+        let Ok(snapshot) = read else { return };
+        assert_eq!(Snapshot::decode(&snapshot.encode(), &self.limits).as_ref(), Ok(&snapshot));
+        let Seeds { base, updates, .. } = &self.updates;
+        for state in [base, &updates[below(random, updates.len())]] {
+            let client = ClientId::from_u32(5);
+            let past = timed("the past", || Replica::at(&snapshot, state, client, &self.limits));
+            if let Ok(past) = past {
+                assert_eq!(past.snapshot().as_ref(), Ok(&snapshot));
+            }
+        }
     }
 }

@@ -22,10 +22,12 @@ mod fuzz;
 mod histories;
 mod inputs;
 mod meaning;
+mod nesting;
 mod reading;
 mod replicas;
 mod resends;
 mod typing;
+mod version2;
 mod yjs;
 
 /// A number from the environment of the test run.

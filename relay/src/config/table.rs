@@ -289,6 +289,15 @@ pub(super) static SETTINGS: &[Setting] = &[
         "How deep a value in a document may be nested."
     ),
     number!(
+        "type-depth-max",
+        Limits,
+        "COUNT",
+        1..=200,
+        limits.type_depth_max,
+        Some(Code::UpdateTooDeep),
+        "How deep shared types may be nested; clients take no more than 200 levels."
+    ),
+    number!(
         "state-vector-clients-max",
         Limits,
         "COUNT",

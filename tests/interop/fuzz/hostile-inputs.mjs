@@ -39,7 +39,8 @@ export function honest(random) {
   return { base, ends, updates: [...updates, base, ...docs.map(doc => yjs.state(doc))] }
 }
 
-const number = random => {
+/** One of the numbers around a power of two. */
+export const number = random => {
   const power = 2 ** random.below(54)
   return Math.max(0, power + random.below(3) - 1)
 }
@@ -163,7 +164,8 @@ function grammar(random, { ends }) {
   return encoding.toUint8Array(out)
 }
 
-function damaged(random, bytes) {
+/** Bytes with a few of them changed. */
+export function damaged(random, bytes) {
   const result = [...bytes]
   for (let left = 1 + random.below(5); left > 0 && result.length > 0; left -= 1) {
     const at = random.below(result.length)
@@ -223,6 +225,22 @@ export function hostileVector(random) {
   }
   const bytes = encoding.toUint8Array(out)
   return random.chance(30) && bytes.length > 0 ? damaged(random, bytes) : bytes
+}
+
+/** Anything that somebody may say is a position, also in awareness. */
+export function hostilePosition(random, honest) {
+  const any = () => random.of([null, undefined, true, -1, 0.5, NaN, 2 ** 53, '1', 'text', [], {}, [1], 'ä🙂'])
+  const id = () => random.of([
+    { client: random.chance(20) ? number(random) : random.of([1, 2, 3, 9]), clock: random.chance(20) ? number(random) : random.below(60) },
+    { client: any(), clock: any() },
+    null,
+    any(),
+  ])
+  if (random.chance(20)) return any()
+  const position = random.chance(30) && honest !== undefined ? { ...honest } : { type: id(), tname: random.of([null, ...NAMES]), item: id(), assoc: random.of([0, -1]) }
+  if (random.chance(30)) position[random.of(['type', 'tname', 'item', 'assoc', 'more'])] = any()
+  if (random.chance(10)) delete position[random.of(Object.keys(position))]
+  return position
 }
 
 /** Anything that may stand where an index should. */

@@ -1,5 +1,7 @@
 //! Entries of a replica by key: those of maps, and the attributes of elements.
 
+use std::iter;
+
 use yrs::branch::BranchPtr;
 use yrs::{Map, MapRef, Out, ReadTxn};
 
@@ -14,11 +16,12 @@ impl Replica {
     /// Sets an entry to a content, written as JSON.
     ///
     /// # Errors
-    /// `api.wrong_type`, `api.deleted` or `update.too_large`.
+    /// `api.wrong_type`, `api.too_deep`, `api.deleted` or `update.too_large`.
     pub fn entry_set(&mut self, node: &Node, key: &str, content: &str) -> Result<(), Error> {
         check_size(key)?;
         check_size(content)?;
         let new = content::read(content)?;
+        self.check_depth(node, iter::once(&new))?;
         self.edit(node, None, |txn, branch| {
             set(branch, txn, key.to_owned(), new);
             Ok(())

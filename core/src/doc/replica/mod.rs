@@ -4,6 +4,7 @@
 //! indexes are checked here first. No transaction outlives a call, so reading is always legal.
 
 mod anew;
+mod depth;
 mod entries;
 mod position;
 mod read;
@@ -166,7 +167,9 @@ impl Replica {
     /// # Errors
     /// What it has against it.
     pub(super) fn inspect(&self, update: &[u8], limits: &Limits) -> Result<Seen, Error> {
-        inspect(update, &self.known, Mode::State, &|_| false, limits)
+        let seen = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
+        self.check_nesting(update, &seen.0, limits)?;
+        Ok(seen)
     }
 
     fn apply_from(
@@ -400,7 +403,7 @@ impl Replica {
     /// Keeps an own edit that is in the document.
     fn note(&mut self, mut update: Vec<u8>) -> Result<(), Error> {
         let limits = Limits::default().for_taken();
-        let seen = self.inspect(&update, &limits)?;
+        let seen = inspect(&update, &self.known, Mode::State, &|_| false, &limits)?;
         if !seen.0.is_news && !seen.0.has_deletes {
             return Ok(());
         }

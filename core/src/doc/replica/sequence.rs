@@ -18,13 +18,14 @@ impl Replica {
     /// Inserts a list of contents, written as JSON.
     ///
     /// # Errors
-    /// `api.wrong_type`, `api.out_of_range`, `api.deleted` or `update.too_large`.
+    /// `api.wrong_type`, `api.too_deep`, `api.out_of_range`, `api.deleted` or `update.too_large`.
     pub fn sequence_insert(&mut self, node: &Node, index: u32, items: &str) -> Result<(), Error> {
         check_size(items)?;
         let items = content::read_list(items)?;
         if node.kind != Kind::Array {
             content::check_children(&items)?;
         }
+        self.check_depth(node, items.iter())?;
         self.check_text(node, index, 0)?;
         self.edit(node, None, |txn, branch| {
             let sequence = ArrayRef::from(branch);

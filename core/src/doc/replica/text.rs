@@ -8,6 +8,7 @@ use yrs::{
 };
 
 use super::content::{self, New, NewStep, Value, write_formats, write_list, write_string};
+use super::depth::inserted;
 use super::sequence::{empty, fill};
 use super::{Node, Replica, Step, busy, our_id, out_of_range};
 use crate::doc::change::utf16_len;
@@ -136,6 +137,7 @@ impl Replica {
     pub fn text_apply(&mut self, text: &Node, delta: &str) -> Result<(), Error> {
         check_size(delta)?;
         let steps = content::read_delta(delta)?;
+        self.check_depth(text, inserted(&steps))?;
         let ranges = ranges(&steps);
         self.check_range(text, &ranges)?;
         self.check_pairs(text, &ranges)?;

@@ -102,6 +102,9 @@ impl Room {
             return Ok(self.log.head());
         }
         self.compare(update, &summary)?;
+        if summary.has_nested {
+            self.log.check_nesting(update, &self.limits)?;
+        }
         let most = self.limits.room_bytes_max;
         // Deletions are what makes a room smaller again: they fit when nothing else does.
         let spare = if summary.is_news { 0 } else { most / 8 };

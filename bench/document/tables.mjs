@@ -28,7 +28,12 @@ const ROWS = {
   },
   remote: {
     title: 'Keys of somebody else in the middle of the large document',
-    rows: { p50: { title: 'per key, p50', ...US, goal: 0.3 }, p99: { title: 'per key, p99', ...US } },
+    rows: {
+      p50: { title: 'through the relay, p50', ...US, goal: 0.3 },
+      p99: { title: 'through the relay, p99', ...US },
+      brought_p50: { title: 'brought by the app, p50', ...US },
+      brought_p99: { title: 'brought by the app, p99', ...US },
+    },
   },
   observer: {
     title: 'Typing at the end of the large document, with the change told',

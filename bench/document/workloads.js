@@ -46,9 +46,9 @@ async function history({ library, history, environment, limit }) {
   return { perKey: spent / keys, ...isWhole || { perKey_part: keys / history.patches.length } }
 }
 
-/** A document with the state of the history in it. */
-async function openLarge({ library, state, history }) {
-  const document = await library.open()
+/** A document with the state of the history in it; it can be a `live` one, where there is a relay. */
+async function openLarge({ library, state, history }, open = library.open) {
+  const document = await open()
   if (library.can.includes('load')) document.apply(state)
   else for (let at = 0; at < history.patches.length; at += 1_000) {
     document.together(transaction => {
@@ -92,25 +92,38 @@ async function places(context) {
 
 /** Keys of somebody else in the middle of a large document. */
 async function remote(context) {
-  if (!context.library.can.includes('apply')) return {}
-  const [there, here] = [await openLarge(context), await openLarge(context)]
+  const { library, environment, limit } = context
+  if (!library.can.includes('apply')) return {}
+  const there = await openLarge(context)
   const middle = context.history.text.length >> 1
   const updates = []
   there.giveUpdates?.()
-  const patience = new Clock(context.environment, context.limit / 2)
+  const patience = new Clock(environment, limit / 2)
   for (let key = 0; key < PLACE_KEYS / 2 && !patience.isOver; key += 1) {
     there.insert(middle + key, 'x')
     await turn(there)
     updates.push(there.takeUpdate())
   }
-  const clock = new Clock(context.environment, context.limit / 2)
-  const times = await clock.each(updates.length, key => updates[key], async update => {
-    here.apply(update)
-    await turn(here)
-  })
   there.dispose()
-  here.dispose()
-  return { p50: times.quantile(0.5), p99: times.quantile(0.99) }
+  const measure = async (document, apply) => {
+    const clock = new Clock(environment, limit / 2)
+    const times = await clock.each(updates.length, key => updates[key], async update => {
+      apply(update)
+      await turn(document)
+    })
+    document.dispose()
+    return times
+  }
+  const here = await openLarge(context, library.openLive)
+  const times = await measure(here, here.receive ?? here.apply)
+  const other = here.receive && await openLarge(context)
+  const brought = other === undefined ? times : await measure(other, other.apply)
+  return {
+    p50: times.quantile(0.5),
+    p99: times.quantile(0.99),
+    brought_p50: brought.quantile(0.5),
+    brought_p99: brought.quantile(0.99),
+  }
 }
 
 /** Keys at the end of a large document while somebody reads each change. */
@@ -228,7 +241,7 @@ async function applyEach(document, updates, most, { environment, limit }) {
 /** A large document from its bytes and to its bytes. */
 async function load({ library, history, state, half, environment, limit }) {
   if (!library.can.includes('load')) return {}
-  const document = await library.open()
+  const document = await (library.openLive ?? library.open)()
   const clock = new Clock(environment, limit)
   const spent = async work => {
     clock.start()
@@ -276,11 +289,12 @@ async function tree({ library, paragraphs, environment, limit }) {
 async function memory(context) {
   const { environment, limit } = context
   if (!context.library.can.includes('load')) return {}
-  const first = await openLarge(context)
+  const { openLive } = context.library
+  const first = await openLarge(context, openLive)
   const before = await environment.bytesInUse()
   const documents = []
   const patience = new Clock(environment, limit)
-  while (documents.length < COPIES && !patience.isOver) documents.push(await openLarge(context))
+  while (documents.length < COPIES && !patience.isOver) documents.push(await openLarge(context, openLive))
   const after = await environment.bytesInUse()
   for (const document of [first, ...documents]) document.dispose()
   return { perDocument: (after - before) / documents.length / 1_000_000 }

@@ -465,3 +465,22 @@ fn a_kept_draft_stays_private() {
     assert_eq!(browser.edited(0).len(), before, "nobody sends the draft");
     assert!(!browser.text(1).contains("private"));
 }
+
+#[test]
+fn a_socket_that_does_not_open_is_given_up_although_one_tab_or_another_always_waits_for_it() {
+    let mut browser = Browser::with_tabs(1);
+    browser.wait(5_000);
+    browser.open();
+    assert_eq!(browser.tabs[0].sockets, 1);
+    for _ in 0..40 {
+        browser.wait(500);
+    }
+    assert!(browser.tabs[0].sockets > 2, "whoever gave it up was not the last one");
+    // Who leaves a room while the socket opens does not disturb the others.
+    let mut browser = Browser::with_tabs(2);
+    browser.wait(1_000);
+    let key = browser.tabs[1].key;
+    browser.session_input(1, client::Input::Close { key });
+    browser.greet(0);
+    assert_eq!(browser.tabs[0].sockets, 1);
+}

@@ -261,6 +261,23 @@ fn what_follows_a_deletion_in_a_delta_has_the_formats_that_it_is_given() {
 }
 
 #[test]
+fn a_list_that_deletes_at_once_what_comes_in_can_still_be_edited() {
+    // An entry between one of the list and one under a key, both deleted: no editor writes it.
+    let update = [
+        &[1, 3, 1, 0][..],
+        &[0x21, 1, 5, b'a', b'r', b'r', b'a', b'y', 1, b'k', 1],
+        &[1, 1, 5, b'a', b'r', b'r', b'a', b'y', 1],
+        &[0xc7, 1, 1, 1, 0, 0, 0],
+    ];
+    let mut replica = replica(2);
+    replica.apply(&update.concat(), &Limits::default()).unwrap();
+    for content in [r#"[{"\u0000":[0,[1,2]]},{"\u0000":[0,[]]}]"#, r#"[1,{"\u0000":[0,[]]},2]"#] {
+        replica.sequence_insert(&array(), 0, content).unwrap();
+        replica.tree(&array()).unwrap();
+    }
+}
+
+#[test]
 fn an_update_that_cuts_a_character_is_told_as_one_transaction() {
     let (mut author, mut reader) = (replica(1), replica(2));
     author.sequence_insert(&array(), 0, r#"[{"\u0000":[2,[{"insert":"🙂"}]]}]"#).unwrap();

@@ -235,6 +235,29 @@ test('an update in version 2 brings what it brings in version 1', async t => {
   }
 })
 
+test('updates in version 2 can be brought one by one, as a difference, merged, and without anything inside', async t => {
+  const next = rooms(t)
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const random = new Random(seed)
+    const yjs = new Y.Doc()
+    const updates: Uint8Array[] = []
+    yjs.on('updateV2', (update: Uint8Array) => updates.push(update))
+    const [one, other, late] = [await next(), await next(), await next()]
+    for (let edit = 0; edit < EDITS; edit += 1) editSomething(yjs, random)
+    for (const update of updates) one.doc.applyUpdateV2(update)
+    const half = updates.slice(0, updates.length / 2)
+    other.doc.applyUpdateV2(Y.mergeUpdatesV2(half))
+    late.doc.applyUpdateV2(Y.mergeUpdatesV2(half))
+    other.doc.applyUpdateV2(Y.diffUpdateV2(Y.mergeUpdatesV2(updates), other.doc.encodeStateVector()))
+    late.doc.applyUpdateV2(Y.encodeStateAsUpdateV2(yjs, late.doc.encodeStateVector()))
+    for (const { doc } of [one, other, late]) {
+      doc.applyUpdateV2(Y.encodeStateAsUpdateV2(new Y.Doc()))
+      assert.deepEqual(contentOfOurs(doc), contentOf(yjs), `seed ${String(seed)}`)
+      assert.ok(doc.equals(Y.encodeSnapshot(Y.snapshot(yjs))))
+    }
+  }
+})
+
 test('what is no update in version 2 is refused, and changes nothing', async t => {
   const { doc } = await open(t)
   const yjs = randomYjs(1, true)

@@ -8,6 +8,7 @@ use coweave_core::doc::digest::digest;
 use coweave_core::doc::equivocation::contradiction;
 use coweave_core::doc::guard::{Mode, Summary, check};
 use coweave_core::doc::known::Known;
+use coweave_core::doc::nesting::Nesting;
 use coweave_core::doc::pieces::pieces;
 use coweave_core::doc::replica::Replica;
 use coweave_core::doc::snapshot::Snapshot;
@@ -300,6 +301,10 @@ impl Bench {
             measured("merge", len, || splice::merge(log).is_ok());
             measured("squeeze", len, || splice::squeeze(log).is_ok());
             measured("digest", len, || digest(log).is_ok());
+            measured("nesting", len, || {
+                let mut nesting = Nesting::default();
+                log.iter().all(|update| nesting.add(update).is_ok())
+            });
             measured("contradiction", len * 2, || {
                 contradiction(input, known, &mut log.iter().copied()).is_ok()
             });

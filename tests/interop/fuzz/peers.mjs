@@ -201,7 +201,7 @@ export class RoomPeer extends Peer {
     const own = all.length > 1 ? Y.mergeUpdates(all) : all[0]
     const [twins] = this.#twin.updates
     const name = edits.length === 1 ? edits[0].op : 'several edits'
-    this.tally.size(edits, own?.length ?? 0, twins?.length ?? 0)
+    this.tally.size(edits, own, twins)
     // Where the same edit is written in another way, it has to mean the same.
     const isSame = Buffer.compare(own ?? new Uint8Array(), twins ?? new Uint8Array()) === 0
     this.#compare(name, isSame ? {} : { vector: '' })

@@ -14,6 +14,7 @@ use super::depth::inserted;
 use super::sequence::{empty, fill};
 use super::{Node, Replica, Step, busy, our_id, out_of_range};
 use crate::doc::change::utf16_len;
+use crate::doc::guard::{ClientRange, Summary};
 use crate::doc::observe::formats;
 use crate::doc::text::{Content, OBJECT};
 use crate::doc::walk::Id;
@@ -35,6 +36,9 @@ impl Replica {
     ) -> Result<(), Error> {
         let text = &text.into();
         let mut length = self.check_range(text, &[(index, 0)])?;
+        if content.len() <= PIECE_BYTES_MAX {
+            return self.insert_piece((text, length), index, content);
+        }
         // A large text goes in piece by piece, so that no update outgrows what a relay takes. The
         // last one first: pieces in their order would grow into one run, whose length yrs counts
         // anew with every piece and, later on, with every key at its end.
@@ -52,13 +56,27 @@ impl Replica {
         index: u32,
         piece: &str,
     ) -> Result<(), Error> {
-        let steps = [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())];
+        if piece.is_empty() {
+            return Ok(());
+        }
         // With formats around only yrs knows which ones the new text has.
-        let own = (!self.has_formats).then_some(&steps[..]);
+        let own = (!self.has_formats && !self.observed.is_empty())
+            .then(|| [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())]);
+        let own = own.as_ref().map(<[Step; 2]>::as_slice);
         let known = (&text.place, length);
         let id = Id { client: self.client, clock: self.known.next(self.client) };
         match self.typing.insertion(known, index, (id, piece), &self.pairs) {
-            Some(update) => self.edit_by_id(text, own, update)?,
+            Some(update) => {
+                let end = id.clock.saturating_add(u64::from(utf16_len(piece)));
+                let summary = Summary {
+                    ranges: vec![ClientRange { client: id.client, start: id.clock, end }],
+                    is_news: true,
+                    // Four bytes of UTF-8 are two units.
+                    has_astral: piece.bytes().any(|byte| byte >= 0xf0),
+                    ..Summary::default()
+                };
+                self.edit_by_id(text, own, (update, summary))?;
+            }
             None => {
                 self.check_pairs(text, &[(index, 0)])?;
                 self.edit_text(text, own, |txn, branch| {
@@ -96,7 +114,8 @@ impl Replica {
             false => self.typing.deletion(known, index, length, &self.pairs),
         };
         if let Some(update) = by_id {
-            self.edit_by_id(text, Some(&steps), update)?;
+            let summary = Summary { has_deletes: true, ..Summary::default() };
+            self.edit_by_id(text, Some(&steps), (update, summary))?;
         } else {
             self.check_pairs(text, &[(index, length)])?;
             self.edit_text(text, Some(&steps), |txn, branch| {

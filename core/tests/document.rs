@@ -236,6 +236,67 @@ fn a_type_inside_a_deleted_one_is_deleted() {
 }
 
 #[test]
+fn what_follows_a_deletion_in_a_delta_has_the_formats_that_it_is_given() {
+    for (step, end) in [
+        (r#"{"insert":"X"}"#, r#"{"insert":"r","attributes":{"bold":true}},{"insert":"X!"}"#),
+        (
+            r#"{"insert":"X","attributes":{"color":1}}"#,
+            r#"{"insert":"r","attributes":{"bold":true}},{"insert":"X","attributes":{"color":1}},{"insert":"!"}"#,
+        ),
+        (
+            r#"{"retain":1,"attributes":{"bold":true}}"#,
+            r#"{"insert":"r!","attributes":{"bold":true}}"#,
+        ),
+    ] {
+        let mut replica = replica(1);
+        let text = Node::text("text");
+        let start =
+            r#"[{"insert":"a"},{"insert":"rld","attributes":{"bold":true}},{"insert":"!"}]"#;
+        replica.text_apply(&text, start).unwrap();
+        let steps = format!(r#"[{{"retain":2}},{{"delete":1}},{{"delete":1}},{step}]"#);
+        replica.text_apply(&text, &steps).unwrap();
+        let expected = format!(r#"[{{"insert":"a"}},{end}]"#);
+        assert_eq!(replica.text_delta(&text).unwrap(), expected, "{step}");
+    }
+}
+
+#[test]
+fn a_list_that_deletes_at_once_what_comes_in_can_still_be_edited() {
+    // An entry between one of the list and one under a key, both deleted: no editor writes it.
+    let update = [
+        &[1, 3, 1, 0][..],
+        &[0x21, 1, 5, b'a', b'r', b'r', b'a', b'y', 1, b'k', 1],
+        &[1, 1, 5, b'a', b'r', b'r', b'a', b'y', 1],
+        &[0xc7, 1, 1, 1, 0, 0, 0],
+    ];
+    let mut replica = replica(2);
+    replica.apply(&update.concat(), &Limits::default()).unwrap();
+    for content in [r#"[{"\u0000":[0,[1,2]]},{"\u0000":[0,[]]}]"#, r#"[1,{"\u0000":[0,[]]},2]"#] {
+        replica.sequence_insert(&array(), 0, content).unwrap();
+        replica.tree(&array()).unwrap();
+    }
+}
+
+#[test]
+fn an_update_that_cuts_a_character_is_told_as_one_transaction() {
+    let (mut author, mut reader) = (replica(1), replica(2));
+    author.sequence_insert(&array(), 0, r#"[{"\u0000":[2,[{"insert":"🙂"}]]}]"#).unwrap();
+    let limits = Limits::default();
+    reader.apply(&author.take_edits().unwrap(), &limits).unwrap();
+    reader.observe(array(), true).unwrap();
+    // Half of the character is deleted, and something inserted before the text.
+    let update = [1, 1, 3, 0, 0x48, 1, 0, 1, 126, 1, 1, 1, 2, 1];
+    reader.begin(0);
+    reader.apply(&update, &limits).unwrap();
+    reader.commit();
+    let changes = reader.take_changes();
+    let told: Vec<_> = changes.iter().map(|change| change.transaction).collect();
+    assert_eq!(told, [1, 1], "{changes:?}");
+    let inner = changes.iter().filter(|change| !change.path.is_empty());
+    assert!(inner.map(|change| &change.path).all(|path| *path == [Segment::Index(1)]));
+}
+
+#[test]
 fn wrong_content_is_an_error_and_changes_nothing() {
     let mut replica = replica(1);
     for json in [

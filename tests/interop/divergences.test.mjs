@@ -109,6 +109,30 @@ it('a room leaves formats that say nothing any more where they are', async t => 
   assert.deepEqual(theirs.getText('text').toDelta(), [{ insert: 'ac' }])
 })
 
+it('what has formats of its own goes before a mark that ends nothing any more, in Yjs behind it', async t => {
+  const [ours, theirs] = await pair(t)
+  const text = theirs.getText('text')
+  text.insert(0, 'ab')
+  text.format(1, 1, { bold: true })
+  theirs.transact(transaction => {
+    for (let item = text._start; item !== null; item = item.right) {
+      if (item.content.value === true || item.content.str === 'b') item.delete(transaction)
+    }
+  })
+  give(theirs, ours)
+  const known = Y.encodeStateVector(theirs)
+  const formats = { color: 'red' }
+  text.insert(1, 'x', formats)
+  ours.text('text').insert(1, 'x', formats)
+  await turn()
+  // The same text; but each of three structs names the mark as its right neighbor.
+  const expected = [{ insert: 'a' }, { insert: 'x', attributes: formats }]
+  assert.deepEqual([ours.text('text').toDelta(), text.toDelta()], [expected, expected])
+  const rights = update => Y.decodeUpdate(update).structs.map(({ rightOrigin }) => rightOrigin !== null)
+  assert.deepEqual(rights(ours.encodeDifference(known)), [true, true, true])
+  assert.deepEqual(rights(Y.encodeStateAsUpdate(theirs, known)), [false, false, false])
+})
+
 it('Yjs can cut a character without telling, and then has another text than everybody else', async t => {
   const [ours, theirs] = await pair(t)
   theirs.getText('text').insert(0, '🙂')

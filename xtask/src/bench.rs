@@ -3,7 +3,7 @@
 
 use crate::browser;
 use crate::demo;
-use crate::failure::{Failure, Outcome};
+use crate::failure::Outcome;
 use crate::package;
 use crate::process::Program;
 use crate::project::{Build, Project};
@@ -49,7 +49,7 @@ fn client(project: &Project, options: &[String]) -> Outcome {
         .args(options)
         .env("COWEAVE_RELAY", project.relay(Build::Release))
         .env(browser::CHROMIUM.variable, browser);
-    show(program)
+    program.show("the benchmark")
 }
 
 fn document(project: &Project, options: &[String]) -> Outcome {
@@ -61,7 +61,7 @@ fn document(project: &Project, options: &[String]) -> Outcome {
         .arg("main.mjs")
         .args(options)
         .env(browser::CHROMIUM.variable, browser);
-    show(program)
+    program.show("the benchmark")
 }
 
 fn relay(project: &Project, options: &[String]) -> Outcome {
@@ -76,26 +76,13 @@ fn relay(project: &Project, options: &[String]) -> Outcome {
         .arg(&target)
         .run("compiling the benchmark", project.verbosity)?;
     let program = target.join(format!("release/coweave-bench{}", std::env::consts::EXE_SUFFIX));
-    show(
-        Program::new(&program, project.root())
-            .arg("--relay")
-            .arg(project.relay(Build::Release))
-            .arg("--npm")
-            .arg(project.path(NPM_PEERS))
-            .arg("--out")
-            .arg(&target)
-            .args(options),
-    )
-}
-
-/// Runs a benchmark whose tables appear one by one.
-fn show(program: Program) -> Outcome {
-    let status = program
-        .into_command()
-        .status()
-        .map_err(|error| Failure::new(format!("cannot start the benchmark: {error}")))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Failure::new(format!("the benchmark ended with {status}")))
+    Program::new(&program, project.root())
+        .arg("--relay")
+        .arg(project.relay(Build::Release))
+        .arg("--npm")
+        .arg(project.path(NPM_PEERS))
+        .arg("--out")
+        .arg(&target)
+        .args(options)
+        .show("the benchmark")
 }

@@ -7,7 +7,7 @@ use crate::project::{Build, Verbosity};
 use crate::test::Part;
 
 /// Every command with its arguments and a sentence for the help.
-const COMMANDS: [(&str, &str, &str); 12] = [
+const COMMANDS: [(&str, &str, &str); 13] = [
     ("demo", "[--dev] [--port N]", "Builds everything, starts a relay and serves the example app."),
     (
         "test",
@@ -30,6 +30,11 @@ const COMMANDS: [(&str, &str, &str); 12] = [
         "bench",
         "document [flags]",
         "Measures documents beside their peers: [--quick] [--in node] [--only a,b] [--peers a,b] [--runs N].",
+    ),
+    (
+        "probe",
+        "[--yrs VERSION]",
+        "Asks yrs what matters here, in the version in use or in another, and prints a table.",
     ),
     ("setup", "", "Installs what the other commands need: toolchain, npm packages, browsers."),
 ];
@@ -57,6 +62,7 @@ pub(crate) enum Command {
     Lint,
     Tidy,
     Ci,
+    Probe { version: Option<String> },
     Bench { subject: Subject, options: Vec<String> },
 }
 
@@ -87,6 +93,7 @@ pub(crate) fn parse(arguments: &[String]) -> Outcome<Invocation> {
         Some("lint") => Command::Lint,
         Some("tidy") => Command::Tidy,
         Some("ci") => Command::Ci,
+        Some("probe") => Command::Probe { version: words.yrs.take() },
         Some("bench") => match words.next().as_deref() {
             None | Some("relay") => words.take_benchmark(Subject::Relay),
             Some("client") => words.take_benchmark(Subject::Client),
@@ -116,6 +123,7 @@ struct Words {
     is_help: bool,
     build: Option<Build>,
     port: Option<u16>,
+    yrs: Option<String>,
     /// Flags that the benchmark reads itself, with their values.
     bench_options: Vec<String>,
 }
@@ -123,8 +131,8 @@ struct Words {
 impl Words {
     fn sort(arguments: &[String]) -> Outcome<Self> {
         let (mut plain, mut bench_options) = (Vec::new(), Vec::new());
-        let (mut verbosity, mut is_help, mut build, mut port) =
-            (Verbosity::Quiet, false, None, None);
+        let (mut verbosity, mut is_help, mut build, mut port, mut yrs) =
+            (Verbosity::Quiet, false, None, None, None);
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
             match word.as_str() {
@@ -132,6 +140,7 @@ impl Words {
                 "--help" | "-h" => is_help = true,
                 "--dev" => build = Some(Build::Dev),
                 "--port" => port = Some(parse_port(rest.next())?),
+                "--yrs" => yrs = Some(parse_version(rest.next())?),
                 "--quick" => bench_options.push(word.clone()),
                 "--only" | "--peers" | "--runs" | "--in" => {
                     bench_options.push(word.clone());
@@ -144,7 +153,7 @@ impl Words {
                 _ => plain.push(word.clone()),
             }
         }
-        Ok(Self { plain: plain.into_iter(), verbosity, is_help, build, port, bench_options })
+        Ok(Self { plain: plain.into_iter(), verbosity, is_help, build, port, yrs, bench_options })
     }
 
     fn next(&mut self) -> Option<String> {
@@ -187,6 +196,9 @@ impl Words {
         if self.port.is_some() {
             return Err(Failure::new("this command takes no --port"));
         }
+        if self.yrs.is_some() {
+            return Err(Failure::new("this command takes no --yrs"));
+        }
         if let Some(flag) = self.bench_options.first() {
             return Err(Failure::new(format!("this command takes no {flag}")));
         }
@@ -198,6 +210,12 @@ fn parse_port(word: Option<&String>) -> Outcome<u16> {
     word.and_then(|word| word.parse().ok())
         .filter(|port| *port > 0)
         .ok_or_else(|| Failure::new("--port needs a number from 1 to 65535"))
+}
+
+fn parse_version(word: Option<&String>) -> Outcome<String> {
+    word.filter(|word| word.split('.').count() == 3 && !word.contains(['/', '"', '=']))
+        .cloned()
+        .ok_or_else(|| Failure::new("--yrs needs a version such as 0.28.0"))
 }
 
 #[cfg(test)]
@@ -216,6 +234,9 @@ mod tests {
         assert_eq!(read("demo"), Ok(Command::Demo { build: Build::Release, port: 4700 }));
         assert_eq!(read("demo --port 81 --dev"), Ok(Command::Demo { build: Build::Dev, port: 81 }));
         assert_eq!(read("test rust npm"), Ok(Command::Test { parts: vec![Part::Rust, Part::Npm] }));
+        assert_eq!(read("probe"), Ok(Command::Probe { version: None }));
+        let version = Some("0.27.2".to_owned());
+        assert_eq!(read("probe --yrs 0.27.2"), Ok(Command::Probe { version }));
         let bench = |subject, options| Ok(Command::Bench { subject, options });
         assert_eq!(read("bench"), bench(Subject::Relay, Vec::new()));
         assert_eq!(read("bench client"), bench(Subject::Client, Vec::new()));
@@ -242,6 +263,9 @@ mod tests {
             "lint --dev",
             "tidy all",
             "lint --runs 1",
+            "lint --yrs 0.28.0",
+            "probe --yrs",
+            "probe --yrs ../0.28.0",
         ] {
             assert!(read(line).is_err(), "{line}");
         }

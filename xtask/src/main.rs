@@ -7,6 +7,7 @@ mod demo;
 mod failure;
 mod lint;
 mod package;
+mod probe;
 mod process;
 mod project;
 mod setup;
@@ -50,6 +51,7 @@ fn run(invocation: &Invocation) -> Outcome {
             lint::run(&project)?;
             test::run(&project, &[])?;
         }
+        Command::Probe { version } => probe::run(&project, version.as_deref())?,
         Command::Bench { subject, options } => bench::run(&project, *subject, options)?,
     }
     Ok(())

@@ -76,6 +76,18 @@ impl Program {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
+    /// Runs a program whose tables appear one by one.
+    pub(crate) fn show(self, what: &str) -> Outcome {
+        let status = self
+            .into_command()
+            .status()
+            .map_err(|error| Failure::new(format!("cannot start {what}: {error}")))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{what} ended with {status}")))
+    }
+
     /// Runs the program as one step of a command and gives back what it printed.
     pub(crate) fn run(self, step: &str, verbosity: Verbosity) -> Outcome<String> {
         let finished = self.finish(step, verbosity)?;

@@ -53,6 +53,14 @@ struct Author {
     steps: Vec<(u64, u32)>,
 }
 
+impl Author {
+    fn step(&mut self, clock: u64, around: u32) {
+        if self.steps.last().is_none_or(|(_, last)| *last != around) {
+            self.steps.push((clock, around));
+        }
+    }
+}
+
 impl Nesting {
     /// Takes in the next update of the log.
     ///
@@ -61,10 +69,11 @@ impl Nesting {
     pub fn add(&mut self, update: &[u8]) -> Result<(), Error> {
         for it in place(update, &|client| self.next(client), &|id| self.around(id))? {
             let author = self.0.entry(it.id.client).or_default();
-            let start = it.id.clock.max(author.next);
-            if author.steps.last().is_none_or(|(_, around)| *around != it.around()) {
-                author.steps.push((start, it.around()));
+            if author.next < it.id.clock {
+                // What was left out is nothing any more.
+                author.step(author.next, 0);
             }
+            author.step(it.id.clock.max(author.next), it.around());
             author.next = it.end;
         }
         Ok(())
@@ -118,7 +127,8 @@ impl Placed {
     }
 }
 
-/// The new structs of an update by id, with how many types are around them.
+/// The new structs of an update by id, with how many types are around them; without those that are
+/// nothing any more.
 fn place(
     update: &[u8],
     next: &dyn Fn(ClientId) -> u64,
@@ -141,7 +151,7 @@ impl<'a> Visit<'a> for New<'_> {
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
         let next = (self.next)(block.id.client);
         let (id, end) = (block.id, block.end());
-        if end <= next {
+        if end <= next || block.kind == Kind::Gc {
             return Ok(());
         }
         let place = if id.clock < next {
@@ -151,8 +161,8 @@ impl<'a> Visit<'a> for New<'_> {
         } else if block.origin.is_some() || block.right_origin.is_some() {
             At::Beside(block.origin, block.right_origin)
         } else {
-            // Under a name, or nothing any more.
-            At::Inside(u32::from(block.kind != Kind::Gc))
+            // In a type with a name.
+            At::Inside(1)
         };
         let is_type = block.kind == Kind::Type;
         self.placed.push(Placed { id, end, is_type, place, is_open: false });

@@ -39,7 +39,7 @@ impl Changes {
     }
 
     /// The number of a transaction that is told now: one for a whole group.
-    fn next_transaction(&self) -> u32 {
+    pub(super) fn next_transaction(&self) -> u32 {
         let mut waiting = self.lock();
         if waiting.group.is_none() {
             waiting.transaction = waiting.transaction.wrapping_add(1);

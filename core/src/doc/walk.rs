@@ -374,10 +374,12 @@ impl<'a> Walker<'a> {
     fn head(&mut self, block: &mut Block<'a>) -> Result<usize, Stop> {
         let info = self.reader.u8()?;
         block.info = info;
-        if info & CONTENT != 0 {
-            self.places(block)?;
-        } else if info != 0 {
-            return Err(Stop::Flaw("a struct is of an unknown kind"));
+        match info & CONTENT {
+            0 if info == 0 => {}
+            0 => return Err(Stop::Flaw("a struct is of an unknown kind")),
+            // They have no places to read.
+            10 => return Err(Stop::Flaw("structs are left out (Skip)")),
+            _ => self.places(block)?,
         }
         Ok(self.reader.position())
     }
@@ -456,7 +458,6 @@ impl<'a> Walker<'a> {
                 self.value()?;
                 Kind::Document
             }
-            10 => return Err(Stop::Flaw("structs are left out (Skip)")),
             _ => return Err(Stop::Flaw("content is of an unknown kind")),
         };
         Ok(())

@@ -8,6 +8,7 @@ use coweave_core::doc::digest::digest;
 use coweave_core::doc::equivocation::contradiction;
 use coweave_core::doc::guard::{Mode, Summary, check};
 use coweave_core::doc::known::Known;
+use coweave_core::doc::nesting::Nesting;
 use coweave_core::doc::pieces::pieces;
 use coweave_core::doc::replica::Replica;
 use coweave_core::doc::snapshot::Snapshot;
@@ -149,10 +150,12 @@ impl Bench {
             // One damage upon the other.
             Target::Version2 | Target::Snapshot => {
                 let class = [Class::BitFlips, Class::Varints, Class::Spliced][below(random, 3)];
-                let updates = vec![self.input(target, class, random)];
-                let Seeds { base, known, .. } = &self.updates;
-                let seeds = Seeds { base: base.clone(), known: known.clone(), updates };
-                seeds.input(Class::BitFlips, random)
+                let mut input = self.input(target, class, random);
+                for _ in 0..below(random, 4).min(input.len()) {
+                    let at = below(random, input.len());
+                    input[at] = random.next_u64() as u8;
+                }
+                input
             }
             Target::YWebsocket => match random.below(4) {
                 0 => {
@@ -298,6 +301,10 @@ impl Bench {
             measured("merge", len, || splice::merge(log).is_ok());
             measured("squeeze", len, || splice::squeeze(log).is_ok());
             measured("digest", len, || digest(log).is_ok());
+            measured("nesting", len, || {
+                let mut nesting = Nesting::default();
+                log.iter().all(|update| nesting.add(update).is_ok())
+            });
             measured("contradiction", len * 2, || {
                 contradiction(input, known, &mut log.iter().copied()).is_ok()
             });

@@ -18,15 +18,12 @@ class Part {
 
 export class Mirror {
   #parts = new Map()
-  #checksPaths
   #error
   #roots
   /** What came since the last look, as listeners get it. */
   heard = []
 
-  /** `paths` are checked on request: see where the mirror is made. */
-  constructor(doc, { paths = true } = {}) {
-    this.#checksPaths = paths
+  constructor(doc) {
     this.#roots = Object.keys(ROOTS).map(name => {
       const node = coweave.root(doc, name)
       node.subscribeDeep(changes => {
@@ -76,7 +73,7 @@ export class Mirror {
         else part.entries.set(key, this.#take(after))
       }
     }
-    for (const { target, path } of this.#checksPaths ? changes : []) {
+    for (const { target, path } of changes) {
       const found = path.reduce((node, segment) => {
         const part = this.#parts.get(node)
         return typeof segment === 'string' ? part.entries.get(segment) : part.items[segment]?.value ?? part.items[segment]

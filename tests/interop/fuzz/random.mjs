@@ -20,10 +20,15 @@ export function generator(seed) {
 /** From here on everything in this process that asks for random bytes gets those of a generator. */
 export function replaceRandomBytes(t) {
   let random = generator(1)
-  t.mock.method(globalThis.crypto, 'getRandomValues', bytes => {
+  // Not a mock of the test runner, which would keep every call.
+  const { getRandomValues } = globalThis.crypto
+  t.after(() => {
+    globalThis.crypto.getRandomValues = getRandomValues
+  })
+  globalThis.crypto.getRandomValues = bytes => {
     for (let at = 0; at < bytes.length; at += 1) bytes[at] = random.below(256)
     return bytes
-  })
+  }
   return seed => {
     random = generator(seed)
   }

@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
+use yrs::types::Delta;
 use yrs::types::text::YChange;
 use yrs::updates::decoder::Decode;
 use yrs::{
     Any, Array, ArrayPrelim, ClientID, Doc, Map, OffsetKind, Options, ReadTxn, StateVector, Text,
     Transact, Update, WriteTxn,
 };
+
+use crate::damage::damaged_updates;
 
 /// A question to yrs.
 pub(crate) struct Case {
@@ -27,6 +30,7 @@ pub(crate) const CASES: &[Case] = &[
     case("out of order: the smallest case", "all there", waiting),
     case("formats, tidied up: people converge", "200 of 200", || formatted(true)),
     case("formats, left alone: people converge", "200 of 200", || formatted(false)),
+    case("a delta deletes the end of bold text and types", "plain", delta_after_deletion),
     case("half an emoji is deleted: clocks agree", "4", cut_clocks),
     case("a list with an emoji among its entries", "read", astral_list),
     case("a format under a key is observed", "told", format_under_key),
@@ -35,6 +39,7 @@ pub(crate) const CASES: &[Case] = &[
     case("a document that waits (F5)", "refused", || hostile("010103ff7f020009200005617272617900")),
     case("JSON of two elements, as Yjs once wrote it", "read", legacy_json),
     case("bytes at the top survive version 2", "read", bytes_in_v2),
+    case("2,000 damaged updates", "0 of 2000 panic", damaged_updates),
     case("types nested 30,000 deep are deleted", "deleted", deep),
     case("20,000 keys at the end of a text", "", || typing(0)),
     case("2,000 keys in the middle of a scattered text", "", || typing(2)),
@@ -42,10 +47,10 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 /// A small generator of random numbers (splitmix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u32) -> u32 {
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -53,7 +58,7 @@ impl Random {
     }
 }
 
-fn document(client: u64, tidies_up: bool) -> Doc {
+pub(crate) fn document(client: u64, tidies_up: bool) -> Doc {
     let mut options = Options::with_client_id(ClientID::new(client));
     options.offset_kind = OffsetKind::Utf16;
     options.cleanup_formatting = tidies_up;
@@ -66,16 +71,16 @@ fn document(client: u64, tidies_up: bool) -> Doc {
     doc
 }
 
-fn apply(doc: &Doc, update: &[u8]) -> Result<(), String> {
+pub(crate) fn apply(doc: &Doc, update: &[u8]) -> Result<(), String> {
     let update = Update::decode_v1(update).map_err(|error| error.to_string())?;
     doc.transact_mut().apply_update(update).map_err(|error| error.to_string())
 }
 
-fn state(doc: &Doc) -> Vec<u8> {
+pub(crate) fn state(doc: &Doc) -> Vec<u8> {
     doc.transact().encode_diff_v1(&StateVector::default())
 }
 
-fn view(doc: &Doc) -> String {
+pub(crate) fn view(doc: &Doc) -> String {
     let txn = doc.transact();
     let Some((text, array)) = txn.get_text("text").zip(txn.get_array("array")) else {
         return String::new();
@@ -202,6 +207,35 @@ fn cut_clocks() -> String {
     let again = document(10, false);
     apply(&again, &state(&doc)).ok();
     again.transact().state_vector().get(&ClientID::new(1)).to_string()
+}
+
+/// What the second half of "arld" has for formats, whose last three letters were bold, when a delta
+/// replaces its last two.
+fn delta_after_deletion() -> String {
+    let doc = document(1, false);
+    let mut txn = doc.transact_mut();
+    let text = txn.get_or_insert_text("text");
+    text.insert(&mut txn, 0, "arld");
+    text.format(&mut txn, 1, 3, [("bold".into(), Any::Bool(true))].into_iter().collect());
+    let steps: [Delta<&str>; 3] =
+        [Delta::Retain(2, None), Delta::Deleted(2), Delta::Inserted("X", None)];
+    text.apply_delta(&mut txn, steps);
+    let parts = text.diff(&txn, YChange::identity);
+    let is_plain = parts.last().is_some_and(|part| part.attributes.is_none());
+    if is_plain { "plain".to_owned() } else { "bold".to_owned() }
+}
+
+/// The updates of a short history with formats, in order.
+pub(crate) fn honest() -> Vec<Vec<u8>> {
+    let docs = [1, 2, 3].map(|client| document(client, false));
+    let mut random = Random(7);
+    let mut log = Vec::new();
+    for _ in 0..30 {
+        let update = edit(&docs[random.below(3) as usize], &mut random, true);
+        docs.iter().for_each(|doc| drop(apply(doc, &update)));
+        log.push(update);
+    }
+    log
 }
 
 fn astral_list() -> String {

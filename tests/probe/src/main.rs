@@ -4,6 +4,7 @@
 //! Each case runs in a process of its own, because some end it and some never end.
 
 mod cases;
+mod damage;
 
 use std::io::{Read, Write};
 use std::process::{Command, ExitCode, Stdio};
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         let answer = ask(case.name);
         let mark = if case.wanted.is_empty() || answer == case.wanted { " " } else { "!" };
         let wanted = if mark == " " { "" } else { case.wanted };
-        if writeln!(out, "{mark} {:42} {answer:40} {wanted}", case.name).is_err() {
+        if writeln!(out, "{mark} {:50} {answer:40} {wanted}", case.name).is_err() {
             return ExitCode::FAILURE;
         }
     }

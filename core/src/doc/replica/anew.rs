@@ -18,10 +18,10 @@ impl Replica {
     /// were replaced by as many others.
     pub(super) fn rebuild(&mut self, state: &[u8], is_same_length: bool) -> Result<(), Error> {
         let before = self.seen();
-        self.doc = new_document(self.client);
+        self.doc = new_document(self.client, &self.undos);
         self.integrate(Some(REMOTE), state)?;
         self.watch_again(&before, is_same_length);
-        self.undos.begin_again(&self.doc);
+        self.undos.begin_again();
         Ok(())
     }
 
@@ -33,7 +33,8 @@ impl Replica {
         self.changes = before.changes;
         self.watch_again(&seen, false);
         self.undos = before.undos;
-        self.undos.begin_again(&self.doc);
+        self.undos.watch(&self.doc);
+        self.undos.begin_again();
     }
 
     /// What the observed types hold.
@@ -64,6 +65,7 @@ impl Replica {
 
     /// Observes the types in another document, and tells how they differ there.
     fn watch_again(&self, before: &[Vec<Seen>], is_same_length: bool) {
+        let transaction = self.changes.next_transaction();
         for (observed, before) in self.observed.iter().zip(before) {
             // A type that is gone has no observers, and nobody can see in it any more.
             if self.watch(observed).is_err() {
@@ -82,7 +84,7 @@ impl Replica {
                     keys: seen.shape.keys_to(&after),
                     is_local: false,
                     origin: 0,
-                    transaction: 0,
+                    transaction,
                 };
                 // What is told as a part of this one is not told by itself.
                 for (segment, node, name, at) in &seen.inside {

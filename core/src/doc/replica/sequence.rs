@@ -130,7 +130,10 @@ fn insert(sequence: &ArrayRef, txn: &mut TransactionMut<'_>, mut index: u32, ite
     let mut row: Vec<Any> = Vec::new();
     let flush = |txn: &mut TransactionMut<'_>, row: &mut Vec<Any>, index: &mut u32| {
         let len = u32::try_from(row.len()).unwrap_or(u32::MAX);
-        sequence.insert_range(txn, *index, std::mem::take(row));
+        // In a list that no editor made, what comes in can be deleted at once: yrs panics behind it.
+        if *index <= sequence.len(txn) {
+            sequence.insert_range(txn, *index, std::mem::take(row));
+        }
         *index += len;
     };
     for item in items {
@@ -138,8 +141,10 @@ fn insert(sequence: &ArrayRef, txn: &mut TransactionMut<'_>, mut index: u32, ite
             New::Plain(any) => row.push(any),
             new => {
                 flush(txn, &mut row, &mut index);
-                let out = sequence.insert(txn, index, empty(&new));
-                fill(&out, txn, new);
+                if index <= sequence.len(txn) {
+                    let out = sequence.insert(txn, index, empty(&new));
+                    fill(&out, txn, new);
+                }
                 index += 1;
             }
         }

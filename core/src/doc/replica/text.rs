@@ -1,5 +1,7 @@
 //! Texts of a replica: indexes and lengths count UTF-16 units, embedded content counts one.
 
+use std::mem;
+
 use yrs::branch::BranchPtr;
 use yrs::types::text::YChange;
 use yrs::types::{Attrs, Delta};
@@ -257,6 +259,12 @@ pub(super) fn apply(branch: BranchPtr, txn: &mut yrs::TransactionMut<'_>, steps:
     let some = |formats: Attrs| (!formats.is_empty()).then(|| Box::new(formats));
     let mut delta: Vec<Delta<In>> = Vec::with_capacity(steps.len());
     for step in steps {
+        // Behind a deletion yrs takes the formats at its end for those of what follows: it has to
+        // look them up again.
+        if matches!(delta.last(), Some(Delta::Deleted(_))) && !matches!(step, NewStep::Delete(_)) {
+            TextRef::from(branch).apply_delta(txn, mem::take(&mut delta));
+            delta.push(Delta::Retain(index, None));
+        }
         match step {
             NewStep::Retain(len, formats) => {
                 index += len;

@@ -150,8 +150,12 @@ impl Bench {
             // One damage upon the other.
             Target::Version2 | Target::Snapshot => {
                 let class = [Class::BitFlips, Class::Varints, Class::Spliced][below(random, 3)];
-                let updates = vec![self.input(target, class, random)];
+                let damaged = self.input(target, class, random);
+                if damaged.is_empty() {
+                    return damaged;
+                }
                 let Seeds { base, known, .. } = &self.updates;
+                let updates = vec![damaged];
                 let seeds = Seeds { base: base.clone(), known: known.clone(), updates };
                 seeds.input(Class::BitFlips, random)
             }

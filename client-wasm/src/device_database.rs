@@ -1,8 +1,9 @@
 //! The connection to the device's database: opened when it is used, and opened anew when it broke.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use coweave_core::time::Time;
 use js_sys::{Array, Object, Promise, Reflect};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,10 +12,14 @@ use web_sys::{IdbDatabase, IdbFactory, IdbRequest, IdbTransaction};
 
 use crate::device_rows::object;
 use crate::device_schema::{DATABASE, VERSION, migrate};
-use crate::timer::after;
+use crate::timer::{Timer, after};
 
 /// Some browsers never answer; an app that waits for its document must not wait with them.
 const OPEN_MS_MAX: u32 = 5_000;
+
+/// Another tab that stands still in the middle of a transaction, as behind a dialog, holds up those of
+/// all tabs: Chromium waits a minute for it.
+const TRANSACTION_MS_MAX: u64 = 10_000;
 
 #[wasm_bindgen]
 extern "C" {
@@ -31,7 +36,7 @@ extern "C" {
 
 /// What the browser said.
 pub(crate) enum Failure {
-    /// The database does not open.
+    /// The database does not open, or does not answer.
     Unopened(JsValue),
     /// It is open, but cannot be used.
     Used(JsValue),
@@ -106,8 +111,7 @@ impl Database {
         let stores = stores.iter().map(|store| JsValue::from_str(store));
         // Without it, "written" may mean no more than "in a buffer of the system".
         let options = object(&[("durability", "strict".into())]);
-        let inner = connection.begin(&stores.collect(), mode, &options)?;
-        Ok(Transaction { end: end(&inner), inner })
+        Ok(Transaction::new(connection.begin(&stores.collect(), mode, &options)?))
     }
 
     /// Gives the connection up; transactions under way still end as they would.
@@ -144,9 +148,22 @@ impl Drop for Database {
 pub(crate) struct Transaction {
     pub(crate) inner: IdbTransaction,
     end: Promise,
+    is_late: Rc<Cell<bool>>,
+    /// Aborts it: what fails must not be written after all.
+    _limit: Timer,
 }
 
 impl Transaction {
+    fn new(inner: IdbTransaction) -> Self {
+        let is_late = Rc::new(Cell::new(false));
+        let limit = Timer::new({
+            let (inner, is_late) = (inner.clone(), Rc::clone(&is_late));
+            move || is_late.set(inner.abort().is_ok())
+        });
+        limit.set(Some(Time::from_ms(TRANSACTION_MS_MAX)), Time::ZERO);
+        Self { end: end(&inner), inner, is_late, _limit: limit }
+    }
+
     /// Waits for the end. What failed on the way, in `requested`, undoes all of it.
     pub(crate) async fn settle<T>(self, requested: Result<T, JsValue>) -> Result<T, Failure> {
         if requested.is_err() {
@@ -154,6 +171,9 @@ impl Transaction {
             drop(self.inner.abort());
         }
         let end = JsFuture::from(self.end).await;
+        if self.is_late.get() {
+            return Err(Failure::Unopened("the browser's database does not answer".into()));
+        }
         let value = requested?;
         match end {
             Ok(_complete) => Ok(value),

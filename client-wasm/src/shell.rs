@@ -42,6 +42,8 @@ pub(crate) struct Shell {
     /// Inputs that came while the machine was busy with another one.
     waiting: RefCell<VecDeque<Either>>,
     is_busy: Cell<bool>,
+    /// What still holds on to it, or answers it, finds nobody.
+    is_disposed: Cell<bool>,
     /// Rooms whose documents were edited since the machine last ran.
     edited: RefCell<Vec<RoomKey>>,
     batches: RefCell<Batches>,
@@ -97,6 +99,7 @@ impl Shell {
             store: owner.map(|owner| DeviceStore::new(owner, this.clone())),
             waiting: RefCell::default(),
             is_busy: Cell::new(false),
+            is_disposed: Cell::new(false),
             edited: RefCell::default(),
             batches: RefCell::default(),
             copies: RefCell::default(),
@@ -126,6 +129,9 @@ impl Shell {
     }
 
     fn take_in(&self, input: Either) {
+        if self.is_disposed.get() {
+            return;
+        }
         if self.clock.has_jumped() {
             self.waiting.borrow_mut().push_back(Either::Client(Input::Probe));
         }
@@ -400,6 +406,7 @@ impl Shell {
     pub(crate) fn dispose(&self) {
         self.settle();
         self.handle_tabs(tabs::Input::Stop);
+        self.is_disposed.set(true);
         self.timer.cancel();
         self.connection.give_up();
         self.connection.close();

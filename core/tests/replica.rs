@@ -409,7 +409,7 @@ fn an_import_that_is_wrong_changes_nothing_and_says_why() {
     // The empty update in version 2.
     let v2 = refused(&mut a, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(v2.code, Code::UpdateMalformed);
-    assert!(v2.message.contains("convertUpdateFormatV2ToV1"), "{}", v2.message);
+    assert!(v2.message.contains("applyUpdateV2"), "{}", v2.message);
     assert_eq!(a.difference_to(&[9], &limits).unwrap_err().code, Code::UpdateMalformed);
     assert_eq!(a.state(), before);
     assert_eq!(a.take_edits(), None);

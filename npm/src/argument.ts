@@ -15,6 +15,13 @@ export function checkString(value: unknown, what: string): string {
   return value
 }
 
+/** What would only be refused by the module, whose memory grows with all that it is given, and stays so. */
+export function checkLength(text: string, max: number, what: string): string {
+  if (text.length <= max) return text
+  const message = `${what} has ${String(text.length)} characters, and one edit takes ${String(max)}: make several of it`
+  throw apiError('update.too_large', message)
+}
+
 /** An index or a length; whether it fits the text is checked by the module. */
 export function checkIndex(value: unknown, what: string): number {
   if (typeof value !== 'number' || !Number.isInteger(value)) {
@@ -27,11 +34,13 @@ export function checkIndex(value: unknown, what: string): number {
 }
 
 /** Bytes, perhaps of another window. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Uint8Array]'
+}
+
 export function checkBytes(value: unknown, what: string): Uint8Array {
-  if (Object.prototype.toString.call(value) !== '[object Uint8Array]') {
-    throw wrongType(what, 'a Uint8Array', value)
-  }
-  return value as Uint8Array
+  if (!isBytes(value)) throw wrongType(what, 'a Uint8Array', value)
+  return value
 }
 
 /** A function. */

@@ -15,6 +15,9 @@ export interface ArrayChange<T> extends ChangeSource {
 
 /** A list that several people can change: plain values, and shared types. */
 export class SharedArray<T = unknown> extends SharedSequence implements Iterable<T> {
+  /** What it is. */
+  declare readonly kind: 'array'
+
   /** The entry at an index; `undefined` when there is none. */
   get(index: number): T | undefined {
     const at = checkIndex(index, 'the index')
@@ -28,6 +31,11 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
    * `update.too_large` above 3 MiB of JSON.
    */
   insert(index: number, ...items: readonly Input<T>[]): void {
+    this.insertAll(index, items)
+  }
+
+  /** Inserts a list of entries, which may be longer than a call can have arguments; throws as `insert`. */
+  insertAll(index: number, items: readonly Input<T>[]): void {
     const at = checkIndex(index, 'the index')
     const json = contentsJson(items, 'an entry')
     this.nodes.session.edit(this.id, node => {
@@ -37,7 +45,7 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
 
   /** Adds entries at the end. */
   push(...items: readonly Input<T>[]): void {
-    this.insert(this.length, ...items)
+    this.insertAll(this.length, items)
   }
 
   /** All entries. */

@@ -42,6 +42,8 @@ export class Client implements Disposer {
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
   readonly #guards = new Set<Disposer>()
+  /** Rooms that nobody is in any more, with edits that are nowhere but in memory. */
+  readonly #unsaved = new Map<string, Shared>()
   readonly #listeners: { readonly [E in keyof ClientEvents]: Listeners<ClientEvents[E]> } = {
     restarted: new Listeners(),
   }
@@ -52,11 +54,14 @@ export class Client implements Disposer {
   }
 
   /** @internal */
-  constructor(platform: Platform, url: string, options: ConnectOptions) {
+  constructor(platform: Platform, url: string | URL, options: ConnectOptions) {
     this.url = checkUrl(url)
     const settings = { url: this.url, ...checkOptions(options, platform) }
     this.#session = new Session(platform, settings, error => {
       this.#listeners.restarted.notify(error)
+    })
+    this.#session.settled.add(() => {
+      for (const [name, shared] of [...this.#unsaved]) this.#leave(name, shared)
     })
   }
 
@@ -114,13 +119,27 @@ export class Client implements Disposer {
   #release(name: string, shared: Shared): void {
     shared.shares -= 1
     queueMicrotask(() => {
-      if (shared.shares > 0 || this.#rooms.get(name) !== shared) return
-      this.#rooms.delete(name)
-      shared.session.close()
+      if (shared.shares === 0) shared.session.rest()
+      this.#leave(name, shared)
     })
   }
 
-  /** Leaves all rooms and closes the connection. Edits so far are sent before. */
+  /** Leaves a room that nobody is in, as soon as its edits are anywhere else. */
+  #leave(name: string, shared: Shared): void {
+    this.#unsaved.delete(name)
+    if (shared.shares > 0 || this.#rooms.get(name) !== shared) return
+    if (shared.session.isUnsaved) {
+      this.#unsaved.set(name, shared)
+      return
+    }
+    this.#rooms.delete(name)
+    shared.session.close()
+  }
+
+  /**
+   * Leaves all rooms and closes the connection. Edits so far are sent before, or written to this device;
+   * with neither a connection nor a store they are lost: wait for `room.flush()` first.
+   */
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
@@ -133,6 +152,7 @@ export class Client implements Disposer {
       }
     }
     this.#rooms.clear()
+    this.#unsaved.clear()
     this.#session.dispose()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()
   }

@@ -82,6 +82,11 @@ export class Copies {
     return copy
   }
 
+  /** Whether this client has set something of a room aside that was not dropped. */
+  has(room: string): boolean {
+    return (this.#own.get(room)?.size ?? 0) > 0
+  }
+
   /** All copies of a room, the oldest first. */
   async list(room: string): Promise<readonly SetAsideCopy[]> {
     const own = this.#own.get(room)

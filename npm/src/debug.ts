@@ -1,6 +1,6 @@
 // `client.debug()`: all that a developer needs when somebody says “it does not save”.
 
-import { type ErrorDetails, toDetails } from './error.js'
+import type { ErrorDetails } from './error.js'
 import type { EventLog, LoggedEvent } from './event-log.js'
 import {
   type ConnectionFigures,
@@ -74,7 +74,7 @@ export function takeSnapshot(
     url,
     module,
     restarts,
-    error: error ? toDetails(error) : null,
+    error: error?.toJSON() ?? null,
     connection: figures && readConnection(figures),
     rooms: [...rooms].map(describeRoom),
   }
@@ -93,7 +93,7 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
     name: session.name,
     status: describeStatus(status),
     saved,
-    storage: 'error' in storage ? { ...storage, error: toDetails(storage.error) } : storage,
+    storage: 'error' in storage ? { ...storage, error: storage.error.toJSON() } : storage,
     role: view.role,
     isLoaded: view.isLoaded,
     isSynced: view.isSynced,
@@ -109,9 +109,9 @@ function describeRoom({ session, log, shares }: Watched): DebugRoom {
 function describeStatus(status: RoomStatus): RoomView['status'] {
   switch (status.state) {
     case 'offline':
-      return { ...status, error: status.error && toDetails(status.error) }
+      return { ...status, error: status.error?.toJSON() ?? null }
     case 'stopped':
-      return { ...status, error: toDetails(status.error) }
+      return { ...status, error: status.error.toJSON() }
     case 'disposed':
       // A handle may be; what all handles share is not.
       return { state: 'opening' }

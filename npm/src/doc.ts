@@ -37,6 +37,7 @@ export class Doc extends DocParts {
     return new Undo(this.#handle, options)
   }
 
+  /** The whole document as one Yjs update (v1). */
   override encodeState(): Uint8Array {
     return this.#handle.use().document(room => room.state())
   }
@@ -72,6 +73,7 @@ export class Doc extends DocParts {
     session.applyUpdate(session.document(room => room.toVersion1(checked)), origin)
   }
 
+  /** Which edits the document has, in the form of Yjs. */
   override snapshot(): Uint8Array {
     return this.#handle.use().document(room => room.snapshot())
   }
@@ -103,8 +105,8 @@ export class Doc extends DocParts {
 
   /**
    * Calls a function with each update (v1) that comes into the document from here on, own edits
-   * included, in order: one for each transaction, and one more for what `applyUpdate` brings inside of
-   * one with another origin. After `set-aside` the first one is
+   * included, in order: one for each transaction, or several when it is larger than 384 KiB, or when
+   * `applyUpdate` brings something with another origin in the middle of it. After `set-aside` the first one is
    * the whole document that took the place of the one before.
    */
   on(event: 'update', listener: UpdateListener): Disposer {

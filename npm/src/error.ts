@@ -91,18 +91,19 @@ export class CoweaveError extends Error {
     this.retryable = details.retryable
     this.retryAfter = details.retryAfter
   }
-}
 
-/** What an error says, as plain JSON. */
-export function toDetails(error: CoweaveError): ErrorDetails {
-  const { code, message, fault, retryable, retryAfter } = error
-  return { code, message, fault, retryable, ...retryAfter !== undefined && { retryAfter } }
+  /** What it says, for `JSON.stringify`. */
+  toJSON(): ErrorDetails {
+    const { code, message, fault, retryable, retryAfter } = this
+    return { code, message, fault, retryable, ...retryAfter !== undefined && { retryAfter } }
+  }
 }
 
 /** An error for the author of the app. */
 export function apiError(
   code: 'api.wrong_type' | 'api.disposed' | 'api.out_of_range' | 'api.split_surrogate'
-    | 'api.deleted' | 'api.too_deep' | 'api.invalid_url' | 'api.not_ready' | 'room.invalid_name',
+    | 'api.deleted' | 'api.too_deep' | 'api.invalid_url' | 'api.not_ready' | 'room.invalid_name'
+    | 'update.too_large',
   message: string,
 ): CoweaveError {
   return new CoweaveError({ code, message, fault: 'app', retryable: false })

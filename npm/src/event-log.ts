@@ -1,6 +1,6 @@
 // What last happened in a room, for whoever looks later: `client.debug()`.
 
-import { CoweaveError, type ErrorDetails, toDetails } from './error.js'
+import { CoweaveError, type ErrorDetails } from './error.js'
 import type { Listeners } from './listeners.js'
 
 const EVENTS_MAX = 20
@@ -39,7 +39,7 @@ export class EventLog {
       at: Date.now(),
       event,
       ...typeof now === 'string' && { state: now },
-      ...known instanceof CoweaveError && { error: toDetails(known) },
+      ...known instanceof CoweaveError && { error: known.toJSON() },
     })
     if (this.#events.length > EVENTS_MAX) this.#events.shift()
   }

@@ -19,9 +19,9 @@ export class Handle {
     return this.#isDisposed
   }
 
-  /** The room, as long as the handle is not disposed. */
+  /** The room, as long as neither the handle nor its client is disposed. */
   use(): RoomSession {
-    if (this.#isDisposed) throw disposedError()
+    if (this.#isDisposed || this.session.isClosed) throw disposedError()
     return this.session
   }
 

@@ -49,6 +49,7 @@ export {
   type Saved,
 } from './room-events.js'
 export { type WebSocketConstructor } from './session.js'
+export { type KindName } from './kind.js'
 export { type Position, type SharedNode, type SharedSequence } from './shared.js'
 export { type Text, type TextChange, type TextPosition } from './text.js'
 export { type Undo, type UndoEvent, type UndoEvents, type UndoItem, type UndoOptions } from './undo.js'
@@ -59,6 +60,7 @@ export {
   type XmlElement,
   type XmlFragment,
   type XmlJson,
+  type XmlParent,
   type XmlText,
 } from './xml.js'
 export { type Role, type SavedTier } from './view.js'

@@ -14,6 +14,6 @@ const loader: Loader = /* @__PURE__ */ createLoader(() =>
 export const ready: Ready = source => loader.ready(source)
 
 /** A client for a relay; it connects when its first room is opened. */
-export function connect(url: string, options: ConnectOptions = {}): Client {
+export function connect(url: string | URL, options: ConnectOptions = {}): Client {
   return new Client({ module: loader.module, webSocket: globalThis.WebSocket }, url, options)
 }

@@ -10,3 +10,11 @@ export const Kind = {
 } as const
 
 export type Kind = (typeof Kind)[keyof typeof Kind]
+
+/** What a shared type is. */
+export type KindName = keyof typeof Kind
+
+/** The names of the kinds. */
+export const kindNames = Object.fromEntries(
+  Object.entries(Kind).map(([name, kind]) => [kind, name]),
+) as Readonly<Record<Kind, KindName>>

@@ -34,10 +34,15 @@ export function guardLeaving(
     for (const room of rooms()) {
       const { saved, isOnDevice } = room.view
       if (saved.tier !== 'durable' && !(until === 'device' && isOnDevice)) return true
+      // A document that was set aside is on the device, or in this page alone.
+      if (room.storage.kind !== 'device' && session.copies.has(room.name)) return true
     }
     return false
   }
   const ask = (event: BeforeUnloadEvent): void => {
+    // The edits of this very moment count, too.
+    session.settle()
+    if (!isAtRisk()) return
     event.preventDefault()
     // What browsers of 2023 and before look at.
     event.returnValue = true
@@ -50,10 +55,13 @@ export function guardLeaving(
     if (wanted) page.addEventListener('beforeunload', ask)
     else page.removeEventListener('beforeunload', ask)
   }
-  const subscription = session.settled.add(() => { watch(isAtRisk()) })
+  const subscriptions = [
+    session.edited.add(() => { watch(true) }),
+    session.settled.add(() => { watch(isAtRisk()) }),
+  ]
   watch(isAtRisk())
   return new Cleanup(() => {
-    subscription.dispose()
+    for (const subscription of subscriptions) subscription.dispose()
     watch(false)
   })
 }

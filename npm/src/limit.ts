@@ -1,16 +1,24 @@
 // A limit for what the app is asked for.
 
-/** What a promise gives, when it does so in time. */
-export async function within<T>(ms: number, promise: T | Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
+/** What a promise gives, when it does so in time, and before nobody wants it any more. */
+export async function within<T>(ms: number, promise: T | Promise<T>, unwanted: AbortSignal): Promise<T> {
+  let end: () => void = () => undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
+    const timer = setTimeout(() => {
       reject(new Error(`no answer within ${String(ms)} ms`))
     }, ms)
+    const abort = (): void => {
+      reject(new Error('nobody waits for the answer any more'))
+    }
+    end = () => {
+      clearTimeout(timer)
+      unwanted.removeEventListener('abort', abort)
+    }
+    unwanted.addEventListener('abort', abort)
   })
   try {
     return await Promise.race([promise, late])
   } finally {
-    clearTimeout(timer)
+    end()
   }
 }

@@ -15,6 +15,9 @@ export interface MapChange extends ChangeSource {
 
 /** Entries by key that several people can change: plain values, and shared types. */
 export class SharedMap<T extends object = Record<string, unknown>> extends SharedNode {
+  /** What it is. */
+  declare readonly kind: 'map'
+
   /** The entry of a key; `undefined` when there is none. */
   get<K extends keyof T & string>(key: K): T[K] | undefined {
     const name = checkString(key, 'the key')

@@ -5,7 +5,7 @@ import type { SharedArray } from './array.js'
 import type { SharedMap } from './map.js'
 import type { SharedNode } from './shared.js'
 import type { Text } from './text.js'
-import type { XmlElement, XmlFragment, XmlText } from './xml.js'
+import type { XmlChild, XmlElement, XmlFragment, XmlText } from './xml.js'
 import { Kind } from './kind.js'
 
 /**
@@ -27,8 +27,11 @@ export class New<N extends SharedNode = SharedNode> {
   }
 }
 
-/** What can be written where `V` is read: for a shared type, a description of a new one. */
-export type Input<V> = V extends SharedNode ? New<V> : V
+/**
+ * What can be written where `V` is read: for a shared type, a description of a new one; `undefined`
+ * never.
+ */
+export type Input<V> = V extends SharedNode ? New<V> : Exclude<V, undefined>
 
 /** The entries of a new map. */
 export type Entries<T extends object> = { readonly [K in keyof T]: Input<T[K]> }
@@ -52,7 +55,7 @@ export function newText(content: string | readonly Delta[] = ''): New<Text> {
 export function newXmlElement(
   name: string,
   attributes: Readonly<Record<string, unknown>> = {},
-  children: readonly New<XmlElement | XmlText>[] = [],
+  children: readonly New<XmlChild>[] = [],
 ): New<XmlElement> {
   return new New(Kind.xmlElement, [name, attributes, children])
 }
@@ -64,7 +67,7 @@ export function newXmlText(content: string | readonly Delta[] = ''): New<XmlText
 
 /** A new fragment inside another type. */
 export function newXmlFragment(
-  children: readonly New<XmlElement | XmlText>[] = [],
+  children: readonly New<XmlChild>[] = [],
 ): New<XmlFragment> {
   return new New(Kind.xmlFragment, [children])
 }

@@ -108,10 +108,12 @@ export class PastDoc extends DocParts implements Disposer {
     this.#share = own(source)
   }
 
+  /** The whole document as it was, as one Yjs update (v1). */
   override encodeState(): Uint8Array {
     return this.#source.state()
   }
 
+  /** The snapshot that it was made of. */
   override snapshot(): Uint8Array {
     return this.#snapshot.slice()
   }

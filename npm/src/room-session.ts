@@ -133,7 +133,10 @@ export class RoomSession implements Receiver, NodeSource {
         })
         this.#nodes.restore(room)
       }
-      for (const undo of this.#undos) undo.restore(room, this.#nodes)
+      for (const undo of this.#undos) {
+        undo.restore(room, this.#nodes)
+        undo.track(this.#updates.origin)
+      }
       for (let depth = 0; depth < this.#depth; depth += 1) room.begin(this.#origins.length)
       if (this.#presence !== null) room.setPresence(this.#presence)
       room.keepRefused(this.#keepsRefused)
@@ -157,6 +160,15 @@ export class RoomSession implements Receiver, NodeSource {
       this.#session.settle()
     }
     return this.#view.saved
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Edits are nowhere but in memory, and may still get somewhere. */
+  get isUnsaved(): boolean {
+    return this.saved.tier === 'memory' && this.status.state !== 'stopped'
   }
 
   /** What the module last told. */
@@ -196,8 +208,13 @@ export class RoomSession implements Receiver, NodeSource {
   /** Changes a shared type; the change leaves when the present code of the app is done. */
   edit(id: NodeId, edit: (node: WasmNode) => void): void {
     this.use(id, edit)
-    this.#isEdited = true
+    this.#noteEdit()
     this.#session.schedule()
+  }
+
+  #noteEdit(): void {
+    this.#isEdited = true
+    this.#session.edited.notify(undefined)
   }
 
   subscribe(
@@ -237,7 +254,7 @@ export class RoomSession implements Receiver, NodeSource {
         this.#updates.origin = outer
       }
     }, origin)
-    this.#isEdited = true
+    this.#noteEdit()
   }
 
   openUndo(undo: Undo): void {
@@ -257,7 +274,7 @@ export class RoomSession implements Receiver, NodeSource {
 
   /** Undoes or redoes. */
   takeBack(undo: Undo, isRedo: boolean): boolean {
-    this.#isEdited = true
+    this.#noteEdit()
     return this.transact(() => this.document(() => undo.takeBack(isRedo)), undo)
   }
 
@@ -496,11 +513,22 @@ export class RoomSession implements Receiver, NodeSource {
     this.#requests.reject(error)
   }
 
+  /** Nobody is in the room any more. */
+  rest(): void {
+    if (this.#presence !== null && !this.#isClosed) this.setPresence(null)
+  }
+
   /** Leaves the room; what was edited so far goes out before. */
   close(): void {
     if (this.#isClosed) return
     this.closing.notify(undefined)
     this.#isClosed = true
+    if (this.#isEdited) {
+      // Nobody will hear what becomes of the last edits.
+      const pending = Math.max(this.log.pending, 1)
+      this.#view = { ...this.#view, saved: { tier: 'memory', pending }, isOnDevice: false }
+      this.#isEdited = false
+    }
     this.peers.close()
     this.status = { state: 'disposed' }
     // Whatever instance may still see the last edits out, nobody is here any more.
@@ -508,6 +536,7 @@ export class RoomSession implements Receiver, NodeSource {
     const error = disposedError()
     this.loaded.reject(error)
     this.#reject(error)
+    this.listeners.status.notify(this.status)
     guarded(() => {
       for (; this.#depth > 0; this.#depth -= 1) this.#wasm?.commit()
     })
@@ -519,6 +548,7 @@ export class RoomSession implements Receiver, NodeSource {
     // What another instance took over has to be safe first: its connection is new.
     if (wasm === undefined || (this.#isRestored && this.saved.tier === 'memory')) return
     try {
+      for (const undo of this.#undos) undo.leave()
       this.#session.close(wasm)
       this.#nodes.free()
       this.#wasm = undefined

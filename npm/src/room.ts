@@ -115,6 +115,11 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return this.#handle.own(listeners[event].add(listener))
   }
 
+  /** @internal The same for all shares in the room. */
+  get identity(): object {
+    return this.#handle.session
+  }
+
   /** @internal Ends something with this share or the client, when it does not end before. */
   own(subscription: Disposer): Disposer {
     const closing = this.#handle.use().closing.add(() => {
@@ -127,7 +132,10 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return owned
   }
 
-  /** Gives the share back; the room is left when nobody has one. Edits so far are sent before. */
+  /**
+   * Gives the share back. The room is left when nobody has one, and its edits are on this device or at the
+   * relay.
+   */
   dispose(): void {
     this.#handle.dispose()
   }

@@ -81,6 +81,8 @@ export class Session {
   readonly started: Promise<void>
   /** After the news of rooms were taken in, and after a room was closed. */
   readonly settled: Listeners<undefined> = new Listeners()
+  /** At each edit, before anybody else knows of it. */
+  readonly edited: Listeners<undefined> = new Listeners()
   readonly copies: Copies = new Copies(this)
   readonly #settings: SessionSettings
   readonly #onRestart: (error: CoweaveError) => void
@@ -164,7 +166,7 @@ export class Session {
     // The app's function runs in a microtask of its own, when Rust has returned.
     const ask = token && (async (): Promise<string> => {
       await Promise.resolve()
-      return within(TOKEN_MS_MAX, token())
+      return within(TOKEN_MS_MAX, token(), this.#hints.signal)
     })
     const makeSocket = (address: string, protocol: string): object => {
       const socket = new webSocket(address, protocol)

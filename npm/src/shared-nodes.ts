@@ -1,7 +1,7 @@
 // The shared types of one room in the present instance of the module, and who listens to them.
 
 import { apiError, toError } from './error.js'
-import { Kind } from './kind.js'
+import { type Kind, kindNames } from './kind.js'
 import { Listeners } from './listeners.js'
 import { type NodeId, nodeKey } from './shared.js'
 import { toNodeId } from './value.js'
@@ -40,8 +40,7 @@ export class SharedNodes {
     const known = this.#kinds.get(name)
     if (known === undefined) this.#kinds.set(name, kind)
     else if (known !== kind) {
-      const names = new Map(Object.entries(Kind).map(([name, kind]) => [kind, name]))
-      const [is, wanted] = [names.get(known) ?? '', names.get(kind) ?? '']
+      const [is, wanted] = [kindNames[known], kindNames[kind]]
       const message = `${JSON.stringify(name)} is used as ${is} already, and cannot be ${wanted} as well`
       throw apiError('api.wrong_type', message)
     }

@@ -3,7 +3,7 @@
 import { checkFunction, checkIndex, wrongType } from './argument.js'
 import type { DeepChange, Delta, Formats, KeyChange, SequenceDelta } from './delta.js'
 import type { Disposer } from './disposer.js'
-import { Kind } from './kind.js'
+import { Kind, type KindName, kindNames } from './kind.js'
 import type { Nodes } from './nodes.js'
 import { fromJson, revive } from './value.js'
 import type { ChangeView } from './view.js'
@@ -51,6 +51,8 @@ export interface Position {
  * `room.deleted` when the room is no more. What throws changes nothing.
  */
 export abstract class SharedNode {
+  /** What it is. */
+  readonly kind: KindName
   /** @internal */
   protected readonly nodes: Nodes
   /** @internal */
@@ -60,6 +62,7 @@ export abstract class SharedNode {
   constructor(nodes: Nodes, id: NodeId) {
     this.nodes = nodes
     this.id = id
+    this.kind = kindNames[id.kind]
   }
 
   /** @internal Whether it is a part of this document. */

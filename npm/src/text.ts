@@ -1,10 +1,13 @@
 // A text of a document.
 
-import { checkFunction, checkIndex, checkString } from './argument.js'
+import { checkFunction, checkIndex, checkLength, checkString } from './argument.js'
 import type { ChangeSource, Delta, Formats } from './delta.js'
 import type { Disposer } from './disposer.js'
 import { type Position, SharedSequence, toDelta } from './shared.js'
 import { checkFormats, deltaJson } from './value.js'
+
+/** More at once is no text that somebody pasted. */
+const INSERT_LENGTH_MAX = 64 << 20
 
 /** How a text changed. */
 export interface TextChange extends ChangeSource {
@@ -20,6 +23,9 @@ export type TextPosition = Position
  * and stands as U+FFFC in the string.
  */
 export class Text extends SharedSequence {
+  /** What it is. */
+  declare readonly kind: 'text' | 'xmlText'
+
   /** The text without formats. */
   override toString(): string {
     return this.nodes.session.use(this.id, node => node.text())
@@ -38,11 +44,11 @@ export class Text extends SharedSequence {
   /**
    * Inserts text. Without `formats` it takes on those of what is before it, with them it has exactly
    * those. Throws `api.out_of_range` beyond the end, `api.split_surrogate` in the middle of a
-   * character, and `api.wrong_type`.
+   * character, `api.wrong_type`, and `update.too_large` above 64 Mi code units (3 Mi with `formats`).
    */
   insert(index: number, content: string, formats?: Formats): void {
     const at = checkIndex(index, 'the index')
-    const checked = checkString(content, 'the content')
+    const checked = checkLength(checkString(content, 'the content'), INSERT_LENGTH_MAX, 'the content')
     if (formats !== undefined) {
       this.applyDelta([{ retain: at }, { insert: checked, attributes: formats }])
       return

@@ -3,6 +3,9 @@
 import type { Disposer } from './disposer.js'
 import { Listeners } from './listeners.js'
 
+/** As much as the module sends at once. */
+const MERGED_BYTES_MAX = 384 << 10
+
 /** Where an update comes from. */
 export interface UpdateInfo {
   /** What `doc.applyUpdate` or `doc.transact` was given, or `undefined`. */
@@ -60,18 +63,16 @@ export class Updates {
     this.#open = this.#news.length
   }
 
-  /** It is over, and becomes one update for each origin, in turn. */
+  /** It is over, and becomes one update for each origin, in turn; several when they are large. */
   commit(merge: (updates: Uint8Array[]) => Uint8Array): void {
     const news = this.#news.splice(this.#open ?? this.#news.length)
     this.#open = undefined
     try {
       for (let [first] = news; first !== undefined; [first] = news) {
-        const { local, origin } = first
-        const other = news.findIndex(it => it.local !== local || it.origin !== origin)
-        const count = other < 0 ? news.length : other
-        const update = count === 1 ? first.update : merge(news.slice(0, count).map(it => it.update))
-        this.#news.push({ ...news[count - 1] ?? first, update })
-        news.splice(0, count)
+        const group = together(first, news)
+        const update = group.length === 1 ? first.update : merge(group.map(it => it.update))
+        this.#news.push({ ...group.at(-1) ?? first, update })
+        news.splice(0, group.length)
       }
     } finally {
       // Whatever happens on the way, they are told.
@@ -99,4 +100,14 @@ export class Updates {
     this.#next = undefined
     return this.take()
   }
+}
+
+/** Those at the beginning that become one. */
+function together({ local, origin }: News, news: readonly News[]): readonly News[] {
+  let bytes = 0
+  const end = news.findIndex((it, at) => {
+    bytes += it.update.length
+    return it.local !== local || it.origin !== origin || (at > 0 && bytes > MERGED_BYTES_MAX)
+  })
+  return end < 0 ? news : news.slice(0, end)
 }

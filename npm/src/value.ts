@@ -1,7 +1,7 @@
 // Values on their way into the module and back: JSON, with one form for what JSON cannot say (see
 // core/src/doc/content.rs).
 
-import { checkString, wrongType } from './argument.js'
+import { checkLength, checkString, isBytes, wrongType } from './argument.js'
 import { apiError } from './error.js'
 import { Kind } from './kind.js'
 import { New } from './new.js'
@@ -12,20 +12,27 @@ const SPECIAL = '\u0000'
 /** A new type is three levels of JSON, and the module reads 128. */
 const DEPTH_MAX = 40
 
+/** The module takes no more bytes. */
+const JSON_LENGTH_MAX = 3 << 20
+
 /** A content of a map, an array or an element, checked and as JSON. */
 export function contentJson(value: unknown, what: string): string {
-  return JSON.stringify(content(value, what, []))
+  return toJson(content(value, what, []), what)
 }
 
 /** Contents of a sequence. */
 export function contentsJson(values: unknown, what: string): string {
   if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
-  return JSON.stringify(values.map(value => content(value, what, [])))
+  return toJson(values.map(value => content(value, what, [])), what)
 }
 
 /** The steps of a delta. */
 export function deltaJson(steps: unknown, what: string): string {
-  return JSON.stringify(delta(steps, what, []))
+  return toJson(delta(steps, what, []), what)
+}
+
+function toJson(checked: unknown, what: string): string {
+  return checkLength(JSON.stringify(checked), JSON_LENGTH_MAX, `the JSON of ${what}`)
 }
 
 function content(value: unknown, what: string, outer: readonly unknown[]): unknown {
@@ -88,7 +95,7 @@ export function checkFormats(value: unknown): Record<string, unknown> {
 function plain(value: unknown, what: string, outer: readonly unknown[], isJson = false): unknown {
   switch (typeof value) {
     case 'string':
-      return checkString(value, what)
+      return checkString(checkLength(value, JSON_LENGTH_MAX, what), what)
     case 'boolean':
       return value
     case 'number':
@@ -105,7 +112,7 @@ function plain(value: unknown, what: string, outer: readonly unknown[], isJson =
   }
   checkDepth(value, what, outer)
   const inside = [...outer, value]
-  if (value instanceof Uint8Array) {
+  if (isBytes(value)) {
     if (isJson) throw apiError('api.wrong_type', `${what} must not hold bytes: formats and embedded objects are JSON`)
     return special('bytes', latin1(value))
   }
@@ -151,7 +158,7 @@ function mapEntries(
 export function checkKey(value: unknown): string {
   const key = checkString(value, 'the key')
   if (key === SPECIAL) throw apiError('api.wrong_type', 'the key U+0000 is taken')
-  return key
+  return checkLength(key, JSON_LENGTH_MAX, 'the key')
 }
 
 function special(...parts: readonly unknown[]): Record<string, unknown> {

@@ -31,7 +31,10 @@ export interface XmlChange extends ChangeSource {
 }
 
 /** Something with children. */
-export class XmlFragment extends SharedSequence {
+export abstract class XmlParent extends SharedSequence {
+  /** What it is. */
+  declare readonly kind: 'xmlFragment' | 'xmlElement'
+
   /** The child at an index; `undefined` when there is none. */
   get(index: number): XmlChild | undefined {
     const at = checkIndex(index, 'the index')
@@ -41,6 +44,11 @@ export class XmlFragment extends SharedSequence {
 
   /** Inserts children before the one at an index; throws as `SharedArray.insert`. */
   insert(index: number, ...children: readonly New<XmlChild>[]): void {
+    this.insertAll(index, children)
+  }
+
+  /** Inserts a list of children, which may be longer than a call can have arguments. */
+  insertAll(index: number, children: readonly New<XmlChild>[]): void {
     const at = checkIndex(index, 'the index')
     const json = contentsJson(children, 'a child')
     this.nodes.session.edit(this.id, node => {
@@ -50,7 +58,7 @@ export class XmlFragment extends SharedSequence {
 
   /** Adds children at the end. */
   push(...children: readonly New<XmlChild>[]): void {
-    this.insert(this.length, ...children)
+    this.insertAll(this.length, children)
   }
 
   /** All children. */
@@ -79,8 +87,16 @@ export class XmlFragment extends SharedSequence {
   }
 }
 
+/** A list of elements and texts. */
+export class XmlFragment extends XmlParent {
+  /** What it is. */
+  declare readonly kind: 'xmlFragment'
+}
+
 /** Something with a name, attributes and children. */
-export class XmlElement extends XmlFragment {
+export class XmlElement extends XmlParent {
+  /** What it is. */
+  declare readonly kind: 'xmlElement'
   /** Its name, for example `paragraph`; it never changes. */
   readonly name: string
 
@@ -123,6 +139,9 @@ export class XmlElement extends XmlFragment {
 
 /** A text among elements. */
 export class XmlText extends Text {
+  /** What it is. */
+  declare readonly kind: 'xmlText'
+
   /** As XML, as Yjs writes it: formats are elements around the text. */
   toXml(): string {
     return toXml({ delta: this.toDelta() })

@@ -8,6 +8,9 @@ import type { Room } from './room.js'
 /** An awareness forgets what was not renewed for 30 s. A room says when somebody is gone. */
 const RENEW_MS = 10_000
 
+/** Of each room, those who have something to show: it shows what the last one of them does. */
+const showing = new WeakMap<object, Set<AwarenessBridge>>()
+
 interface AwarenessChange {
   readonly added: readonly number[]
   readonly updated: readonly number[]
@@ -23,7 +26,6 @@ export class AwarenessBridge implements Disposer {
   readonly #renewal: ReturnType<typeof setInterval>
   /** What was last shown here of each peer. */
   #peers: ReadonlyMap<number, object> = new Map()
-  #isShown = false
 
   /** Changes that it makes have this origin. */
   constructor(room: Room<object>, awareness: Awareness, origin: object) {
@@ -46,13 +48,26 @@ export class AwarenessBridge implements Disposer {
     if ([added, updated, removed].some(ids => ids.includes(this.#awareness.clientID))) this.#show()
   }
 
-  /** A new awareness shows an object without anything in it. */
-  #show(): void {
+  /** What it has to show; a new awareness shows an object without anything in it. */
+  get #state(): object | null {
     const state = this.#awareness.getLocalState()
-    const isShown = state !== null && Object.keys(state).length > 0
-    if (!isShown && !this.#isShown) return
-    this.#isShown = isShown
-    this.#room.presence.set(isShown ? state : null)
+    return state !== null && Object.keys(state).length > 0 ? state : null
+  }
+
+  #show(): void {
+    const { identity } = this.#room
+    const bridges = showing.get(identity) ?? new Set()
+    if (this.#state === null && !bridges.has(this)) return
+    bridges.delete(this)
+    if (this.#state !== null) bridges.add(this)
+    showing.set(identity, bridges)
+    this.#room.presence.set(AwarenessBridge.#last(bridges))
+  }
+
+  /** What the last one of several has to show. */
+  static #last(bridges: ReadonlySet<AwarenessBridge>): object | null {
+    const last = [...bridges].at(-1)
+    return last === undefined ? null : last.#state
   }
 
   #take(peers: readonly Peer<object>[]): void {
@@ -79,9 +94,11 @@ export class AwarenessBridge implements Disposer {
     this.#subscription.dispose()
     this.#awareness.off('change', this.#onChange)
     this.#take([])
-    if (!this.#isShown) return
+    const bridges = showing.get(this.#room.identity)
+    const isLast = [...bridges ?? []].at(-1) === this
+    if (bridges?.delete(this) !== true || !isLast) return
     try {
-      this.#room.presence.set(null)
+      this.#room.presence.set(AwarenessBridge.#last(bridges))
     } catch {
       // The room is gone, and what was shown there with it.
     }

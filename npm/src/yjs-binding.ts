@@ -81,7 +81,15 @@ export class YjsBinding implements Disposer {
     try {
       this.#attach()
     } catch (error) {
-      if (!(error instanceof CoweaveError) || error.code !== 'api.not_ready') throw error
+      if (!(error instanceof CoweaveError)) {
+        // Nobody else can let go of it.
+        this.dispose()
+        throw error
+      }
+      if (error.code !== 'api.not_ready') {
+        this.#stop(error)
+        return
+      }
       this.room.loaded.then(() => {
         if (this.#status.state === 'opening') this.#attach()
       }).catch((error: unknown) => {
@@ -105,6 +113,7 @@ export class YjsBinding implements Disposer {
       }),
     ]
     this.doc.on('update', this.#onUpdate)
+    this.doc.on('afterTransaction', this.#onTransaction)
     this.#take(lacking)
     this.#rejoin()
   }
@@ -134,6 +143,11 @@ export class YjsBinding implements Disposer {
 
   readonly #onUpdate = (update: Uint8Array, origin: unknown): void => {
     if (origin !== this && this.#status.state === 'bound') this.#bring(update)
+  }
+
+  /** Of what others wrote, Yjs takes formats away that say nothing, which a viewer may not do. */
+  readonly #onTransaction = (transaction: Y.Transaction): void => {
+    if (transaction.origin === this && this.room.role === 'viewer') transaction._needFormattingCleanup = false
   }
 
   #bring(update: Uint8Array): void {
@@ -194,6 +208,7 @@ export class YjsBinding implements Disposer {
     for (const subscription of this.#subscriptions) subscription.dispose()
     this.#subscriptions = []
     this.doc.off('update', this.#onUpdate)
+    this.doc.off('afterTransaction', this.#onTransaction)
   }
 
   #setStatus(status: YjsBindingStatus): void {
@@ -224,7 +239,11 @@ export function bindYjs(room: Room<object>, doc: Y.Doc, options: BindOptions = {
   if (typeof (doc as Partial<Y.Doc> | undefined)?.transact !== 'function') {
     throw wrongType('the document', 'a Y.Doc', doc)
   }
-  return new YjsBinding(room, doc, options.awareness)
+  const { awareness } = options
+  if (awareness !== undefined && typeof (awareness as Partial<Awareness> | null)?.getLocalState !== 'function') {
+    throw wrongType('options.awareness', 'an Awareness', awareness)
+  }
+  return new YjsBinding(room, doc, awareness)
 }
 
 /** What a Y.Doc received and cannot use yet is not for the room. */

@@ -88,12 +88,20 @@ export class YjsProvider {
   /** Keeps the document in step with the room from here on. */
   connect(): void {
     if (this.#isDestroyed || this.#error !== undefined || this.#binding !== undefined) return
-    this.#binding = bindYjs(this.room, this.doc, { awareness: this.awareness })
-    this.#binding.on('status', status => {
+    const binding = bindYjs(this.room, this.doc, { awareness: this.awareness })
+    this.#binding = binding
+    binding.on('status', status => {
       if (status.state === 'stopped') this.#stop(status.error)
       else if (status.state === 'disposed') this.disconnect()
       else this.#look()
     })
+    const { status } = binding
+    if (status.state === 'stopped') {
+      // Whoever makes the provider listens when it is there.
+      queueMicrotask(() => {
+        this.#stop(status.error)
+      })
+    }
     this.#look()
   }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { TextChange } from 'coweave'
-import { NOWHERE, client, open, turn } from './world.js'
+import { NOWHERE, Relay, client, needsRelay, open, turn } from './world.js'
 
 test('a text is edited and read, with nobody to connect to', async t => {
   const room = await open(t)
@@ -136,8 +136,9 @@ test('a position stays with its neighbor', async t => {
   assert.equal(room.doc.text('other').resolve(right), null)
 })
 
-test('two shares of a room are one document; the last one ends it', async t => {
-  const it = client(t, NOWHERE)
+test('two shares of a room are one document; the last one ends it', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const it = client(t, relay.url)
   const first = it.room('room')
   const second = it.room('room')
   await first.loaded
@@ -149,9 +150,12 @@ test('two shares of a room are one document; the last one ends it', async t => {
   const third = it.room('room')
   await turn()
   assert.equal(third.doc.text('body').toString(), 'x')
+  await third.flush()
   third.dispose()
   await turn()
   const fresh = it.room('room')
   await fresh.loaded
   assert.equal(fresh.doc.text('body').toString(), '')
+  await fresh.synced
+  assert.equal(fresh.doc.text('body').toString(), 'x')
 })

@@ -25,7 +25,13 @@ function watchMemories(t: TestContext): WebAssembly.Memory[] {
 const MIB = 1 << 20
 const words = 'All work and no play makes Jack a dull boy. '
 
-/** Fills a room with 100 kB in some edits, with a subscriber that holds on to it. */
+/** A relay that slows nobody down. */
+function startRelay(t: TestContext): Promise<Relay> {
+  const rates = ['messages-per-second-max', 'bytes-per-second-max', 'joins-per-minute-max']
+  return Relay.start(t, Object.fromEntries(rates.map(rate => [rate, '0'])))
+}
+
+/** Fills a room with 100 kB in some edits that the relay takes, with a subscriber that holds on to it. */
 async function fill(room: Room): Promise<void> {
   await room.loaded
   const body = room.doc.text('body')
@@ -39,11 +45,12 @@ async function fill(room: Room): Promise<void> {
   }
   await turn()
   assert.ok(seen > 0 && body.length > 100_000)
+  await until('the edits to be accepted', () => room.saved.tier !== 'memory')
 }
 
-test('600 rooms of 100 kB, opened and dropped, leave less than 2 MiB behind', async t => {
+test('600 rooms of 100 kB, opened and dropped, leave less than 2 MiB behind', needsRelay, async t => {
   const memories = watchMemories(t)
-  const it = client(t, NOWHERE)
+  const it = client(t, (await startRelay(t)).url)
   const first = it.room('first')
   await first.loaded
   const memory = memories[0]
@@ -60,9 +67,9 @@ test('600 rooms of 100 kB, opened and dropped, leave less than 2 MiB behind', as
   assert.equal(memories.length, 1)
 })
 
-test('what many rooms took at once is there for others', async t => {
+test('what many rooms took at once is there for others', needsRelay, async t => {
   const memories = watchMemories(t)
-  const it = client(t, NOWHERE)
+  const it = client(t, (await startRelay(t)).url)
   const open = async (name: string): Promise<void> => {
     const rooms = Array.from({ length: 30 }, (_, i) => it.room(`${name}-${String(i)}`))
     for (const room of rooms) await fill(room)
@@ -74,6 +81,40 @@ test('what many rooms took at once is there for others', async t => {
   for (const name of ['second', 'third']) await open(name)
   const grown = (memories[0]?.buffer.byteLength ?? 0) - after
   assert.ok(grown < 2 * MIB, `${String(grown)} bytes more`)
+})
+
+test('a room whose edits are nowhere else stays until they are, and is there for whoever asks', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const it = client(t, relay.url)
+  const first = it.room('note')
+  await first.synced
+  await relay.stop()
+  first.presence.set({ name: 'Ana' })
+  first.doc.text('body').insert(0, 'typed offline')
+  first.dispose()
+  await turn()
+  const rooms = (): readonly string[] => it.debug().rooms.map(({ name, saved }) => `${name} ${saved.tier}`)
+  assert.deepEqual(rooms(), ['note memory'])
+  const again = it.room('note')
+  assert.equal(again.doc.text('body').toString(), 'typed offline')
+  assert.deepEqual(again.saved, { tier: 'memory', pending: 1 })
+  again.dispose()
+  await turn()
+  await relay.start()
+  await until('the room to be left', () => rooms().length === 0)
+  const later = client(t, relay.url).room('note')
+  await later.synced
+  assert.equal(later.doc.text('body').toString(), 'typed offline')
+  assert.deepEqual(later.presence.peers, [])
+})
+
+test('what was edited at the last moment is not said to be saved', async t => {
+  const it = client(t, NOWHERE)
+  const room = it.room('note')
+  await room.loaded
+  room.doc.text('body').insert(0, 'x')
+  it.dispose()
+  assert.deepEqual(room.saved, { tier: 'memory', pending: 1 })
 })
 
 test('an instance is let go of with its client', async t => {

@@ -1,36 +1,54 @@
 // Snapshots, documents of the past, and updates in version 2, beside Yjs.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import type { Doc, PastDoc, Room } from 'coweave'
 import * as Y from 'yjs'
-import { randomYjs } from './random-yjs.js'
 import { Traps } from './trap.js'
-import { open, turn } from './world.js'
+import { NOWHERE, client, open, turn } from './world.js'
+import { Random, contentOf, editSomething } from './yjs-world.js'
 
-const HISTORIES = 60
+const HISTORIES = Number(process.env['COWEAVE_HISTORIES'] ?? 60)
 const EDITS = 60
 
 function code(expected: string): object {
   return { name: 'CoweaveError', code: expected }
 }
 
-/** What is in the types of `randomYjs`. */
-function contentOf(doc: Doc | PastDoc): unknown {
+/** What `contentOf` finds in a Y.Doc. */
+function contentOfOurs(doc: Doc | PastDoc): unknown {
   return {
     text: doc.text('text').toDelta(),
     map: doc.map('map').toJSON(),
-    list: doc.array('list').toJSON(),
-    tree: doc.xml('tree').toString(),
+    array: doc.array('array').toJSON(),
+    xml: doc.xml('xml').toString(),
   }
 }
 
-function contentOfYjs(doc: Y.Doc): unknown {
-  return {
-    text: doc.getText('text').toDelta() as unknown,
-    map: doc.getMap('map').toJSON(),
-    list: doc.getArray('list').toJSON(),
-    tree: doc.getXmlFragment('tree').toString(),
+/** A document that two people wrote; `each` is called after each edit of the first one. */
+function randomYjs(seed: number, gc: boolean, each: (doc: Y.Doc) => void = () => undefined): Y.Doc {
+  const random = new Random(seed)
+  const docs: readonly [Y.Doc, Y.Doc] = [new Y.Doc({ gc }), new Y.Doc({ gc })]
+  for (let edit = 0; edit < EDITS; edit += 1) {
+    const [one, other] = random.below(2) === 0 ? docs : [docs[1], docs[0]]
+    editSomething(one, random)
+    if (random.below(4) === 0) Y.applyUpdate(other, Y.encodeStateAsUpdate(one, Y.encodeStateVector(other)))
+    if (random.below(4) === 0) Y.applyUpdate(one, Y.encodeStateAsUpdate(other, Y.encodeStateVector(one)))
+    each(docs[0])
+  }
+  Y.applyUpdate(docs[0], Y.encodeStateAsUpdate(docs[1]))
+  return docs[0]
+}
+
+/** Opens rooms of one client. */
+function rooms(t: TestContext): () => Promise<Room> {
+  const own = client(t, NOWHERE)
+  let count = 0
+  return async () => {
+    count += 1
+    const opened = own.room(`room ${String(count)}`)
+    await opened.loaded
+    return opened
   }
 }
 
@@ -42,10 +60,11 @@ function told(doc: Doc): Uint8Array[] {
 }
 
 test('snapshots are those of Yjs, byte by byte', async t => {
-  const { doc } = await open(t)
+  const next = rooms(t)
+  const { doc } = await next()
   for (let seed = 1; seed <= HISTORIES; seed += 1) {
-    const room = await open(t)
-    const yjs = randomYjs(seed, EDITS, { gc: seed % 2 === 0 })
+    const room = await next()
+    const yjs = randomYjs(seed, seed % 2 === 0)
     room.doc.applyUpdate(Y.encodeStateAsUpdate(yjs))
     const snapshot = room.doc.snapshot()
     const theirs = Y.snapshot(yjs)
@@ -58,11 +77,12 @@ test('snapshots are those of Yjs, byte by byte', async t => {
 })
 
 test('a document of the past is what Yjs makes of the snapshot', async t => {
-  let count = 0
+  const next = rooms(t)
   for (let seed = 1; seed <= HISTORIES; seed += 1) {
-    const room = await open(t)
+    let count = 0
+    const room = await next()
     const snapshots: Uint8Array[] = []
-    const yjs = randomYjs(seed, EDITS, { gc: false }, doc => {
+    const yjs = randomYjs(seed, false, doc => {
       count += 1
       if (count % 8 === 0) snapshots.push(Y.encodeSnapshot(Y.snapshot(doc)))
     })
@@ -70,7 +90,7 @@ test('a document of the past is what Yjs makes of the snapshot', async t => {
     for (const snapshot of snapshots) {
       const then = Y.createDocFromSnapshot(yjs, Y.decodeSnapshot(snapshot))
       const past = room.doc.at(snapshot, state)
-      assert.deepEqual(contentOf(past), contentOfYjs(then), `seed ${String(seed)}`)
+      assert.deepEqual(contentOfOurs(past), contentOf(then), `seed ${String(seed)}`)
       // It can be taken back with it.
       const again = new Y.Doc()
       Y.applyUpdate(again, past.encodeState())
@@ -198,15 +218,16 @@ test('a whole document is its parts that were asked for', async t => {
 })
 
 test('an update in version 2 brings what it brings in version 1', async t => {
+  const next = rooms(t)
   for (let seed = 1; seed <= HISTORIES; seed += 1) {
-    const [one, other] = [await open(t), await open(t)]
-    const yjs = randomYjs(seed, EDITS, { gc: seed % 2 === 0 })
+    const [one, other] = [await next(), await next()]
+    const yjs = randomYjs(seed, seed % 2 === 0)
     const update = Y.encodeStateAsUpdateV2(yjs)
     const news = [told(one.doc), told(other.doc)]
     one.doc.applyUpdate(Y.encodeStateAsUpdate(yjs), 'an origin')
     other.doc.applyUpdateV2(update, 'an origin')
-    assert.deepEqual(contentOf(other.doc), contentOf(one.doc), `seed ${String(seed)}`)
-    assert.deepEqual(contentOf(other.doc), contentOfYjs(yjs), `seed ${String(seed)}`)
+    assert.deepEqual(contentOfOurs(other.doc), contentOfOurs(one.doc), `seed ${String(seed)}`)
+    assert.deepEqual(contentOfOurs(other.doc), contentOf(yjs), `seed ${String(seed)}`)
     await turn()
     assert.deepEqual(news[0], news[1], `seed ${String(seed)}`)
     one.dispose()
@@ -214,9 +235,32 @@ test('an update in version 2 brings what it brings in version 1', async t => {
   }
 })
 
+test('updates in version 2 can be brought one by one, as a difference, merged, and without anything inside', async t => {
+  const next = rooms(t)
+  for (let seed = 1; seed <= 10; seed += 1) {
+    const random = new Random(seed)
+    const yjs = new Y.Doc()
+    const updates: Uint8Array[] = []
+    yjs.on('updateV2', (update: Uint8Array) => updates.push(update))
+    const [one, other, late] = [await next(), await next(), await next()]
+    for (let edit = 0; edit < EDITS; edit += 1) editSomething(yjs, random)
+    for (const update of updates) one.doc.applyUpdateV2(update)
+    const half = updates.slice(0, updates.length / 2)
+    other.doc.applyUpdateV2(Y.mergeUpdatesV2(half))
+    late.doc.applyUpdateV2(Y.mergeUpdatesV2(half))
+    other.doc.applyUpdateV2(Y.diffUpdateV2(Y.mergeUpdatesV2(updates), other.doc.encodeStateVector()))
+    late.doc.applyUpdateV2(Y.encodeStateAsUpdateV2(yjs, late.doc.encodeStateVector()))
+    for (const { doc } of [one, other, late]) {
+      doc.applyUpdateV2(Y.encodeStateAsUpdateV2(new Y.Doc()))
+      assert.deepEqual(contentOfOurs(doc), contentOf(yjs), `seed ${String(seed)}`)
+      assert.ok(doc.equals(Y.encodeSnapshot(Y.snapshot(yjs))))
+    }
+  }
+})
+
 test('what is no update in version 2 is refused, and changes nothing', async t => {
   const { doc } = await open(t)
-  const yjs = randomYjs(1, EDITS, { gc: true })
+  const yjs = randomYjs(1, true)
   const update = Y.encodeStateAsUpdateV2(yjs)
   for (let length = 0; length < update.length; length += 1) {
     assert.throws(() => {

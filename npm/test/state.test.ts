@@ -62,8 +62,18 @@ test('listeners get every update once, in order, with its origin, after the call
     doc.map('meta').set('key', 'transaction')
   }, origin)
   await turn()
-  assert.deepEqual(infos.splice(2), [{ origin, local: true }, { origin, local: true }])
+  assert.deepEqual(infos.splice(2), [{ origin, local: true }])
   assert.equal(textOf(mirror), doc.text('body').toString())
+  other.getMap('map').set('key', 'from elsewhere')
+  doc.transact(() => {
+    doc.text('body').insert(0, 'before ')
+    doc.applyUpdate(Y.encodeStateAsUpdate(other), 'another')
+    doc.text('body').insert(0, 'and ')
+    doc.transact(() => { doc.text('body').insert(0, 'behind ') })
+  }, origin)
+  await turn()
+  assert.deepEqual(infos.splice(2).map(it => it.origin), [origin, 'another', origin])
+  assert.deepEqual([textOf(mirror), mirror.getMap('map').toJSON()], [doc.text('body').toString(), { key: 'from elsewhere' }])
   // What is here already is no news.
   doc.applyUpdate(Y.encodeStateAsUpdate(other), origin)
   await turn()
@@ -100,7 +110,7 @@ test('what cannot be brought throws, and changes nothing', async t => {
   }
   assert.throws(apply(Y.encodeStateAsUpdate(other, known)), code('update.missing_dependencies'))
   assert.throws(apply(Uint8Array.of(1, 2, 3)), code('update.malformed'))
-  assert.throws(apply(Y.encodeStateAsUpdateV2(other)), { code: 'update.malformed', message: /convertUpdateFormatV2ToV1/ })
+  assert.throws(apply(Y.encodeStateAsUpdateV2(other)), { code: 'update.malformed', message: /applyUpdateV2/ })
   const converted = Y.convertUpdateFormatV2ToV1(Y.encodeStateAsUpdateV2(other, known))
   assert.throws(apply(converted), code('update.missing_dependencies'))
   assert.throws(apply([0, 0]), code('api.wrong_type'))

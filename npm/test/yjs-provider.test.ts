@@ -6,7 +6,7 @@ import type { CoweaveError } from 'coweave'
 import { type YjsProvider, type YjsProviderOptions, yjsProvider } from 'coweave/yjs'
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { NOWHERE, Relay, client, needsRelay, open, until } from './world.js'
+import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
 import { openOutside } from './yjs-world.js'
 
 function provide(t: TestContext, url: string, options?: YjsProviderOptions): YjsProvider {
@@ -152,5 +152,20 @@ test('a provider ends with its document, and refuses events that it does not kno
   provider.doc.destroy()
   assert.equal(provider.status, 'disconnected')
   assert.equal(provider.shouldConnect, false)
-  provider.destroy()
+})
+
+test('a provider tells of what its room refuses at once', async t => {
+  const doc = new Y.Doc()
+  let value: unknown = 'deep'
+  for (let i = 0; i < 200; i += 1) value = [value]
+  doc.getMap('map').set('key', value)
+  const provider = yjsProvider(await open(t), { doc })
+  t.after(() => {
+    provider.destroy()
+  })
+  const told: string[] = []
+  provider.on('stopped', ({ code }) => told.push(code))
+  await turn()
+  assert.deepEqual(told, ['update.malformed'])
+  assert.equal(provider.shouldConnect, false)
 })

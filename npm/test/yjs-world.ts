@@ -70,6 +70,12 @@ export class Random {
 
 const words = ['a', 'word', 'a longer one', '😀', 'x😀y', '\n']
 
+const formats = [true, null, 'red', '"\\\n\t', -70, 1.5, { href: '/', list: [1, { none: null }] }]
+const values: readonly (() => unknown)[] = [
+  () => 1, () => -70, () => 3e9, () => 0.1, () => '"\\\u0000', () => null, () => false, () => ({ deep: { er: true, none: undefined } }),
+  () => Uint8Array.of(0, 255), () => new Y.Array(), () => Y.Array.from(['in', ['a', 'list']]), () => new Y.Text('in a map'),
+]
+
 /** The index itself, or the one behind the character that it cuts. */
 function whole(text: Y.Text, index: number): number {
   const parts = text.toDelta() as readonly { readonly insert: unknown }[]
@@ -96,12 +102,12 @@ export function editSomething(doc: Y.Doc, random: Random): void {
     () => { text.delete(at, length) },
     () => {
       const start = whole(text, at)
-      text.format(start, whole(text, at + length) - start, { [random.of(['bold', 'color'])]: random.of([true, 'red', null]) })
+      text.format(start, whole(text, at + length) - start, { [random.of(['bold', 'color'])]: random.of(formats) })
     },
     () => { array.insert(random.below(array.length + 1), [random.below(99), random.of(words), { nested: [null, 1.5] }]) },
     () => { array.insert(0, [new Y.Map([['key', random.below(9)]])]) },
     () => { if (array.length > 2) array.delete(random.below(array.length - 2), 2) },
-    () => { map.set(random.of(['a', 'b']), random.of<unknown>([1, 'two', null, { deep: { er: true } }, new Y.Array()])) },
+    () => { map.set(random.of(['a', 'b']), random.of(values)()) },
     () => { map.delete(random.of(['a', 'b'])) },
     () => {
       const element = new Y.XmlElement(random.of(['p', 'h1']))

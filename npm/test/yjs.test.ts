@@ -401,3 +401,73 @@ test('what is no Y.Doc is refused', async t => {
   assert.throws(() => bindYjs(room, doc), { code: 'api.disposed' })
   doc.destroy()
 })
+
+test('what a room refuses of a Y.Doc at once is told by its status', async t => {
+  const doc = new Y.Doc()
+  let value: unknown = 'deep'
+  for (let i = 0; i < 200; i += 1) value = [value]
+  doc.getMap('map').set('key', value)
+  const binding = await bind(t, undefined, doc)
+  assert.equal(binding.status.state, 'stopped')
+  const room = await open(t)
+  room.doc.text('text').insert(0, 'x')
+  const broken = new Y.Doc()
+  // What is thrown inside of Yjs is thrown on, and nothing stays behind.
+  Object.defineProperty(broken, 'store', { get: () => { throw new TypeError('broken') } })
+  assert.throws(() => bindYjs(room, broken), /broken/)
+  assert.equal(observersOf(broken).has('update'), false)
+  assert.throws(() => bindYjs(room, new Y.Doc(), { awareness: {} as never }), { code: 'api.wrong_type' })
+})
+
+test('Yjs takes no formats away in the Y.Doc of a viewer', async t => {
+  const [one, other] = [new Y.Doc(), new Y.Doc()]
+  one.getText('text').insert(0, 'word')
+  Y.applyUpdate(other, Y.encodeStateAsUpdate(one))
+  for (const doc of [one, other]) doc.getText('text').format(0, 4, { bold: true })
+  const updates = [one, other].map(doc => Y.encodeStateAsUpdate(doc))
+  for (const role of ['viewer', 'editor'] as const) {
+    const binding = await bind(t)
+    const { room, doc } = binding
+    Object.defineProperty(room, 'role', { value: role })
+    const text = doc.getText('text')
+    const brought: unknown[] = []
+    room.doc.on('update', (_, { origin }) => brought.push(origin))
+    for (const update of updates) {
+      room.doc.applyUpdate(update, 'others')
+      await turn()
+      await turn()
+    }
+    assert.deepEqual(text.toDelta(), [{ insert: 'word', attributes: { bold: true } }])
+    assert.equal(brought.filter(origin => origin === binding).length, role === 'viewer' ? 0 : 1)
+    assert.equal(binding.status.state, 'bound')
+    assertInStep(binding)
+  }
+})
+
+test('of two Y.Docs of one room the last one shows itself, and the other one when that is gone', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const [first, peer] = [await bind(t, relay.url), await open(t, relay.url)]
+  const [second, third] = [bindYjs(first.room, new Y.Doc()), bindYjs(first.room, new Y.Doc())]
+  t.after(() => {
+    for (const binding of [second, third]) binding.dispose()
+  })
+  const shows = (who: string | null) => (): boolean => {
+    const [shown] = peer.presence.peers as readonly { readonly state: { readonly who?: string } }[]
+    return (shown?.state.who ?? null) === who
+  }
+  first.awareness.setLocalStateField('who', 'first')
+  await until('it is seen', shows('first'))
+  second.awareness.setLocalStateField('who', 'second')
+  await until('the last one is seen', shows('second'))
+  second.dispose()
+  await until('the first one is seen again', shows('first'))
+  third.awareness.setLocalStateField('who', 'third')
+  await until('the third one is seen', shows('third'))
+  first.dispose()
+  await turn()
+  first.room.doc.text('text').insert(0, 'x')
+  await first.room.flush()
+  assert.ok(shows('third')())
+  third.dispose()
+  await until('nobody is seen', shows(null))
+})

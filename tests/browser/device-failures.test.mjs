@@ -118,6 +118,42 @@ function typeWithFault(page, relay, how, at) {
   }, { relay, nowhere: NOWHERE, how, at })
 }
 
+describe('a database that another page holds up', () => {
+  it('is given up after a while, and gets everything when it answers again', { timeout: 60_000 }, async t => {
+    const context = await newProfile(t, browser)
+    const holder = await openRoom(context, server.url)
+    await keep(holder, 'kept, ')
+    await holder.evaluate(async () => {
+      const database = await new Promise(resolve => {
+        indexedDB.open('coweave').onsuccess = event => resolve(event.target.result)
+      })
+      const transaction = database.transaction([...database.objectStoreNames], 'readwrite')
+      const [name] = database.objectStoreNames
+      const goOn = () => {
+        if (!window.isDone) transaction.objectStore(name).count().onsuccess = goOn
+      }
+      goOn()
+      transaction.oncomplete = () => database.close()
+    })
+    await type(holder, 'written while nothing answers, ')
+    const visitor = await openPage(context, server.url)
+    await enter(visitor)
+    for (const page of [holder, visitor]) {
+      await page.waitForFunction(() => window.room.storage.kind === 'lost')
+      const reason = await page.evaluate(() => window.room.storage.error.message)
+      assert.match(reason, /does not answer/)
+    }
+    await holder.evaluate(() => { window.isDone = true })
+    for (const page of [holder, visitor]) {
+      await page.evaluate(() => window.dispatchEvent(new Event('online')))
+      await page.waitForFunction(() => window.room.storage.kind === 'device' && window.room.saved.tier === 'device')
+    }
+    await context.pages()[0].close()
+    await enterAgain(visitor)
+    assert.equal(await read(visitor), 'kept, written while nothing answers, ')
+  })
+})
+
 describe('a database that fails at any call', () => {
   for (const how of ['once', 'from then on', 'abort']) {
     describe(how, () => {

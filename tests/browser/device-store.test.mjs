@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 
+import { Relay } from '../harness/relay.mjs'
 import { launchChromium } from './chromium.mjs'
 import {
   NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage,
@@ -83,5 +84,44 @@ describe('two users of one browser', () => {
       }
     }))
     assert.deepEqual(wrong, ['api.wrong_type', 'api.wrong_type', 'api.wrong_type'])
+  })
+})
+
+describe('a client that was disposed', () => {
+  it('does nothing any more, whatever of it the app still holds', async t => {
+    const relay = await Relay.start()
+    t.after(() => relay.dispose())
+    const context = await newProfile(t, browser)
+    const page = await openPage(context, server.url)
+    const later = await page.evaluate(async relay => {
+      const { connect } = window.coweave
+      const done = []
+      class CountedSocket extends WebSocket {
+        constructor(...given) {
+          super(...given)
+          done.push('socket')
+        }
+      }
+      const token = () => {
+        done.push('token')
+        return 'x'
+      }
+      const client = connect(relay, { token, webSocket: CountedSocket })
+      const room = client.room('notes')
+      await room.synced
+      const body = room.doc.text('body')
+      window.held = room.doc.undo({ scope: body })
+      body.insert(0, 'x')
+      await new Promise(resolve => setTimeout(resolve))
+      body.insert(0, 'y')
+      client.dispose()
+      const count = done.length
+      // Whoever comes next has its answers from the same database, and from the relay.
+      const next = connect(relay)
+      await next.room('notes').flush()
+      next.dispose()
+      return done.slice(count)
+    }, relay.wsUrl)
+    assert.deepEqual(later, [])
   })
 })

@@ -51,8 +51,8 @@ async function guarded(guard, options = {}) {
   return page
 }
 
-/** Tries to leave; answers whether the browser asked. The answer to it is to stay. */
-async function asks(page) {
+/** Tries to leave, after some last deed; answers whether the browser asked. The answer to it is to stay. */
+async function asks(page, deed = () => undefined) {
   let asked = false
   const answer = async dialog => {
     assert.equal(dialog.type(), 'beforeunload')
@@ -61,7 +61,13 @@ async function asks(page) {
   }
   page.once('dialog', answer)
   // The page stays after a question, so nothing is waited for but the question or the new page.
-  await page.evaluate(() => { window.hereStill = true; setTimeout(() => location.reload()) })
+  await page.evaluate(deed => {
+    window.hereStill = true
+    setTimeout(() => {
+      window.eval(`(${deed})()`)
+      location.reload()
+    })
+  }, String(deed))
   await until(async () => asked || !(await page.evaluate(() => 'hereStill' in window).catch(() => true)), 'the page is left or asks')
   page.off('dialog', answer)
   return asked
@@ -137,6 +143,27 @@ describe('the guard until `device`', () => {
     assert.ok(await asks(page))
     await relay.start()
     await page.evaluate(() => window.room.flush())
+    assert.ok(!await asks(page))
+  })
+
+  it('asks for an edit of the very moment in which the page is left', async () => {
+    const page = await guarded({}, { storage: 'memory' })
+    await relay.kill()
+    assert.ok(await asks(page, () => window.room.doc.text('body').insert(0, 'the last words')))
+  })
+
+  it('asks for a document that was set aside and is in this page alone', async () => {
+    const page = await guarded({ until: 'durable' }, { storage: 'memory' })
+    await relay.dispose()
+    await insert(page)
+    relay = await Relay.start({ port: relay.port })
+    await page.waitForFunction(async () => (await window.room.copies()).length === 1)
+    await page.waitForFunction(() => window.room.saved.tier === 'durable')
+    assert.ok(await asks(page))
+    await page.evaluate(async () => {
+      const [copy] = await window.room.copies()
+      await copy.drop()
+    })
     assert.ok(!await asks(page))
   })
 

@@ -13,7 +13,7 @@ import { canon } from './fuzz/compare.mjs'
 import { choose, perform } from './fuzz/edits.mjs'
 import { FakeRelay } from './fuzz/fake-relay.mjs'
 import { hostileFrame } from './fuzz/hostile-frames.mjs'
-import { honest, hostileIndex, hostilePosition, hostileUpdate, hostileVector } from './fuzz/hostile-inputs.mjs'
+import { damaged, honest, hostileIndex, hostilePosition, hostileUpdate, hostileVector } from './fuzz/hostile-inputs.mjs'
 import { generator, replaceRandomBytes, setting } from './fuzz/random.mjs'
 import { ROOTS, coweave, turn } from './fuzz/sides.mjs'
 
@@ -61,7 +61,7 @@ function readAll(doc) {
     attempt(() => node.toString())
   }
   doc.encodeState()
-  doc.encodeStateVector()
+  doc.snapshot()
 }
 
 function useNode(random, node) {
@@ -111,15 +111,24 @@ class Victim {
     const { doc } = room
     const kind = random.below(100)
     if (kind < 60) {
-      const update = hostileUpdate(random, this.seeds)
-      tell('an update', update)
+      const isSecond = kind < 8
+      const update = isSecond
+        ? damaged(random, Y.convertUpdateFormatV1ToV2(random.of(this.seeds.updates)))
+        : hostileUpdate(random, this.seeds)
+      tell(isSecond ? 'an update in version 2' : 'an update', update)
       const before = doc.encodeStateVector()
-      attempt(() => doc.applyUpdate(update))
+      attempt(() => (isSecond ? doc.applyUpdateV2(update) : doc.applyUpdate(update)))
       if (Buffer.compare(before, doc.encodeStateVector()) !== 0) await this.#use(random)
     } else if (kind < 65) {
       const vector = hostileVector(random)
       tell('a state vector', vector)
       attempt(() => doc.encodeDifference(vector))
+      const snapshot = random.chance(50) ? damaged(random, doc.snapshot()) : doc.snapshot()
+      tell('a snapshot', snapshot)
+      attempt(() => doc.equals(snapshot))
+      const past = attempt(() => doc.at(snapshot, random.of([undefined, this.seeds.base])))
+      if (past !== undefined) readAll(past)
+      past?.dispose()
     } else if (kind < 80) {
       const node = random.of(partsOf(doc))
       if ('resolve' in node) {

@@ -169,6 +169,10 @@ pub(super) fn write_string(text: &str, json: &mut String) {
             b'"' => "\\\"",
             b'\\' => "\\\\",
             b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            8 => "\\b",
+            12 => "\\f",
             0..0x20 => "\\u00",
             _ => continue,
         };

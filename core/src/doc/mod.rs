@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod content;
+mod copies;
 pub mod deletions;
 pub mod digest;
 mod elements;
@@ -12,6 +13,7 @@ pub mod equivocation;
 pub mod guard;
 mod json;
 pub mod known;
+mod layout;
 pub(crate) mod mix;
 pub mod nesting;
 pub mod node;
@@ -23,11 +25,11 @@ pub mod pieces;
 pub mod replica;
 mod run;
 mod shape;
-mod shelter;
 mod sleepers;
 pub mod snapshot;
 pub mod splice;
 mod state;
+mod takeback;
 mod text;
 mod typing;
 mod undo;

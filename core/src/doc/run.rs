@@ -138,6 +138,14 @@ impl<'a> Run<'a> {
             return self.skip(len);
         }
         self.write_head(self.block.info, out);
+        self.write_content(len, out)
+    }
+
+    /// Writes the content of the next elements alone.
+    ///
+    /// # Errors
+    /// `update.malformed` when the content is none.
+    pub(super) fn write_content(&mut self, len: u64, out: &mut Vec<u8>) -> Result<(), Error> {
         match self.take(len)? {
             Part::Text(false, text, false) => write_bytes(out, text.as_bytes()),
             Part::Text(is_half, text, is_cut) => {

@@ -48,10 +48,7 @@ impl Replica {
 /// An update in version 2 of the format begins with a zero, as hardly any other does.
 fn mention_v2(mut error: Error, update: &[u8]) -> Error {
     if error.code == Code::UpdateMalformed && update.first() == Some(&0) {
-        error.message.push_str(
-            "; one that Yjs wrote in version 2 of its format has to go through \
-             Y.convertUpdateFormatV2ToV1 first",
-        );
+        error.message.push_str("; is it in version 2 of the format? applyUpdateV2 takes those");
     }
     error
 }

@@ -316,11 +316,11 @@ impl<'a> Columns<'a> {
 
     fn write_key(&mut self, out: &mut Out) -> Result<(), ReadError> {
         let number = usize::try_from(self.key_numbers.sum()?).unwrap_or(usize::MAX);
-        if number >= self.keys.len() {
+        let number = number.min(self.keys.len());
+        if number == self.keys.len() {
             self.keys.push(self.texts.next()?);
         }
-        let key = self.keys.get(number).or(self.keys.last());
-        write_string(&mut out.bytes, key.map_or("", String::as_str));
+        write_string(&mut out.bytes, self.keys.get(number).map_or("", String::as_str));
         Ok(())
     }
 

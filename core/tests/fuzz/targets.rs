@@ -150,14 +150,12 @@ impl Bench {
             // One damage upon the other.
             Target::Version2 | Target::Snapshot => {
                 let class = [Class::BitFlips, Class::Varints, Class::Spliced][below(random, 3)];
-                let damaged = self.input(target, class, random);
-                if damaged.is_empty() {
-                    return damaged;
+                let mut input = self.input(target, class, random);
+                for _ in 0..below(random, 4).min(input.len()) {
+                    let at = below(random, input.len());
+                    input[at] = random.next_u64() as u8;
                 }
-                let Seeds { base, known, .. } = &self.updates;
-                let updates = vec![damaged];
-                let seeds = Seeds { base: base.clone(), known: known.clone(), updates };
-                seeds.input(Class::BitFlips, random)
+                input
             }
             Target::YWebsocket => match random.below(4) {
                 0 => {

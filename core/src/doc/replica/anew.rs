@@ -18,10 +18,10 @@ impl Replica {
     /// were replaced by as many others.
     pub(super) fn rebuild(&mut self, state: &[u8], is_same_length: bool) -> Result<(), Error> {
         let before = self.seen();
-        self.doc = new_document(self.client);
+        self.doc = new_document(self.client, &self.undos);
         self.integrate(Some(REMOTE), state)?;
         self.watch_again(&before, is_same_length);
-        self.undos.begin_again(&self.doc);
+        self.undos.begin_again();
         Ok(())
     }
 
@@ -33,7 +33,8 @@ impl Replica {
         self.changes = before.changes;
         self.watch_again(&seen, false);
         self.undos = before.undos;
-        self.undos.begin_again(&self.doc);
+        self.undos.watch(&self.doc);
+        self.undos.begin_again();
     }
 
     /// What the observed types hold.

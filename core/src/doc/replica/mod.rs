@@ -92,8 +92,9 @@ impl Replica {
     /// An empty document. The client id must not be in use anywhere else.
     #[must_use]
     pub fn new(client: ClientId) -> Self {
+        let undos = Undos::default();
         Self {
-            doc: new_document(client),
+            doc: new_document(client, &undos),
             client,
             known: Known::new(),
             values_seen: 0,
@@ -107,7 +108,7 @@ impl Replica {
             has_formats: false,
             observed: Vec::new(),
             changes: Changes::default(),
-            undos: Undos::default(),
+            undos,
         }
     }
 
@@ -142,14 +143,12 @@ impl Replica {
 
     /// As [`Self::apply_own`]; true when the document is another one now.
     pub(super) fn apply_as_own(&mut self, update: &[u8], limits: &Limits) -> Result<bool, Error> {
-        // yrs cannot undo an item with a gap in the middle of a struct of somebody else.
-        self.undos.stop();
         self.apply_from(None, update, limits).map(|(_, is_news)| is_news)
     }
 
     /// Makes an update that was applied one of [`Self::take_edits`].
     pub(super) fn push_import(&mut self, update: Vec<u8>) -> Result<(), Error> {
-        self.edited(&update, true)?;
+        self.undos.made_types();
         self.edits.push(update);
         self.has_imports = true;
         Ok(())
@@ -201,7 +200,6 @@ impl Replica {
         }
         let is_news = result?;
         self.known.advance(&summary);
-        self.undos.settle(&self.doc);
         Ok((summary, is_news))
     }
 
@@ -383,7 +381,9 @@ impl Replica {
             self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
         }
         self.known.advance(&summary);
-        self.edited(&update, oddities.has_types || oddities.has_formats)?;
+        if oddities.has_types {
+            self.undos.made_types();
+        }
         // yrs names the clients of whom something was deleted in another order than Yjs.
         if matches!(update.as_slice(), [0, clients, ..] if *clients > 1) {
             update = splice::merge(std::slice::from_ref(&update))?;
@@ -477,13 +477,16 @@ impl Replica {
     }
 }
 
-fn new_document(client: ClientId) -> Doc {
+fn new_document(client: ClientId, undos: &Undos) -> Doc {
     let mut options = Options::with_client_id(ClientID::new(client.get()));
     options.offset_kind = OffsetKind::Utf16;
-    options.skip_gc = false;
+    // What may come back is kept; the rest is collected by who knows.
+    options.skip_gc = true;
     // On, each replica would remove marks on its own, and replicas would differ.
     options.cleanup_formatting = false;
-    Doc::with_options(options)
+    let doc = Doc::with_options(options);
+    undos.watch(&doc);
+    doc
 }
 
 pub(super) fn yrs_id(id: Id) -> ID {

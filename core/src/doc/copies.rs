@@ -1,0 +1,117 @@
+//! What undo brought back: the same content under new ids.
+
+use yrs::IdSet;
+
+use super::replica::{our_id, yrs_id};
+use super::walk::Id;
+use crate::ids::ClientId;
+use crate::ordered::sort_by_key;
+
+/// Content that was brought back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Copy {
+    pub(super) from: Id,
+    pub(super) to: Id,
+    pub(super) len: u64,
+}
+
+impl Copy {
+    const fn end(&self) -> u64 {
+        self.from.clock.saturating_add(self.len)
+    }
+}
+
+/// Everything that was brought back. Nothing is brought back twice, but a copy may be.
+#[derive(Debug, Default)]
+pub(super) struct Copies {
+    /// By the ids of what they were made from.
+    all: Vec<Copy>,
+    /// Those of what somebody else has written.
+    lent: IdSet,
+}
+
+impl Copies {
+    pub(super) fn add(&mut self, copies: Vec<Copy>, client: ClientId) {
+        for copy in &copies {
+            if self.is_foreign(copy.from, client) {
+                self.lent.insert(yrs_id(copy.to), u32::try_from(copy.len).unwrap_or(u32::MAX));
+            }
+        }
+        self.all.extend(copies);
+        sort_by_key(&mut self.all, |copy| copy.from.numbers());
+    }
+
+    /// Whether somebody else has written it, as a client sees it.
+    pub(super) fn is_foreign(&self, id: Id, client: ClientId) -> bool {
+        id.client != client || self.lent.contains(&yrs_id(id))
+    }
+
+    pub(super) fn has_lent(&self) -> bool {
+        !self.lent.is_empty()
+    }
+
+    /// The copies of what lies in a range.
+    pub(super) fn within(&self, id: Id, len: u64) -> impl Iterator<Item = Copy> {
+        let end = Id { clock: id.clock.saturating_add(len), ..id };
+        let before = self.all.partition_point(|copy| copy.from <= id);
+        // The one before may reach into it.
+        let first = before.saturating_sub(1);
+        let all = self.all.get(first..).unwrap_or_default().iter();
+        all.take_while(move |copy| copy.from < end).filter_map(move |copy| {
+            let start = copy.from.clock.max(id.clock);
+            let len = copy.end().min(end.clock).saturating_sub(start);
+            let to = copy.to.clock.saturating_add(start.saturating_sub(copy.from.clock));
+            let is_here = copy.from.client == id.client && start < end.clock && start < copy.end();
+            is_here.then_some(Copy {
+                from: Id { clock: start, ..id },
+                to: Id { clock: to, ..copy.to },
+                len,
+            })
+        })
+    }
+
+    /// What stands for an element now, when it was brought back.
+    pub(super) fn last(&self, id: Id) -> Option<Id> {
+        let mut last = None;
+        while let Some(copy) = self.within(last.unwrap_or(id), 1).next() {
+            last = Some(copy.to);
+        }
+        last
+    }
+
+    /// What stands for these elements now.
+    pub(super) fn follow(&self, ids: &IdSet) -> IdSet {
+        let mut open: Vec<_> = ranges(ids).collect();
+        let mut now = Vec::with_capacity(open.len());
+        while let Some((id, len)) = open.pop() {
+            let mut rest = id.clock;
+            for copy in self.within(id, len) {
+                now.push((Id { clock: rest, ..id }, copy.from.clock.saturating_sub(rest)));
+                rest = copy.end();
+                open.push((copy.to, copy.len));
+            }
+            now.push((Id { clock: rest, ..id }, id.clock.saturating_add(len).saturating_sub(rest)));
+        }
+        id_set(now)
+    }
+}
+
+/// The set of ranges in any order.
+pub(super) fn id_set(mut ranges: Vec<(Id, u64)>) -> IdSet {
+    sort_by_key(&mut ranges, |(id, _)| id.numbers());
+    let mut ids = IdSet::new();
+    for (id, len) in ranges {
+        ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
+    }
+    ids
+}
+
+/// The ranges of a set: where they begin, and how long they are.
+pub(super) fn ranges(ids: &IdSet) -> impl Iterator<Item = (Id, u64)> {
+    ids.iter().flat_map(|(client, ranges)| {
+        ranges.into_iter().map(|range| {
+            let id = our_id(yrs::ID::new(*client, range.start));
+            (id, u64::from(range.end.saturating_sub(range.start)))
+        })
+    })
+}

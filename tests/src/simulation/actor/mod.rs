@@ -349,12 +349,6 @@ impl Actor {
         process.client.room(*process.keys.get(name)?)
     }
 
-    pub fn text(&mut self, name: &RoomName) -> String {
-        let process = self.process.as_mut().expect("the page is open");
-        let room = process.client.room_mut(process.keys[name]).expect("the room is open");
-        room.replica_mut().text_string(TEXT)
-    }
-
     /// True when all is in step and on the relay's disk.
     pub fn is_settled(&self) -> bool {
         let Some(process) = &self.process else { return false };

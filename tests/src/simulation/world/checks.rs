@@ -67,19 +67,21 @@ impl World {
             let templates = text.matches(TEMPLATE).count();
             assert!(templates <= 1, "{templates} templates in {text}");
             self.report.letters += text.len();
-            for actor in &mut self.actors {
+            for actor in &self.actors {
                 // The hostile member may have made up rooms.
                 let Some(room) = actor.room(name) else { continue };
                 let theirs = room.replica().known();
                 assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
-                let is_same = self.plan.forges && has_the_structs_of(room.replica(), stored);
-                let theirs = actor.text(name);
-                assert!(is_same || theirs == text, "person {}: {theirs} for {text}", actor.name);
+                let theirs = room.replica().text_string(TEXT);
+                let is_alike = theirs == text
+                    || self.plan.forges && is_but_forged(room.replica(), stored, &theirs, &text);
+                assert!(is_alike, "person {}: {theirs} for {text}", actor.name);
             }
             for outsider in self.outsiders.iter().filter(|outsider| outsider.room == *name) {
-                let is_same = self.plan.forges && has_the_structs_of(&outsider.replica, stored);
                 let theirs = outsider.text();
-                assert!(is_same || theirs == text, "the outside client: {theirs} for {text}");
+                let is_alike = theirs == text
+                    || self.plan.forges && is_but_forged(&outsider.replica, stored, &theirs, &text);
+                assert!(is_alike, "the outside client: {theirs} for {text}");
             }
             self.check_presence(name);
         }
@@ -109,6 +111,15 @@ impl World {
             assert_eq!(outsider.peers(), expected, "the outside client sees others wrongly");
         }
     }
+}
+
+/// Whether two texts differ by the work of one who forges alone. He can say two things under one id:
+/// something else to the relay that comes back from a crash than to those who heard the first before
+/// it was flushed.
+fn is_but_forged(replica: &Replica, stored: &StoredRoom, theirs: &str, text: &str) -> bool {
+    let is_honest = |letter: &char| letter.is_ascii_digit() || "abcde []tmpl".contains(*letter);
+    let honest = |text: &str| text.chars().filter(is_honest).collect::<String>();
+    honest(theirs) == honest(text) || has_the_structs_of(replica, stored)
 }
 
 /// Whether somebody has the same structs with the same neighbors. Where they stand depends on the

@@ -81,18 +81,30 @@ impl Copies {
 
     /// What stands for these elements now.
     pub(super) fn follow(&self, ids: &IdSet) -> IdSet {
+        self.walk(ids, true)
+    }
+
+    /// Those of these elements that have no copies.
+    pub(super) fn rest(&self, ids: &IdSet) -> IdSet {
+        self.walk(ids, false)
+    }
+
+    /// What of these elements has no copies, and of their copies when they are to be followed.
+    fn walk(&self, ids: &IdSet, follows: bool) -> IdSet {
         let mut open: Vec<_> = ranges(ids).collect();
-        let mut now = Vec::with_capacity(open.len());
+        let mut found = Vec::with_capacity(open.len());
         while let Some((id, len)) = open.pop() {
-            let mut rest = id.clock;
+            let end = id.clock.saturating_add(len);
+            let mut start = id.clock;
             for copy in self.within(id, len) {
-                now.push((Id { clock: rest, ..id }, copy.from.clock.saturating_sub(rest)));
-                rest = copy.end();
-                open.push((copy.to, copy.len));
+                let len = copy.from.clock.saturating_sub(start);
+                found.push((Id { clock: start, ..id }, len));
+                start = copy.end();
+                open.extend(follows.then_some((copy.to, copy.len)));
             }
-            now.push((Id { clock: rest, ..id }, id.clock.saturating_add(len).saturating_sub(rest)));
+            found.push((Id { clock: start, ..id }, end.saturating_sub(start)));
         }
-        id_set(now)
+        id_set(found)
     }
 }
 
@@ -100,7 +112,7 @@ impl Copies {
 pub(super) fn id_set(mut ranges: Vec<(Id, u64)>) -> IdSet {
     sort_by_key(&mut ranges, |(id, _)| id.numbers());
     let mut ids = IdSet::new();
-    for (id, len) in ranges {
+    for (id, len) in ranges.into_iter().filter(|(_, len)| *len > 0) {
         ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
     }
     ids

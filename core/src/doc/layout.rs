@@ -1,5 +1,8 @@
 //! Where everything stands in a document, deleted elements included, read from the bytes of its state.
 
+use yrs::IdSet;
+
+use super::copies::ranges;
 use super::deletions::{Collected, Deletions};
 use super::line::{Element, Line, Link};
 use super::mix::Mix;
@@ -228,17 +231,25 @@ impl<'a> Layout<'a> {
         self.get(self.at(id)?).filter(|it| it.has(id))
     }
 
-    /// Parts of structs that lie in a range.
-    pub(super) fn within(&self, id: Id, len: u64) -> impl Iterator<Item = Element> {
-        let end = Id { clock: id.clock.saturating_add(len), ..id };
-        let first = self.at(id).unwrap_or_default();
-        let all = self.structs.get(first..).unwrap_or_default().iter().zip(first..);
-        all.take_while(move |(it, _)| it.id < end).filter_map(move |(it, of)| {
-            let start = it.id.clock.max(id.clock);
-            let len = it.end().min(end.clock).saturating_sub(start);
-            let is_here = it.id.client == id.client && len > 0;
-            is_here.then_some(Element { of, id: Id { clock: start, ..id }, len })
-        })
+    /// The parts of structs with these ids.
+    pub(super) fn elements(&self, ids: &IdSet) -> Vec<Element> {
+        let mut elements = Vec::new();
+        for (id, len) in ranges(ids) {
+            let end = id.clock.saturating_add(len);
+            let first = self.at(id).unwrap_or_default();
+            let is_before = |it: &Struct<'_>| it.id < Id { clock: end, ..id };
+            for (of, it) in self.structs.iter().enumerate().skip(first) {
+                if !is_before(it) {
+                    break;
+                }
+                let start = it.id.clock.max(id.clock);
+                let len = it.end().min(end).saturating_sub(start);
+                if it.id.client == id.client && len > 0 {
+                    elements.push(Element { of, id: Id { clock: start, ..id }, len });
+                }
+            }
+        }
+        elements
     }
 
     /// All structs that are there and hold content.

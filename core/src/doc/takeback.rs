@@ -71,18 +71,18 @@ impl Taker<'_> {
 
     /// What is to be deleted: all of the scope but types in which somebody else has written.
     fn doomed(&self, insertions: &IdSet, layout: &Layout<'_>) -> IdSet {
-        let elements = || ranges(insertions).flat_map(|(id, len)| layout.within(id, len));
+        let mut elements = layout.elements(insertions);
         let is_type = |it: &Element| layout.get(it.of).is_some_and(|it| it.kind == Kind::Type);
-        let sheltering = match elements().any(|it| is_type(&it)) {
+        let sheltering = match elements.iter().any(is_type) {
             true => self.sheltering(insertions, layout),
             false => Vec::new(),
         };
-        let is_doomed = |it: &Element| {
+        elements.retain(|it| {
             let home = layout.get(it.of).and_then(Struct::home);
             let is_sheltering = sheltering.get(it.of).is_some_and(|it| *it);
             !is_sheltering && home.is_some_and(|home| layout.is_in(home, self.scope))
-        };
-        id_set(elements().filter(is_doomed).map(|it| (it.id, it.len)).collect())
+        });
+        id_set(elements.iter().map(|it| (it.id, it.len)).collect())
     }
 
     /// For each struct whether it is a type around something of somebody else which is there and not
@@ -207,24 +207,14 @@ impl Revival<'_> {
     /// All that may come back, by the parents of the homes it was in.
     fn parts(&self, deletions: &IdSet) -> Vec<Part> {
         let mut found = Vec::new();
-        for (id, len) in ranges(deletions) {
-            let mut start = id.clock;
-            let gap = |start: u64, end: u64| (Id { clock: start, ..id }, end.saturating_sub(start));
-            let mut gaps = Vec::new();
-            // Nothing is brought back twice.
-            for copy in self.taker.copies.within(id, len) {
-                gaps.push(gap(start, copy.from.clock));
-                start = copy.from.clock.saturating_add(copy.len);
-            }
-            gaps.push(gap(start, id.clock.saturating_add(len)));
-            for element in gaps.into_iter().flat_map(|(id, len)| self.layout.within(id, len)) {
-                let Some(it) = self.layout.get(element.of) else { continue };
-                if !matches!(it.kind, Kind::Gc | Kind::Deleted)
-                    && let Some(home) = it.home()
-                    && self.layout.is_in(home, self.taker.scope)
-                {
-                    found.push((home, element));
-                }
+        // Nothing is brought back twice.
+        for element in self.layout.elements(&self.taker.copies.rest(deletions)) {
+            if let Some(it) = self.layout.get(element.of)
+                && !matches!(it.kind, Kind::Gc | Kind::Deleted)
+                && let Some(home) = it.home()
+                && self.layout.is_in(home, self.taker.scope)
+            {
+                found.push((home, element));
             }
         }
         let mut parts: Vec<Part> = Vec::new();

@@ -3,7 +3,7 @@
 use std::slice::from_ref;
 use std::time::Duration;
 
-use coweave_core::doc::replica::{Kind, Node, Replica};
+use coweave_core::doc::replica::{Assoc, Kind, Node, Replica};
 use coweave_core::error::Code;
 use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
@@ -165,4 +165,21 @@ fn what_comes_back_beside_what_was_made_and_deleted_at_once_is_at_its_place() {
     a.redo();
     a.redo();
     assert_eq!(a.tree(&x), r#"[{"delta":[{"insert":"(...)"}]}]"#);
+}
+
+#[test]
+fn a_position_is_where_what_it_stuck_to_has_come_back() {
+    let mut a = on_text(1);
+    a.later().text_insert("t", 0, "The garden").unwrap();
+    let before = a.replica.position("t", 7, Assoc::After).unwrap();
+    let behind = a.replica.position("t", 10, Assoc::Before).unwrap();
+    for _ in 0..2 {
+        a.later().text_delete("t", 4, 6).unwrap();
+        a.undo();
+        a.redo();
+        a.undo();
+    }
+    a.later().text_insert("t", 0, "> ").unwrap();
+    let resolved = [before, behind].map(|json| a.replica.resolve(&json).unwrap().index);
+    assert_eq!(resolved, [9, 12]);
 }

@@ -2,7 +2,7 @@
 
 use yrs::{Any, BranchID, ID, IndexScope, IndexedSequence, StickyIndex, Text, TextRef, Transact};
 
-use super::{Node, Replica, busy, out_of_range, yrs_id};
+use super::{Node, Replica, busy, our_id, out_of_range, yrs_id};
 use crate::doc::content::{write_number, write_string};
 use crate::doc::node::Place;
 use crate::doc::walk::{CLOCK_MAX, Id};
@@ -99,6 +99,9 @@ impl Replica {
             _ => yrs::Assoc::After,
         };
         let txn = self.doc.try_transact().ok()?;
+        // What was deleted is where undo has brought it back.
+        let id =
+            |json: &Any| id(json).map(|id| self.undos.copies.last(our_id(id)).map_or(id, yrs_id));
         let scope = if let Some(item) = json.get("item").and_then(id) {
             IndexScope::Relative(item)
         } else if let Some(Any::String(name)) = json.get("tname") {

@@ -28,7 +28,12 @@ const ROWS = {
   },
   remote: {
     title: 'Keys of somebody else in the middle of the large document',
-    rows: { p50: { title: 'per key, p50', ...US, goal: 0.3 }, p99: { title: 'per key, p99', ...US } },
+    rows: {
+      p50: { title: 'through the relay, p50', ...US, goal: 0.3 },
+      p99: { title: 'through the relay, p99', ...US },
+      brought_p50: { title: 'brought by the app, p50', ...US },
+      brought_p99: { title: 'brought by the app, p99', ...US },
+    },
   },
   observer: {
     title: 'Typing at the end of the large document, with the change told',
@@ -73,21 +78,24 @@ const ROWS = {
   },
 }
 
-/** Prints what a workload gave, a column for each library. */
-export function printTable(workload, libraries, results) {
+/** Prints what a workload gave, a column for each library; some were measured only `once`. */
+export function printTable(workload, libraries, results, once) {
   const { title, rows } = ROWS[workload]
   const keys = Object.keys(rows).filter(key => libraries.some(name => results[name][key] !== undefined))
   const lines = keys.map(key => {
     const values = libraries.map(name => results[name][key])
-    return line(rows[key], values, libraries.map(name => results[name][`${key}_part`]), libraries)
+    return line(rows[key], values, libraries.map(name => remark(results[name][`${key}_part`], once.has(name))), libraries)
   })
   printLines(title, [['', ...libraries, 'coweave : yjs', 'goal'], ...lines])
 }
 
-function line({ title, unit, goal }, values, parts, libraries) {
-  const cells = values.map((value, index) => (
-    value === undefined ? '-' : `${format(value)}${parts[index] === undefined ? '' : ` (${Math.floor(parts[index] * 100)} %)`}`
-  ))
+function remark(part, isOnce) {
+  const words = [...part === undefined ? [] : [`${Math.floor(part * 100)} %`], ...isOnce ? ['once'] : []]
+  return words.length === 0 ? '' : ` (${words.join(', ')})`
+}
+
+function line({ title, unit, goal }, values, remarks, libraries) {
+  const cells = values.map((value, index) => value === undefined ? '-' : `${format(value)}${remarks[index]}`)
   const of = name => values[libraries.indexOf(name)]
   const ratio = of('coweave') === undefined || of('yjs') === undefined ? undefined : of('coweave') / of('yjs')
   const verdict = goal === undefined ? '' : `≤ ${goal}${ratio === undefined ? '' : ratio <= goal ? ' reached' : ' missed'}`

@@ -1,6 +1,6 @@
 // What is measured, for any library, in Node as in a browser.
 
-import { random, words } from './edits.js'
+import { random, word } from '../client/app/edits.js'
 import { Clock } from './clock.js'
 
 /** How many keys are typed at a place of a large document. */
@@ -37,7 +37,7 @@ async function history({ library, history, environment, limit }) {
     await turn(document)
     document.takeUpdate?.()
     keys += 1
-    if (keys % 1_000 === 0 && clock.isOver) break
+    if (keys % 100 === 0 && clock.isOver) break
   }
   const spent = clock.stop()
   const isWhole = keys === history.patches.length
@@ -46,9 +46,9 @@ async function history({ library, history, environment, limit }) {
   return { perKey: spent / keys, ...isWhole || { perKey_part: keys / history.patches.length } }
 }
 
-/** A document with the state of the history in it. */
-async function openLarge({ library, state, history }) {
-  const document = await library.open()
+/** A document with the state of the history in it; it can be a `live` one, where there is a relay. */
+async function openLarge({ library, state, history }, open = library.open) {
+  const document = await open()
   if (library.can.includes('load')) document.apply(state)
   else for (let at = 0; at < history.patches.length; at += 1_000) {
     document.together(transaction => {
@@ -92,24 +92,40 @@ async function places(context) {
 
 /** Keys of somebody else in the middle of a large document. */
 async function remote(context) {
-  if (!context.library.can.includes('apply')) return {}
-  const [there, here] = [await openLarge(context), await openLarge(context)]
+  const { library, environment, limit } = context
+  if (!library.can.includes('apply')) return {}
+  const there = await openLarge(context)
   const middle = context.history.text.length >> 1
   const updates = []
   there.giveUpdates?.()
-  for (let key = 0; key < PLACE_KEYS / 2; key += 1) {
+  const patience = new Clock(environment, limit / 2)
+  for (let key = 0; key < PLACE_KEYS / 2 && !patience.isOver; key += 1) {
     there.insert(middle + key, 'x')
     await turn(there)
     updates.push(there.takeUpdate())
   }
-  const clock = new Clock(context.environment, context.limit / 2)
-  const times = await clock.each(updates.length, key => updates[key], async update => {
-    here.apply(update)
-    await turn(here)
-  })
   there.dispose()
-  here.dispose()
-  return { p50: times.quantile(0.5), p99: times.quantile(0.99) }
+  const measure = async (document, received, receive) => {
+    const clock = new Clock(environment, limit / 2)
+    const times = await clock.each(received.length, key => received[key], async one => {
+      receive(one)
+      await turn(document)
+    })
+    document.dispose()
+    return times
+  }
+  const here = await openLarge(context, library.openLive)
+  const isLive = here.receive !== undefined
+  const times = isLive
+    ? await measure(here, updates.map(here.pack), here.receive)
+    : await measure(here, updates, here.apply)
+  const brought = isLive ? await openLarge(context).then(other => measure(other, updates, other.apply)) : times
+  return {
+    p50: times.quantile(0.5),
+    p99: times.quantile(0.99),
+    brought_p50: brought.quantile(0.5),
+    brought_p99: brought.quantile(0.99),
+  }
 }
 
 /** Keys at the end of a large document while somebody reads each change. */
@@ -138,12 +154,12 @@ async function small(context) {
     append: (document, key) => document.insert(key, 'x'),
     insertAnywhere: (document, key, pick) => document.insert(pick(key + 1), 'x'),
     insertWord: (document, key, pick) => {
-      const word = words(pick)
-      document.insert(pick(document.length() + 1), word)
+      const inserted = word(pick)
+      document.insert(pick(document.length() + 1), inserted)
     },
     removeAnywhere: (document, key, pick) => {
       const length = document.length()
-      if (pick(2) === 0 || length < 10) document.insert(pick(length + 1), words(pick))
+      if (pick(2) === 0 || length < 10) document.insert(pick(length + 1), word(pick))
       else document.remove(pick(length - 5), 1 + pick(5))
     },
     ...context.library.can.includes('types') && {
@@ -177,13 +193,14 @@ async function two(context) {
   other.giveUpdates?.()
   for (const [document, seed] of [[one, 1], [other, 2]]) {
     const pick = random(seed)
-    for (let key = 0; key < SMALL_EDITS; key += 1) {
+    const patience = new Clock(context.environment, context.limit / 2)
+    for (let key = 0; key < SMALL_EDITS && !patience.isOver; key += 1) {
       document.insert(pick(key + 1), 'x')
       await turn(document)
       if (document === other) updates.push(document.takeUpdate())
     }
   }
-  const perUpdate = await applyEach(one, updates, context)
+  const perUpdate = await applyEach(one, updates, SMALL_EDITS, context)
   one.dispose()
   other.dispose()
   return perUpdate
@@ -193,7 +210,8 @@ async function two(context) {
 async function many(context) {
   if (!context.library.can.includes('apply')) return {}
   const updates = []
-  for (let writer = 0; writer < WRITERS; writer += 1) {
+  const patience = new Clock(context.environment, context.limit / 2)
+  for (let writer = 0; writer < WRITERS && !patience.isOver; writer += 1) {
     const document = await context.library.open()
     document.giveUpdates?.()
     document.insert(0, `${writer} was here`)
@@ -202,12 +220,13 @@ async function many(context) {
     document.dispose()
   }
   const document = await context.library.open()
-  const perUpdate = await applyEach(document, updates, context)
+  const perUpdate = await applyEach(document, updates, WRITERS, context)
   document.dispose()
   return perUpdate
 }
 
-async function applyEach(document, updates, { environment, limit }) {
+/** Applies one update after the other: all that there should be, or as many as its patience allows. */
+async function applyEach(document, updates, most, { environment, limit }) {
   const clock = new Clock(environment, limit)
   clock.start()
   let count = 0
@@ -215,16 +234,16 @@ async function applyEach(document, updates, { environment, limit }) {
     document.apply(update)
     await turn(document)
     count += 1
-    if (count % 20 === 0 && clock.isOver) break
+    if (clock.isOver) break
   }
-  const isWhole = count === updates.length
-  return { perUpdate: clock.stop() / count, ...isWhole || { perUpdate_part: count / updates.length } }
+  const isWhole = count === most
+  return { perUpdate: clock.stop() / count, ...isWhole || { perUpdate_part: count / most } }
 }
 
 /** A large document from its bytes and to its bytes. */
 async function load({ library, history, state, half, environment, limit }) {
   if (!library.can.includes('load')) return {}
-  const document = await library.open()
+  const document = await (library.openLive ?? library.open)()
   const clock = new Clock(environment, limit)
   const spent = async work => {
     clock.start()
@@ -270,13 +289,15 @@ async function tree({ library, paragraphs, environment, limit }) {
 
 /** What a loaded large document takes. */
 async function memory(context) {
-  const { environment } = context
+  const { environment, limit } = context
   if (!context.library.can.includes('load')) return {}
-  const first = await openLarge(context)
+  const { openLive } = context.library
+  const first = await openLarge(context, openLive)
   const before = await environment.bytesInUse()
   const documents = []
-  for (let copy = 0; copy < COPIES; copy += 1) documents.push(await openLarge(context))
+  const patience = new Clock(environment, limit)
+  while (documents.length < COPIES && !patience.isOver) documents.push(await openLarge(context, openLive))
   const after = await environment.bytesInUse()
   for (const document of [first, ...documents]) document.dispose()
-  return { perDocument: (after - before) / COPIES / 1_000_000 }
+  return { perDocument: (after - before) / documents.length / 1_000_000 }
 }

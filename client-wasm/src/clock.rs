@@ -29,22 +29,27 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { wall_ahead_ms: Cell::new(wall_ahead_ms()), ..Self::default() }
+        Self { wall_ahead_ms: Cell::new(wall_ahead_ms(performance_now())), ..Self::default() }
     }
 
     /// The present moment on the steady clock.
     pub(crate) fn now(&self) -> Time {
-        let steady_ms = performance_now();
+        self.time(performance_now())
+    }
+
+    fn time(&self, steady_ms: f64) -> Time {
         let back_ms = (self.steady_ms.replace(steady_ms) - steady_ms).max(0.0);
         self.went_back_ms.set(self.went_back_ms.get() + back_ms);
         Time::from_ms(whole(steady_ms + self.went_back_ms.get()))
     }
 
-    /// Whether the wall clock jumped since the last call: the steady one stands still while some
-    /// machines sleep.
-    pub(crate) fn has_jumped(&self) -> bool {
-        let before = self.wall_ahead_ms.replace(wall_ahead_ms());
-        self.wall_ahead_ms.get().abs_diff(before) > LOST_TIME_MS
+    /// The present moment, and whether the wall clock jumped since the last call: the steady one
+    /// stands still while some machines sleep.
+    pub(crate) fn look(&self) -> (Time, bool) {
+        let steady_ms = performance_now();
+        let ahead_ms = wall_ahead_ms(steady_ms);
+        let before_ms = self.wall_ahead_ms.replace(ahead_ms);
+        (self.time(steady_ms), ahead_ms.abs_diff(before_ms) > LOST_TIME_MS)
     }
 
     /// Whether a timer that was due at this time comes late, because the page was frozen.
@@ -53,8 +58,8 @@ impl Clock {
     }
 }
 
-fn wall_ahead_ms() -> u64 {
-    whole(js_sys::Date::now() - performance_now())
+fn wall_ahead_ms(steady_ms: f64) -> u64 {
+    whole(js_sys::Date::now() - steady_ms)
 }
 
 /// A number of JavaScript as a whole one; what is negative or not a number becomes 0.

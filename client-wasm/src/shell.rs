@@ -132,7 +132,8 @@ impl Shell {
         if self.is_disposed.get() {
             return;
         }
-        if self.clock.has_jumped() {
+        let (mut now, has_jumped) = self.clock.look();
+        if has_jumped {
             self.waiting.borrow_mut().push_back(Either::Client(Input::Probe));
         }
         self.waiting.borrow_mut().push_back(input);
@@ -140,12 +141,14 @@ impl Shell {
             return;
         }
         while let Some(input) = self.next_input() {
-            let now = self.clock.now();
             match input {
                 Either::Client(input) => self.machine.borrow_mut().handle(input, now),
                 Either::Tabs(input) => self.tabs.borrow_mut().handle(input, now),
             }
             self.carry_out(now);
+            if !self.waiting.borrow().is_empty() {
+                now = self.clock.now();
+            }
         }
         self.is_busy.set(false);
         if !self.batches.borrow().is_empty() {
@@ -187,9 +190,9 @@ impl Shell {
                 tabs(tabs::Input::HangUp);
             }
             Output::Talk { to, talk } => tabs(tabs::Input::Talk { to, talk }),
-            Output::Load { key, name } => {
+            Output::Load { key, name, lineage } => {
                 if let Some(store) = &self.store {
-                    store.load(key, &name);
+                    store.load(key, &name, lineage);
                 }
             }
             Output::Write { key, name, ticket, writes } => {
@@ -209,6 +212,11 @@ impl Shell {
             Output::FindStranded { after } => {
                 if let Some(store) = &self.store {
                     store.find_stranded(after.as_ref());
+                }
+            }
+            Output::LoadStranded { key, name } => {
+                if let Some(store) = &self.store {
+                    store.load_stranded(key, &name);
                 }
             }
             Output::Carry { room } => self.keeper.carry(room.as_ref().map(RoomName::as_str)),

@@ -50,13 +50,17 @@ impl Room {
         self.read(|replica| replica.difference_to(state_vector, &Limits::default()))
     }
 
-    /// Takes an update in as an edit.
+    /// Takes an update in as an edit, and as one change; `origin` is told with it.
     ///
     /// # Errors
     /// What the guard says, `room.read_only`, `room.deleted`, `api.disposed`.
-    pub fn import(&self, update: &[u8]) -> Result<(), JsValue> {
-        let result =
-            self.shell.write(self.key, |replica| replica.import(update, &Limits::default()));
+    pub fn import(&self, update: &[u8], origin: u32) -> Result<(), JsValue> {
+        let result = self.shell.write(self.key, |replica| {
+            replica.begin(origin);
+            let imported = replica.import(update, &Limits::default());
+            replica.commit();
+            imported
+        });
         result.map_err(|error| to_thrown(&error))
     }
 

@@ -5,10 +5,13 @@ import type { WasmRoom } from './wasm.js'
 /** The log becomes one update beyond these, as on the device. */
 const FOLD_COUNT_MIN = 500
 const FOLD_BYTES_MIN = 256 << 10
+/** A list begins with so much space, and keeps up to so much when it is empty. */
+const BYTES_MIN = 256
+const BYTES_KEPT_MAX = 4 << 10
 
 /** Updates in one stretch of memory: an array for each would take ten times the size of a keystroke. */
 class UpdateList {
-  #bytes = new Uint8Array(256)
+  #bytes = new Uint8Array(BYTES_MIN)
   /** Where each ends; what is behind the last one is left over from before. */
   readonly #ends: number[] = []
   #length = 0
@@ -37,6 +40,7 @@ class UpdateList {
 
   clear(): void {
     this.#length = 0
+    if (this.#bytes.length > BYTES_KEPT_MAX) this.#bytes = new Uint8Array(BYTES_MIN)
   }
 }
 

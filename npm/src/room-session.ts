@@ -242,19 +242,24 @@ export class RoomSession implements Receiver, NodeSource {
 
   /** Makes an update of another document an edit. */
   applyUpdate(update: Uint8Array, origin: unknown): void {
-    this.transact(() => {
-      // Inside another transaction, too, this update has its own.
-      const outer = this.#updates.origin
-      this.#updates.origin = origin
-      try {
-        this.document(room => {
-          room.import(update)
-        })
-      } finally {
-        this.#updates.origin = outer
-      }
-    }, origin)
-    this.#noteEdit()
+    const room = this.#document()
+    // Inside another transaction, too, this update has its own.
+    const outer = this.#updates.origin
+    this.#updates.origin = origin
+    if (this.#depth === 0) {
+      this.#origins.push(origin)
+      this.#updates.begin()
+    }
+    try {
+      guarded(() => {
+        this.#track(origin)
+        room.import(update, this.#origins.length)
+      })
+      this.#noteEdit()
+    } finally {
+      this.#updates.origin = outer
+      this.#commit(undefined)
+    }
   }
 
   openUndo(undo: Undo): void {
@@ -296,7 +301,7 @@ export class RoomSession implements Receiver, NodeSource {
       this.#updates.origin = origin
     }
     guarded(() => {
-      if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
+      this.#track(origin)
       room.begin(this.#origins.length)
     })
     if (this.#depth === 0) this.#updates.begin()
@@ -311,16 +316,22 @@ export class RoomSession implements Receiver, NodeSource {
     }
   }
 
-  #commit(room: WasmRoom): void {
+  /** A transaction is over; the module still has to be told so when there is a `room`. */
+  #commit(room: WasmRoom | undefined): void {
     try {
       guarded(() => {
-        room.commit()
-        if (this.#depth === 0) for (const undo of this.#undos) undo.track(undefined)
+        room?.commit()
+        this.#track(undefined)
       })
     } finally {
       if (this.#depth === 0) this.#updates.commit(updates => this.document(it => it.merge(updates)))
       this.#session.schedule()
     }
+  }
+
+  /** What is edited from here on has this origin. */
+  #track(origin: unknown): void {
+    if (this.#depth === 0) for (const undo of this.#undos) undo.track(origin)
   }
 
   // ---- presence -------------------------------------------------------------------------------
@@ -417,8 +428,12 @@ export class RoomSession implements Receiver, NodeSource {
     if (this.#depth === 0 && this.#origins.length > 0) this.#origins.length = 0
     if (!this.#updates.isEmpty) news.push(...this.#updates.take(), ...this.#updates.takeNext())
     const next = this.#savedNext
-    this.#savedNext = undefined
-    if (next !== undefined) this.#takeView({ ...this.#view, ...next }, news)
+    if (next !== undefined) {
+      this.#savedNext = undefined
+      const { status, storage, isLoaded, isSynced, role } = this.#view
+      // Not spread: it comes with each keystroke, and an object of another make costs ten times as much.
+      this.#takeView({ status, saved: next.saved, storage, isLoaded, isSynced, role, isOnDevice: next.isOnDevice }, news)
+    }
     for (const undo of this.#undos) news.push(...undo.news())
   }
 
@@ -452,7 +467,7 @@ export class RoomSession implements Receiver, NodeSource {
         this.listeners.role.notify(this.role)
       })
     }
-    if (isOther(before.saved, view.saved)) {
+    if (before.saved.tier !== view.saved.tier || before.saved.pending !== view.saved.pending) {
       news.push(() => {
         this.listeners.saved.notify(view.saved)
       })

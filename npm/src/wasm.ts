@@ -65,8 +65,8 @@ export interface WasmRoom {
   stateVector(): Uint8Array
   /** What somebody lacks who has this state vector. */
   difference(stateVector: Uint8Array): Uint8Array
-  /** Takes an update in as an edit. */
-  import(update: Uint8Array): void
+  /** Takes an update in as an edit, and as one change. */
+  import(update: Uint8Array, origin: number): void
   /** The same update in version 1, for one in version 2. */
   toVersion1(update: Uint8Array): Uint8Array
   /** One update that brings what several bring, which follow each other. */

@@ -2,6 +2,8 @@
 
 import { connect } from 'coweave'
 
+import { Relay } from '../relay.js'
+
 export const title = 'coweave'
 export const format = 'yjs'
 export const can = ['types', 'xml', 'observe', 'apply', 'load']
@@ -11,9 +13,32 @@ const client = connect('ws://127.0.0.1:9', { storage: 'memory' })
 let rooms = 0
 
 export async function open() {
-  rooms += 1
-  const room = client.room(`document ${rooms}`)
+  const room = client.room(nextName())
   await room.loaded
+  return documentOf(room)
+}
+
+/** The relay that `openLive` is connected with, in this process. */
+let relay
+let live
+
+/** A document that comes from a relay, and what others write in it. */
+export async function openLive() {
+  relay ??= new Relay()
+  live ??= connect('ws://127.0.0.1:9', { storage: 'memory', webSocket: relay.webSocket })
+  const name = nextName()
+  const joined = relay.joined(name)
+  const room = live.room(name)
+  const { begin, pack, pass } = await joined
+  return { ...documentOf(room), apply: begin, pack, receive: pass }
+}
+
+function nextName() {
+  rooms += 1
+  return `document ${rooms}`
+}
+
+function documentOf(room) {
   const text = room.doc.text('body')
   const map = room.doc.map('map')
   const array = room.doc.array('array')

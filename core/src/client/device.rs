@@ -139,10 +139,10 @@ impl Device {
 
     /// Keeps a copy in the place of all that is stored, as soon as that is possible. What cannot be
     /// used goes with it, as it is.
-    pub(super) fn replace(&mut self, copy: SetAsideCopy) {
+    pub(super) fn replace(&mut self, copy: SetAsideCopy, is_dropped: bool) {
         self.waiting.clear();
         let error = copy.error.clone();
-        self.aside.push(Aside { copy, is_dropped: false });
+        self.aside.push(Aside { copy, is_dropped });
         for Record { update, .. } in std::mem::take(&mut self.unusable) {
             let copy = SetAsideCopy::new(error.clone(), update);
             self.aside.push(Aside { copy, is_dropped: false });
@@ -196,7 +196,7 @@ impl Room {
         let (key, name) = (self.key, self.name.clone());
         match self.device.aside.first().cloned() {
             Some(Aside { copy, is_dropped }) => Output::SetAside { key, name, copy, is_dropped },
-            None => Output::Load { key, name },
+            None => Output::Load { key, name, lineage: self.lineage() },
         }
     }
 

@@ -78,6 +78,9 @@ pub(super) struct Oddities {
     pub(super) has_types: bool,
 }
 
+/// What [`inspect`] has seen in an update.
+pub(super) type Seen = (Summary, Oddities);
+
 /// As [`check`], and says what texts have to be careful with.
 pub(super) fn inspect(
     update: &[u8],
@@ -85,7 +88,7 @@ pub(super) fn inspect(
     mode: Mode,
     is_foreign: &dyn Fn(ClientId) -> bool,
     limits: &Limits,
-) -> Result<(Summary, Oddities), Error> {
+) -> Result<Seen, Error> {
     if update.len() > limits.update_bytes_max {
         let (is, max) = (update.len(), limits.update_bytes_max);
         return Err(too_large(format!("the update has {is} bytes, and {max} are allowed")));

@@ -1,6 +1,6 @@
 //! The state of a replica as updates: what it has, what others lack, and updates that the app brings.
 
-use super::guard::{Mode, check};
+use super::guard::{ClientRange, Seen};
 use super::known::Known;
 use super::pieces::pieces;
 use super::replica::{EDIT_BYTES_MAX, Replica};
@@ -32,14 +32,23 @@ impl Replica {
     pub fn import(&mut self, update: &[u8], limits: &Limits) -> Result<(), Error> {
         // It may be larger than the relay takes: it goes there in pieces.
         let limits = limits.for_taken();
-        let summary = check(update, self.known(), Mode::State, &|_| false, &limits)
-            .map_err(|error| mention_v2(error, update))?;
-        self.check_nesting(update, &summary, &limits)?;
+        let seen = self.inspect(update, &limits).map_err(|error| mention_v2(error, update))?;
+        let is_new = |range: &ClientRange| range.start == self.known().next(range.client);
+        if update.len() <= EDIT_BYTES_MAX && seen.0.ranges.iter().all(is_new) {
+            // There is nothing to cut, as with each key of somebody else.
+            return self.import_piece(update.to_vec(), &seen);
+        }
         for piece in pieces(update, self.known(), EDIT_BYTES_MAX)? {
-            // Yjs writes all deletions into each difference, and mostly they are known.
-            if self.apply_as_own(&piece, &limits)? {
-                self.push_import(piece)?;
-            }
+            let seen = self.inspect(&piece, &limits)?;
+            self.import_piece(piece, &seen)?;
+        }
+        Ok(())
+    }
+
+    fn import_piece(&mut self, piece: Vec<u8>, seen: &Seen) -> Result<(), Error> {
+        // Yjs writes all deletions into each difference, and mostly they are known.
+        if self.apply_as_own(&piece, seen)? {
+            self.push_import(piece)?;
         }
         Ok(())
     }

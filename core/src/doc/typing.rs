@@ -17,6 +17,8 @@ use crate::wire::primitive::{Reader, write_string, write_var};
 const TEXTS_MAX: usize = 8;
 /// A text in more stretches is unknown again; they would take up as much memory as the text.
 const STRETCHES_MAX: usize = 1 << 14;
+/// What an update of one key takes: three ids with numbers of five bytes, and what is between them.
+const KEY_BYTES: usize = 40;
 /// The content of a struct that holds text.
 const TEXT: u8 = 4;
 
@@ -70,7 +72,8 @@ impl Typing {
         if info == TEXT {
             return None;
         }
-        let mut update = vec![1, 1];
+        let mut update = Vec::with_capacity(KEY_BYTES + content.len());
+        update.extend([1, 1]);
         write_id(&mut update, id);
         update.push(info);
         origin.into_iter().chain(right).for_each(|id| write_id(&mut update, id));
@@ -323,6 +326,9 @@ impl Order {
     fn inserted(&mut self, index: u32, new: Range, (left, right): Sides) -> Option<()> {
         let new = Stretch::Text(new);
         self.length = self.length.checked_add(new.units())?;
+        if self.extend(index, new, (left, right)).is_some() {
+            return Some(());
+        }
         let (at, inside) = self.place(index);
         if let Some((stretch, units)) = inside {
             let (before, behind) = stretch.split(units);
@@ -366,6 +372,22 @@ impl Order {
                 self.replace(to - 1, 1, &[]);
             }
         }
+        Some(())
+    }
+
+    /// The same for what most keys are: the next one of a stretch, with what is on its right known.
+    fn extend(&mut self, index: u32, new: Stretch, (left, right): Sides) -> Option<()> {
+        let (at, start) = self.find(index);
+        let known = self.at(at).filter(|it| matches!(it, Stretch::Text(_)))?;
+        let next = match self.at(at + 1) {
+            Some(next) => Some(next.first()?),
+            None => None,
+        };
+        let is_next = start.saturating_add(known.units()) == index;
+        if !is_next || left != known.last() || right != next {
+            return None;
+        }
+        *self.stretches.get_mut(at)? = known.joined(new)?;
         Some(())
     }
 

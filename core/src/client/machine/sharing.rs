@@ -20,10 +20,12 @@ const ASK_INTERVAL: Duration = Duration::from_millis(500);
 impl Client {
     /// Another tab has said something about a room.
     pub(super) fn hear(&mut self, tab: TabId, talk: &Talk, now: Time) {
-        self.courier.note(tab, &talk.room, talk.about != About::Left);
-        if talk.about == About::Left {
-            self.begin_round(now);
+        match talk.about {
+            About::Stranded => return self.load_stranded(&talk.room),
+            About::Left => self.search(now),
+            _ => {}
         }
+        self.courier.note(tab, &talk.room, talk.about != About::Left);
         for key in self.shared(&talk.room) {
             let Some(room) = self.rooms.get(&key) else { continue };
             let lineages = (room.lineage(), talk.lineage);
@@ -53,6 +55,7 @@ impl Client {
                 }
                 About::SetAside { error } => self.follow_aside(key, tab, talk, error, now),
                 About::Left => self.take_over(key, Some(tab), now),
+                About::Stranded => {}
             }
         }
     }
@@ -70,7 +73,7 @@ impl Client {
     /// Another tab is no more.
     pub(super) fn tab_gone(&mut self, tab: TabId, now: Time) {
         self.courier.forget(tab);
-        self.begin_round(now);
+        self.search(now);
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         keys.into_iter().for_each(|key| self.take_over(key, Some(tab), now));
     }
@@ -139,6 +142,32 @@ impl Client {
             }
             let (number, update) = room.adopt(update);
             self.send_edit(key, number, EditKind::Difference, update, now);
+        }
+    }
+
+    /// Some of what is pending on the device may be of a tab that is gone, which this one never heard of.
+    pub(super) fn load_stranded(&mut self, name: &RoomName) {
+        for key in self.shared(name) {
+            if self.takes_stranded(key) {
+                self.outputs.push_back(Output::LoadStranded { key, name: name.clone() });
+            }
+        }
+    }
+
+    fn takes_stranded(&self, key: RoomKey) -> bool {
+        self.rooms.get(&key).is_some_and(|room| room.is_shared() && room.device.is_open())
+    }
+
+    /// Makes edits of tabs that are gone edits of this one.
+    pub(super) fn take_stranded(&mut self, key: RoomKey, mut updates: Vec<Bytes>, now: Time) {
+        // Meanwhile it may have begun anew, in another history.
+        let Some(room) = self.rooms.get(&key).filter(|_| self.takes_stranded(key)) else { return };
+        updates.retain(|update| !room.sharing.entrusted.has(update));
+        // They lie as they were written: one may need what stands behind it.
+        while let Some(at) = updates.iter().position(|update| self.take_from_tab(key, update, None))
+        {
+            let update = updates.remove(at);
+            self.adopt(key, vec![update], now);
         }
     }
 

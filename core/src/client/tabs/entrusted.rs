@@ -22,6 +22,11 @@ impl Entrusted {
         self.0.iter().any(|kept| kept.tab == tab)
     }
 
+    /// Whether a tab answers for this very update.
+    pub(in crate::client) fn has(&self, update: &Bytes) -> bool {
+        self.0.iter().any(|kept| kept.update == *update)
+    }
+
     /// Keeps an edit of a tab, which may tell it twice.
     pub(in crate::client) fn keep(&mut self, tab: TabId, number: EditNumber, update: Bytes) {
         if !self.0.iter().any(|kept| kept.tab == tab && kept.number >= number) {

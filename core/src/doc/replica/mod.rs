@@ -24,7 +24,7 @@ pub use self::position::{Assoc, Position};
 pub(super) use self::sequence::items;
 pub use super::change::{Change, KeyChange, Segment, Step};
 use super::content;
-use super::guard::{ClientRange, Mode, Summary, inspect};
+use super::guard::{ClientRange, Mode, Oddities, Seen, Summary, inspect};
 use super::known::Known;
 pub use super::node::{Kind, Node, Place};
 use super::observe::{Changes, unwatch, watch};
@@ -67,10 +67,10 @@ pub struct Replica {
     doc: Doc,
     client: ClientId,
     known: Known,
-    /// How many updates brought values, which count as length: some may be in a text.
-    values_seen: u32,
-    /// Texts that hold nothing but text and what is embedded, as of so many such updates.
-    plain_texts: OrderedMap<Place, u32>,
+    /// Some update brought values, which count as length: they may be in a text.
+    has_values: bool,
+    /// Texts that hold nothing but text and what is embedded, as was seen after the last such update.
+    plain_texts: OrderedMap<Place, ()>,
     pairs: Pairs,
     /// What is known of the order of texts.
     typing: Typing,
@@ -97,7 +97,7 @@ impl Replica {
             doc: new_document(client, &undos),
             client,
             known: Known::new(),
-            values_seen: 0,
+            has_values: false,
             plain_texts: OrderedMap::new(),
             pairs: Pairs::default(),
             typing: Typing::default(),
@@ -129,7 +129,7 @@ impl Replica {
     /// # Errors
     /// What the guard says, or `update.malformed` when the document can't take it.
     pub fn apply(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
-        self.apply_from(Some(REMOTE), update, limits).map(|(summary, _)| summary)
+        self.apply_from(REMOTE, update, limits)
     }
 
     /// Takes in an own edit of an instance that is gone: to the app it is a local change, and it is
@@ -138,12 +138,13 @@ impl Replica {
     /// # Errors
     /// As [`Self::apply`].
     pub fn apply_own(&mut self, update: &[u8], limits: &Limits) -> Result<Summary, Error> {
-        self.apply_from(Some(EARLIER), update, limits).map(|(summary, _)| summary)
+        self.apply_from(EARLIER, update, limits)
     }
 
-    /// As [`Self::apply_own`]; true when the document is another one now.
-    pub(super) fn apply_as_own(&mut self, update: &[u8], limits: &Limits) -> Result<bool, Error> {
-        self.apply_from(None, update, limits).map(|(_, is_news)| is_news)
+    /// As [`Self::apply_own`], with what the guard has seen in it; true when the document is another
+    /// one now.
+    pub(super) fn apply_as_own(&mut self, update: &[u8], seen: &Seen) -> Result<bool, Error> {
+        self.take_in(None, update, seen)
     }
 
     /// Makes an update that was applied one of [`Self::take_edits`].
@@ -160,15 +161,35 @@ impl Replica {
         self.has_imports
     }
 
+    /// What the guard says of an update.
+    ///
+    /// # Errors
+    /// What it has against it.
+    pub(super) fn inspect(&self, update: &[u8], limits: &Limits) -> Result<Seen, Error> {
+        let seen = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
+        self.check_nesting(update, &seen.0, limits)?;
+        Ok(seen)
+    }
+
     fn apply_from(
+        &mut self,
+        origin: &'static str,
+        update: &[u8],
+        limits: &Limits,
+    ) -> Result<Summary, Error> {
+        let seen = self.inspect(update, limits)?;
+        self.take_in(Some(origin), update, &seen)?;
+        Ok(seen.0)
+    }
+
+    /// Takes in an update that passed the guard. The answer is whether there was something new.
+    fn take_in(
         &mut self,
         origin: Option<&'static str>,
         update: &[u8],
-        limits: &Limits,
-    ) -> Result<(Summary, bool), Error> {
-        let (summary, oddities) = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
-        self.check_nesting(update, &summary, limits)?;
-        self.values_seen += u32::from(oddities.has_values);
+        (summary, oddities): &Seen,
+    ) -> Result<bool, Error> {
+        self.expect_values(oddities);
         self.has_formats |= oddities.has_formats;
         self.changes.expect_formats(oddities.has_formats);
         self.typing.forget();
@@ -183,7 +204,7 @@ impl Replica {
             false => None,
         };
         let update = cut.as_deref().unwrap_or(update);
-        let whole = self.keep_pairs_whole(update, &summary)?;
+        let whole = self.keep_pairs_whole(update, summary)?;
         let update = whole.as_deref().unwrap_or(update);
         let mut result = self.integrate(origin, update);
         if result.is_err() {
@@ -199,8 +220,16 @@ impl Replica {
             result = self.integrate(origin, &update).map(|_| true);
         }
         let is_news = result?;
-        self.known.advance(&summary);
-        Ok((summary, is_news))
+        self.known.advance(summary);
+        Ok(is_news)
+    }
+
+    /// What an update has that did not come through the calls of the app: texts are to be looked at again.
+    fn expect_values(&mut self, oddities: &Oddities) {
+        if oddities.has_values {
+            self.has_values = true;
+            self.plain_texts.clear();
+        }
     }
 
     /// The answer is whether there was something new.
@@ -330,30 +359,38 @@ impl Replica {
     ) -> Result<(), Error> {
         self.expect(node, own);
         let edited = self.edit_unseen(node, edit);
-        self.changes.expect(None);
+        self.expect_nothing();
         edited
     }
 
-    /// The same by an update that was written without looking at the document.
+    /// The same by an update that was written without looking at the document: the guard would see
+    /// this in it.
     fn edit_by_id(
         &mut self,
         node: &Node,
         own: Option<&[Step]>,
-        update: Vec<u8>,
+        (update, summary): (Vec<u8>, Summary),
     ) -> Result<(), Error> {
         self.expect(node, own);
         let taken = self.integrate(None, &update);
-        self.changes.expect(None);
+        self.expect_nothing();
         taken?;
-        self.note(update)
+        self.keep(update, &(summary, Oddities::default()))
     }
 
     fn expect(&self, node: &Node, own: Option<&[Step]>) {
-        let own = own.filter(|_| !self.observed.is_empty()).map(|steps| {
+        if let Some(steps) = own
+            && !self.observed.is_empty()
+        {
             let steps = steps.iter().filter(|step| !step.is_empty()).cloned().collect();
-            (node.place.clone(), steps)
-        });
-        self.changes.expect(own);
+            self.changes.expect(Some((node.place.clone(), steps)));
+        }
+    }
+
+    fn expect_nothing(&self) {
+        if !self.observed.is_empty() {
+            self.changes.expect(None);
+        }
     }
 
     fn edit_unseen(
@@ -372,21 +409,25 @@ impl Replica {
     /// Keeps an own edit that is in the document.
     fn note(&mut self, mut update: Vec<u8>) -> Result<(), Error> {
         let limits = Limits::default().for_taken();
-        let (summary, oddities) = inspect(&update, &self.known, Mode::State, &|_| false, &limits)?;
-        if !summary.is_news && !summary.has_deletes {
+        let seen = inspect(&update, &self.known, Mode::State, &|_| false, &limits)?;
+        if !seen.0.is_news && !seen.0.has_deletes {
             return Ok(());
-        }
-        self.has_formats |= oddities.has_formats;
-        if summary.has_astral {
-            self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
-        }
-        self.known.advance(&summary);
-        if oddities.has_types {
-            self.undos.made_types();
         }
         // yrs names the clients of whom something was deleted in another order than Yjs.
         if matches!(update.as_slice(), [0, clients, ..] if *clients > 1) {
             update = splice::merge(std::slice::from_ref(&update))?;
+        }
+        self.keep(update, &seen)
+    }
+
+    fn keep(&mut self, mut update: Vec<u8>, (summary, oddities): &Seen) -> Result<(), Error> {
+        self.has_formats |= oddities.has_formats;
+        if summary.has_astral {
+            self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
+        }
+        self.known.advance(summary);
+        if oddities.has_types {
+            self.undos.made_types();
         }
         // yrs writes into a kilobyte, and edits may wait for the relay for long.
         update.shrink_to_fit();

@@ -14,6 +14,7 @@ use super::depth::inserted;
 use super::sequence::{empty, fill};
 use super::{Node, Replica, Step, busy, our_id, out_of_range};
 use crate::doc::change::utf16_len;
+use crate::doc::guard::{ClientRange, Summary};
 use crate::doc::observe::formats;
 use crate::doc::text::{Content, OBJECT};
 use crate::doc::walk::Id;
@@ -21,6 +22,8 @@ use crate::error::{Code, Error};
 
 /// A text is inserted in pieces of at most this many bytes.
 const PIECE_BYTES_MAX: usize = 256 << 10;
+/// Of so many texts it is noted that they hold nothing else.
+const PLAIN_TEXTS_MAX: usize = 64;
 
 impl Replica {
     /// Inserts into a text; the content takes on the formats of what is before it.
@@ -35,6 +38,9 @@ impl Replica {
     ) -> Result<(), Error> {
         let text = &text.into();
         let mut length = self.check_range(text, &[(index, 0)])?;
+        if content.len() <= PIECE_BYTES_MAX {
+            return self.insert_piece((text, length), index, content);
+        }
         // A large text goes in piece by piece, so that no update outgrows what a relay takes. The
         // last one first: pieces in their order would grow into one run, whose length yrs counts
         // anew with every piece and, later on, with every key at its end.
@@ -52,13 +58,27 @@ impl Replica {
         index: u32,
         piece: &str,
     ) -> Result<(), Error> {
-        let steps = [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())];
+        if piece.is_empty() {
+            return Ok(());
+        }
         // With formats around only yrs knows which ones the new text has.
-        let own = (!self.has_formats).then_some(&steps[..]);
+        let own = (!self.has_formats && !self.observed.is_empty())
+            .then(|| [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())]);
+        let own = own.as_ref().map(<[Step; 2]>::as_slice);
         let known = (&text.place, length);
         let id = Id { client: self.client, clock: self.known.next(self.client) };
         match self.typing.insertion(known, index, (id, piece), &self.pairs) {
-            Some(update) => self.edit_by_id(text, own, update)?,
+            Some(update) => {
+                let end = id.clock.saturating_add(u64::from(utf16_len(piece)));
+                let summary = Summary {
+                    ranges: vec![ClientRange { client: id.client, start: id.clock, end }],
+                    is_news: true,
+                    // Four bytes of UTF-8 are two units.
+                    has_astral: piece.bytes().any(|byte| byte >= 0xf0),
+                    ..Summary::default()
+                };
+                self.edit_by_id(text, own, (update, summary))?;
+            }
             None => {
                 self.check_pairs(text, &[(index, 0)])?;
                 self.edit_text(text, own, |txn, branch| {
@@ -96,7 +116,8 @@ impl Replica {
             false => self.typing.deletion(known, index, length, &self.pairs),
         };
         if let Some(update) = by_id {
-            self.edit_by_id(text, Some(&steps), update)?;
+            let summary = Summary { has_deletes: true, ..Summary::default() };
+            self.edit_by_id(text, Some(&steps), (update, summary))?;
         } else {
             self.check_pairs(text, &[(index, length)])?;
             self.edit_text(text, Some(&steps), |txn, branch| {
@@ -141,15 +162,18 @@ impl Replica {
                 return Err(out_of_range(*index, *length, is));
             }
         }
-        if self.values_seen > 0
+        if self.has_values
             && let Some(text) = text
+            && !self.plain_texts.contains_key(&node.place)
         {
-            let is_checked = self.plain_texts.get(&node.place) == Some(&self.values_seen);
-            if !is_checked && Content::of(&text, &txn).len() != is {
+            if Content::of(&text, &txn).len() != is {
                 let text = "the text holds content that is no text, or half a character";
                 return Err(Error::new(Code::ClientInternal, text));
             }
-            self.plain_texts.insert(node.place.clone(), self.values_seen);
+            if self.plain_texts.len() >= PLAIN_TEXTS_MAX {
+                self.plain_texts.clear();
+            }
+            self.plain_texts.insert(node.place.clone(), ());
         }
         Ok(is)
     }

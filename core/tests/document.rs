@@ -297,6 +297,30 @@ fn an_update_that_cuts_a_character_is_told_as_one_transaction() {
 }
 
 #[test]
+fn characters_that_are_cut_in_a_text_and_in_one_inside_are_told_one_by_one() {
+    let (mut author, mut reader) = (replica(1), replica(2));
+    let text = Node::text("text");
+    author
+        .text_apply(&text, r#"[{"insert":"a🙂"},{"insert":{"\u0000":[2,[{"insert":"b🙂"}]]}}]"#)
+        .unwrap();
+    let limits = Limits::default();
+    let state = author.take_edits().unwrap();
+    reader.apply(&state, &limits).unwrap();
+    reader.observe("text", true).unwrap();
+    // "a🙂" takes the clocks 0 to 2, the text inside 3, and "b🙂" 4 to 6.
+    reader.apply(&[0, 1, 1, 2, 2, 1, 6, 1], &limits).unwrap();
+    let mut told = reader.take_changes();
+    told.sort_by_key(|change| (change.transaction, change.path.len()));
+    let half = |at: u32| {
+        let half = Step::Text("\u{fffd}\u{fffd}".to_owned(), Vec::new());
+        vec![Step::Retain(at, Vec::new()), Step::Delete(2), half]
+    };
+    let deltas: Vec<_> = told.iter().map(|it| (it.path.clone(), it.delta.clone())).collect();
+    assert_eq!(&deltas[..2], &[(vec![], half(1)), (vec![Segment::Index(3)], half(1))]);
+    assert_eq!(reader.text_string("text"), "a\u{fffd}\u{fffc}");
+}
+
+#[test]
 fn wrong_content_is_an_error_and_changes_nothing() {
     let mut replica = replica(1);
     for json in [

@@ -85,18 +85,44 @@ impl Shape {
         if self.sequence == after.sequence {
             return Vec::new();
         }
+        if is_same_length && let Some(delta) = self.characters_to(after) {
+            return delta;
+        }
         if let (Some(before), Some(after)) = (self.plain_text(), after.plain_text()) {
-            let is_same_length = is_same_length && !before.is_empty();
-            return match is_same_length {
-                true => text::replaced(before, after),
-                false => text::difference(before, after),
-            };
+            return text::difference(before, after);
         }
         let mut delta = Vec::new();
         self.sequence.iter().for_each(|step| push(&mut delta, Step::Delete(step.len())));
         after.sequence.iter().for_each(|step| push(&mut delta, step.clone()));
         trim(&mut delta);
         delta
+    }
+
+    /// The same when only characters were replaced, and each of the others is where it was.
+    fn characters_to(&self, after: &Self) -> Option<Vec<Step>> {
+        if self.sequence.len() != after.sequence.len() {
+            return None;
+        }
+        let mut delta = Vec::new();
+        for steps in self.sequence.iter().zip(&after.sequence) {
+            let (before, after) = steps;
+            let mut left = before.len();
+            match steps {
+                (Step::Text(text, formats), Step::Text(other, others))
+                    if formats == others && left == after.len() =>
+                {
+                    for step in text::replaced(text, other) {
+                        left -= if let Step::Text(..) = step { 0 } else { step.len() };
+                        push(&mut delta, with_formats(step, formats));
+                    }
+                }
+                _ if before == after => {}
+                _ => return None,
+            }
+            push(&mut delta, Step::Retain(left, Vec::new()));
+        }
+        trim(&mut delta);
+        Some(delta)
     }
 
     /// How another shape differs in its entries.
@@ -113,5 +139,12 @@ impl Shape {
             after: find(&after.entries, key),
         };
         old.chain(new).map(change).filter(|change| change.before != change.after).collect()
+    }
+}
+
+fn with_formats(step: Step, formats: &[(Arc<str>, Any)]) -> Step {
+    match step {
+        Step::Text(text, _) => Step::Text(text, formats.to_vec()),
+        step => step,
     }
 }

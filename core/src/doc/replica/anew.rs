@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, Node, Observed, REMOTE, Replica, Segment, new_document};
+use super::{Change, Node, Observed, REMOTE, Replica, Segment, Step, new_document};
 use crate::doc::shape::Shape;
 use crate::error::Error;
 
@@ -89,7 +89,9 @@ impl Replica {
                 // What is told as a part of this one is not told by itself.
                 for (segment, node, name, at) in &seen.inside {
                     let is_there = match segment {
-                        Segment::Index(_) => change.delta.is_empty(),
+                        Segment::Index(_) => {
+                            !change.delta.iter().any(|step| matches!(step, Step::Values(..)))
+                        }
                         Segment::Key(key) => !change.keys.iter().any(|other| other.key == *key),
                     };
                     if is_there {

@@ -42,8 +42,6 @@ export class Client implements Disposer {
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
   readonly #guards = new Set<Disposer>()
-  /** Rooms that nobody is in any more, with edits that are nowhere but in memory. */
-  readonly #unsaved = new Map<string, Shared>()
   readonly #listeners: { readonly [E in keyof ClientEvents]: Listeners<ClientEvents[E]> } = {
     restarted: new Listeners(),
   }
@@ -59,9 +57,6 @@ export class Client implements Disposer {
     const settings = { url: this.url, ...checkOptions(options, platform) }
     this.#session = new Session(platform, settings, error => {
       this.#listeners.restarted.notify(error)
-    })
-    this.#session.settled.add(() => {
-      for (const [name, shared] of [...this.#unsaved]) this.#leave(name, shared)
     })
   }
 
@@ -126,10 +121,11 @@ export class Client implements Disposer {
 
   /** Leaves a room that nobody is in, as soon as its edits are anywhere else. */
   #leave(name: string, shared: Shared): void {
-    this.#unsaved.delete(name)
     if (shared.shares > 0 || this.#rooms.get(name) !== shared) return
     if (shared.session.isUnsaved) {
-      this.#unsaved.set(name, shared)
+      shared.session.whenSaved = () => {
+        this.#leave(name, shared)
+      }
       return
     }
     this.#rooms.delete(name)
@@ -152,7 +148,6 @@ export class Client implements Disposer {
       }
     }
     this.#rooms.clear()
-    this.#unsaved.clear()
     this.#session.dispose()
     for (const listeners of Object.values(this.#listeners)) listeners.clear()
   }

@@ -42,6 +42,8 @@ export class RoomSession implements Receiver, NodeSource {
   readonly peers: RoomPeers = new RoomPeers()
   /** The room is left as soon as they return. */
   readonly closing: Listeners<undefined> = new Listeners()
+  /** Is called once when edits are no longer in memory alone, or cannot get anywhere any more. */
+  whenSaved: (() => void) | undefined
 
   readonly #session: Session
   /** What another instance would go on from. */
@@ -485,6 +487,13 @@ export class RoomSession implements Receiver, NodeSource {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
+    if (view.saved.tier !== 'memory' || this.status.state === 'stopped') this.#tellSaved(news)
+  }
+
+  #tellSaved(news: (() => void)[]): void {
+    const { whenSaved } = this
+    this.whenSaved = undefined
+    if (whenSaved !== undefined) news.push(whenSaved)
   }
 
   #takeStorage(storage: RoomStorage, news: (() => void)[]): void {
@@ -513,10 +522,12 @@ export class RoomSession implements Receiver, NodeSource {
       const pending = Math.max(lost, saved.pending)
       this.#view = { ...this.#view, saved: { tier: 'memory', pending }, isOnDevice: false }
     }
-    return [() => {
+    const news = [() => {
       this.listeners.status.notify(this.status)
       if (lost > 0) this.listeners.saved.notify(this.#view.saved)
     }]
+    this.#tellSaved(news)
+    return news
   }
 
   #failNow(error: CoweaveError): void {

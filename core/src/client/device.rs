@@ -19,6 +19,9 @@ const FOLD_BYTES_MIN: usize = 256 << 10;
 /// The record that is the snapshot.
 const SNAPSHOT: u64 = 0;
 
+/// Where updates are pending on the device, by index, and how large they are.
+pub(super) type Records = Vec<(u64, usize)>;
+
 /// Where this device keeps the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -158,7 +161,7 @@ impl Device {
     }
 
     /// Whether what happens now reaches the store.
-    const fn takes_records(&self) -> bool {
+    pub(super) const fn takes_records(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Restoring)
     }
 
@@ -228,6 +231,7 @@ impl Room {
         let last_index = copy.records.iter().map(|record| record.index).max();
         self.device.next_index = last_index.unwrap_or(SNAPSHOT) + 1;
         self.outbox.forget_records();
+        self.sharing.entrusted.forget_records();
         let snapshot =
             copy.snapshot.map(|update| Record { index: SNAPSHOT, is_pending: false, update });
         let found = self.use_records(snapshot.into_iter().chain(copy.records).collect(), limits);

@@ -392,6 +392,21 @@ fn a_tab_with_more_rooms_than_the_line_has_space_for_uses_a_socket_of_its_own() 
     assert_eq!((browser.open_sockets(), browser.edited(0).len()), (vec![0, 1], 1));
 }
 
+#[test]
+fn rooms_that_come_all_at_once_with_the_welcome_are_counted_too() {
+    let mut browser = Browser::with_tabs(4);
+    for (at, first) in [0, 32, 64, 96].into_iter().enumerate() {
+        browser.open_rooms(at, first..first + 32);
+    }
+    browser.greet(0);
+    browser.wait(300);
+    assert_eq!(browser.open_sockets(), [0, 3]);
+    for at in 0..3 {
+        browser.write(at, "x");
+    }
+    assert_eq!(browser.edited(0).len(), 3);
+}
+
 impl Browser {
     fn open_early(&mut self, lineage_first: bool) -> usize {
         let at = self.add();

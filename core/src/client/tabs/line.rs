@@ -155,9 +155,15 @@ impl Line {
             let is_known = |room: &Room| room.tab == port.tab && room.own == message.channel;
             message.channel != Channel::CONNECTION && !self.rooms.iter().any(is_known)
         };
-        let is_too_much = self.rooms.len() >= ROOMS_MAX
-            && self.has(port)
-            && raw::cut(frame).is_ok_and(|messages| messages.iter().any(is_new));
+        // After a welcome, all its rooms come in one frame.
+        let mut new = Vec::new();
+        for message in raw::cut(frame).unwrap_or_default().iter().filter(|it| is_new(it)) {
+            if !new.contains(&message.channel) {
+                new.push(message.channel);
+            }
+        }
+        let is_full = self.rooms.len().saturating_add(new.len()) > ROOMS_MAX;
+        let is_too_much = is_full && !new.is_empty() && self.has(port);
         if is_too_much {
             self.leave(port.tab);
             let error = Error::new(Code::RoomTooMany, "the line has no space for another room");

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { Relay } from '../harness/relay.mjs'
 import { until } from '../harness/until.mjs'
 import { launchChromium } from './chromium.mjs'
+import { rows } from './device-page.mjs'
 import { EDITOR, ScriptedRelay, VIEWER } from './scripted-relay.mjs'
 import { serveFolder } from './static-server.mjs'
 
@@ -328,6 +329,19 @@ describe('the real relay', () => {
     await enter(page, relay.wsUrl)
     await page.waitForFunction(() => window.text.toString().startsWith('unseen, '))
     await page.evaluate(() => window.room.flush())
+  })
+
+  it('has not what a tab wrote that nobody heard of: who has the room open looks for it', async t => {
+    const page = await besideAGoneTab(t, 'unheard, ')
+    await relay.start()
+    await isLive(page)
+    // A room that is left is a reason to look.
+    await page.evaluate(() => window.client.room('another').dispose())
+    await page.waitForFunction(() => window.text.toString().startsWith('unheard, '), undefined, { timeout: 3_000 })
+    await page.evaluate(() => window.room.flush())
+    const other = await openTab(await device(t), relay.wsUrl)
+    await other.waitForFunction(() => window.text.toString().startsWith('unheard, '))
+    await until(async () => (await rows(page)).pending.length === 0, 'nothing is left to be brought')
   })
 
   it('has another history, and what a tab wrote that nobody heard of is set aside, too', async t => {

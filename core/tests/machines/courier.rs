@@ -367,12 +367,15 @@ fn in_a_room_that_is_open_are_not_those_of_tabs_that_live_or_of_another_document
     // The room is about to begin anew.
     let mut session = leader();
     let key = session.keys[0];
+    session.outputs.clear();
     session.write(0, "own");
     session.input(Input::Tick);
     let error = Error::new(Code::RoomLineageMismatch, "another");
     session.hear(Channel(1), &Message::Error(error));
-    session.input(Input::LoadedStranded { key, updates: vec![update] });
+    session.input(Input::LoadedStranded { key, updates: vec![update.clone()] });
     session.joined(CHANNEL);
+    // It has, and on the device there still is what was before.
+    session.input(Input::LoadedStranded { key, updates: vec![update] });
     let text = session.client.room(key).unwrap().replica().text_string(TEXT);
     assert_eq!((text.as_str(), session.sent().len()), ("", 1));
 }

@@ -110,6 +110,13 @@ impl Client {
         self.courier.due_at = Some(now);
     }
 
+    /// The relay is there. What is pending in open rooms is on its way now, or of a history that is over.
+    pub(super) fn begin_first_round(&mut self, now: Time) {
+        self.begin_round(now);
+        let doubts_at = self.courier.thorough_at.map(|at| at.max(now + DOUBT_AFTER));
+        self.courier.thorough_at = doubts_at;
+    }
+
     /// When the courier has something to do.
     pub(super) fn courier_wakes_at(&self) -> Option<Time> {
         let may_go = self.courier.leads && self.courier.errand == Errand::None;

@@ -75,7 +75,7 @@ impl Client {
                 self.diary.greeted_at = now;
                 let keys: Vec<_> = self.rooms.keys().copied().collect();
                 keys.into_iter().for_each(|key| self.join(key, now));
-                self.begin_round(now);
+                self.begin_first_round(now);
                 Ok(())
             }
             Message::TokenAccepted { life_ms } => {

@@ -165,7 +165,9 @@ impl Client {
     }
 
     fn takes_stranded(&self, key: RoomKey) -> bool {
-        self.rooms.get(&key).is_some_and(|room| room.is_shared() && room.device.is_open())
+        let takes =
+            |room: &Room| room.is_shared() && room.device.is_open() && !room.device.is_outdated();
+        self.rooms.get(&key).is_some_and(takes)
     }
 
     /// Makes edits of tabs that are gone edits of this one.

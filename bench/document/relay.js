@@ -55,22 +55,27 @@ export class Relay {
         joined(1, sequence, length.length + state.length)
         this.#say(KIND.sync, channel, length, state)
       },
-      /** Passes on what somebody else wrote. */
-      update: update => {
+      /** The frame that passes on what somebody else wrote, and saying it. */
+      pack: update => {
         sequence += 1
-        this.#say(KIND.update, channel, [...number(sequence), ...number(update.length)], update)
+        return frame(KIND.update, channel, [...number(sequence), ...number(update.length)], update)
       },
+      pass: packed => this.#socket.onmessage({ data: packed }),
     })
   }
 
-  /** A message is a frame of its own. */
-  #say(kind, channel, head, tail = new Uint8Array()) {
-    const start = [...number(kind), ...number(channel), ...number(head.length + tail.length), ...head]
-    const frame = new Uint8Array(start.length + tail.length)
-    frame.set(start)
-    frame.set(tail, start.length)
-    this.#socket.onmessage?.({ data: frame.buffer })
+  #say(...message) {
+    this.#socket.onmessage?.({ data: frame(...message) })
   }
+}
+
+/** A message is a frame of its own. */
+function frame(kind, channel, head, tail = new Uint8Array()) {
+  const start = [...number(kind), ...number(channel), ...number(head.length + tail.length), ...head]
+  const bytes = new Uint8Array(start.length + tail.length)
+  bytes.set(start)
+  bytes.set(tail, start.length)
+  return bytes.buffer
 }
 
 /** A number as the protocol writes it: seven bits in each byte, the lowest first. */

@@ -105,19 +105,21 @@ async function remote(context) {
     updates.push(there.takeUpdate())
   }
   there.dispose()
-  const measure = async (document, apply) => {
+  const measure = async (document, received, receive) => {
     const clock = new Clock(environment, limit / 2)
-    const times = await clock.each(updates.length, key => updates[key], async update => {
-      apply(update)
+    const times = await clock.each(received.length, key => received[key], async one => {
+      receive(one)
       await turn(document)
     })
     document.dispose()
     return times
   }
   const here = await openLarge(context, library.openLive)
-  const times = await measure(here, here.receive ?? here.apply)
-  const other = here.receive && await openLarge(context)
-  const brought = other === undefined ? times : await measure(other, other.apply)
+  const isLive = here.receive !== undefined
+  const times = isLive
+    ? await measure(here, updates.map(here.pack), here.receive)
+    : await measure(here, updates, here.apply)
+  const brought = isLive ? await openLarge(context).then(other => measure(other, updates, other.apply)) : times
   return {
     p50: times.quantile(0.5),
     p99: times.quantile(0.99),

@@ -41,6 +41,10 @@ const SMALL_CODE: [&str; 6] = [
     "-Cllvm-args=-inline-threshold=25",
 ];
 
+/// What everything else is made of, made to be fast: small functions that are called all the time, which
+/// are inlined here and take no more space than the calls of them did. A key takes a tenth less time.
+const FAST_CRATES: [&str; 6] = ["alloc", "bytes", "core", "dlmalloc", "hashbrown", "smallvec"];
+
 /// Names of the module's functions by their numbers in a stack trace; those in it are stripped.
 const NAMES: &str = "xtask/coweave.names";
 
@@ -91,7 +95,9 @@ fn compile(project: &Project, build: Build) -> Outcome {
         .args(["build", "--package", "coweave-client", "--target", "wasm32-unknown-unknown"])
         .args(["--profile", profile]);
     if build == Build::Release {
-        browser_crate = browser_crate.args(SMALL_STD).env("RUSTC_BOOTSTRAP", "1");
+        let fast = |name| format!("--config=profile.wasm-release.package.{name}.opt-level=3");
+        browser_crate =
+            browser_crate.args(SMALL_STD).args(FAST_CRATES.map(fast)).env("RUSTC_BOOTSTRAP", "1");
         flags.extend(SMALL_CODE.map(OsString::from));
     }
     let browser_crate =

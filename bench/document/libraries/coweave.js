@@ -29,8 +29,8 @@ export async function openLive() {
   const name = nextName()
   const joined = relay.joined(name)
   const room = live.room(name)
-  const { begin, update } = await joined
-  return { ...documentOf(room), apply: begin, receive: update }
+  const { begin, pack, pass } = await joined
+  return { ...documentOf(room), apply: begin, pack, receive: pass }
 }
 
 function nextName() {

@@ -67,10 +67,10 @@ pub struct Replica {
     doc: Doc,
     client: ClientId,
     known: Known,
-    /// How many updates brought values, which count as length: some may be in a text.
-    values_seen: u32,
-    /// Texts that hold nothing but text and what is embedded, as of so many such updates.
-    plain_texts: OrderedMap<Place, u32>,
+    /// Some update brought values, which count as length: they may be in a text.
+    has_values: bool,
+    /// Texts that hold nothing but text and what is embedded, as was seen after the last such update.
+    plain_texts: OrderedMap<Place, ()>,
     pairs: Pairs,
     /// What is known of the order of texts.
     typing: Typing,
@@ -97,7 +97,7 @@ impl Replica {
             doc: new_document(client, &undos),
             client,
             known: Known::new(),
-            values_seen: 0,
+            has_values: false,
             plain_texts: OrderedMap::new(),
             pairs: Pairs::default(),
             typing: Typing::default(),
@@ -189,7 +189,7 @@ impl Replica {
         update: &[u8],
         (summary, oddities): &Seen,
     ) -> Result<bool, Error> {
-        self.values_seen += u32::from(oddities.has_values);
+        self.expect_values(oddities);
         self.has_formats |= oddities.has_formats;
         self.changes.expect_formats(oddities.has_formats);
         self.typing.forget();
@@ -222,6 +222,14 @@ impl Replica {
         let is_news = result?;
         self.known.advance(summary);
         Ok(is_news)
+    }
+
+    /// What an update has that did not come through the calls of the app: texts are to be looked at again.
+    fn expect_values(&mut self, oddities: &Oddities) {
+        if oddities.has_values {
+            self.has_values = true;
+            self.plain_texts.clear();
+        }
     }
 
     /// The answer is whether there was something new.

@@ -22,6 +22,8 @@ use crate::error::{Code, Error};
 
 /// A text is inserted in pieces of at most this many bytes.
 const PIECE_BYTES_MAX: usize = 256 << 10;
+/// Of so many texts it is noted that they hold nothing else.
+const PLAIN_TEXTS_MAX: usize = 64;
 
 impl Replica {
     /// Inserts into a text; the content takes on the formats of what is before it.
@@ -160,15 +162,18 @@ impl Replica {
                 return Err(out_of_range(*index, *length, is));
             }
         }
-        if self.values_seen > 0
+        if self.has_values
             && let Some(text) = text
+            && !self.plain_texts.contains_key(&node.place)
         {
-            let is_checked = self.plain_texts.get(&node.place) == Some(&self.values_seen);
-            if !is_checked && Content::of(&text, &txn).len() != is {
+            if Content::of(&text, &txn).len() != is {
                 let text = "the text holds content that is no text, or half a character";
                 return Err(Error::new(Code::ClientInternal, text));
             }
-            self.plain_texts.insert(node.place.clone(), self.values_seen);
+            if self.plain_texts.len() >= PLAIN_TEXTS_MAX {
+                self.plain_texts.clear();
+            }
+            self.plain_texts.insert(node.place.clone(), ());
         }
         Ok(is)
     }

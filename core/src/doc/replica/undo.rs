@@ -119,7 +119,7 @@ impl Replica {
         }
         self.undos.copies.add(copies, self.client);
         self.typing.forget();
-        self.values_seen = self.values_seen.wrapping_add(u32::from(oddities.has_values));
+        self.expect_values(&oddities);
         // In pieces that every relay takes.
         if update.len() > EDIT_BYTES_MAX {
             let pieces = pieces(&update, &self.known, EDIT_BYTES_MAX)?;

@@ -107,6 +107,8 @@ pub(crate) struct DeviceLog {
     /// With the indexes that the session knows them under, like records.
     snapshots: Vec<(u64, RowKey)>,
     folds: u64,
+    /// Pending rows of others that this session was told of.
+    found: Vec<Row>,
 }
 
 #[derive(Debug)]
@@ -131,7 +133,8 @@ impl DeviceLog {
         let (mark, records, snapshots) = (stored.mark.name, Vec::new(), Vec::new());
         let meta = stored.metas.first().copied();
         let lineage = meta.map(|meta| meta.lineage);
-        let mut log = Self { writer, mark, lineage, order_base, records, snapshots, folds: 0 };
+        let (folds, found) = (0, Vec::new());
+        let mut log = Self { writer, mark, lineage, order_base, records, snapshots, folds, found };
         let damage = stored.damage.first().map(|first| {
             let count = stored.damage.len();
             let text = format!(
@@ -172,17 +175,22 @@ impl DeviceLog {
         self.mark = Some(mark);
     }
 
-    /// Whether the rows that this session knew were set aside for the present ones, which may be of
-    /// another history.
-    pub(crate) fn was_set_aside(&self, stored: &Rows) -> bool {
-        let is_same = |meta: &Meta| Some(meta.lineage) == self.lineage;
-        let before = stored.mark.before.as_deref();
-        let was_set_aside = match self.mark.as_deref() {
-            // There was no mark when this session read the rows.
-            None => before.is_some(),
-            mark => before == mark,
-        };
-        was_set_aside && !stored.metas.iter().any(is_same)
+    /// Whether the rows that this session knew were set aside, and the present ones may be of another
+    /// history than a document of this one.
+    pub(crate) fn was_set_aside(&self, stored: &Rows, lineage: Option<Lineage>) -> bool {
+        let was_set_aside = stored.mark.name != self.mark && stored.mark.before.is_some();
+        was_set_aside && !stored.metas.iter().any(|meta| Some(meta.lineage) == lineage)
+    }
+
+    /// What is pending in rows that this session does not know, unless they are those of another
+    /// document. Who writes the same as pending means them.
+    pub(crate) fn find(&mut self, stored: Rows) -> Vec<Bytes> {
+        let known = self.keys();
+        let is_same = self.fence().pass(&stored.mark).is_ok();
+        let is_found =
+            |row: &Row| is_same && stored.pending.contains(&row.key) && !known.contains(&row.key);
+        self.found = stored.rows.into_iter().filter(is_found).collect();
+        self.found.iter().map(|row| row.update.clone()).collect()
     }
 
     /// The steps of one write.
@@ -210,13 +218,18 @@ impl DeviceLog {
     }
 
     fn append(&mut self, record: &Record, operations: &mut Vec<Operation>) {
-        let order = self.order_base + record.index;
+        let Record { index, is_pending, ref update } = *record;
+        let found = self.found.iter().position(|row| is_pending && row.update == *update);
+        if let Some(at) = found {
+            let Row { key, .. } = self.found.swap_remove(at);
+            return self.records.push(KnownRow { index, key, is_pending });
+        }
+        let order = self.order_base + index;
         let key = RowKey { order, writer: self.writer.clone() };
-        operations.push(Operation::Put(Row { key: key.clone(), update: record.update.clone() }));
-        if record.is_pending {
+        operations.push(Operation::Put(Row { key: key.clone(), update: update.clone() }));
+        if is_pending {
             operations.push(Operation::MarkPending(key.clone()));
         }
-        let Record { index, is_pending, .. } = *record;
         self.records.push(KnownRow { index, key, is_pending });
     }
 
@@ -433,25 +446,48 @@ mod tests {
             assert!(pass(None, mark(Some("b"), Some(before))).is_err(), "begun anew since");
         }
         let rows = |before| Rows { mark: mark(Some("b"), before), ..Rows::default() };
-        assert!(log(Some("a")).was_set_aside(&rows(Some("a"))));
-        assert!(!log(Some("b")).was_set_aside(&rows(Some("a"))));
-        assert!(log(None).was_set_aside(&rows(Some(""))));
-        assert!(!log(None).was_set_aside(&rows(None)));
-        assert!(!log(None).was_set_aside(&Rows::default()));
+        let was_set_aside = |log: DeviceLog, rows: Rows| log.was_set_aside(&rows, None);
+        assert!(was_set_aside(log(Some("a")), rows(Some("a"))));
+        assert!(was_set_aside(log(Some("a")), rows(Some("another one since"))));
+        assert!(!was_set_aside(log(Some("b")), rows(Some("a"))));
+        assert!(was_set_aside(log(None), rows(Some(""))));
+        assert!(!was_set_aside(log(None), rows(None)));
+        assert!(!was_set_aside(log(None), Rows::default()));
     }
 
     #[test]
     fn rows_that_were_set_aside_for_others_of_the_same_history_can_be_read() {
+        let (mut log, _) = Store::default().open("a");
+        log.set_mark("a".to_owned());
+        let mark = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
+        let rows = Rows { mark, metas: vec![meta(1)], ..Rows::default() };
+        assert!(!log.was_set_aside(&rows, Some(meta(1).lineage)));
+        assert!(log.was_set_aside(&rows, Some(meta(2).lineage)));
+        assert!(log.was_set_aside(&rows, None));
+    }
+
+    #[test]
+    fn what_is_found_in_rows_of_others_is_settled_there() {
         let mut store = Store::default();
         let (mut log, _) = store.open("a");
-        log.set_mark("a".to_owned());
-        store.write(&mut log, &[Write::SetMeta(meta(1))]);
-        let rows = |lineage| {
-            let mark = Mark { name: Some("b".to_owned()), before: Some("a".to_owned()) };
-            Rows { mark, metas: vec![meta(lineage)], ..Rows::default() }
+        store.write(&mut log, &[append(1, "own", true)]);
+        let (mut dead, _) = store.open("b");
+        store.write(&mut dead, &[append(3, "theirs", false), append(4, "last words", true)]);
+        let rows = || Rows {
+            rows: store
+                .rows
+                .iter()
+                .map(|(key, u)| Row { key: key.clone(), update: u.clone() })
+                .collect(),
+            pending: store.pending.iter().cloned().collect(),
+            ..Rows::default()
         };
-        assert!(!log.was_set_aside(&rows(1)));
-        assert!(log.was_set_aside(&rows(2)));
+        let mark = Mark { name: Some("c".to_owned()), before: Some("a".to_owned()) };
+        assert!(log.find(Rows { mark, ..rows() }).is_empty(), "they are of another document");
+        assert_eq!(log.find(rows()), ["last words"]);
+        store.write(&mut log, &[append(2, "last words", false), append(3, "last words", true)]);
+        store.write(&mut log, &[Write::Settle { indexes: vec![3] }]);
+        assert_eq!(store.content(), "own* last words theirs last words");
     }
 
     #[test]

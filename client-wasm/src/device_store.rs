@@ -7,7 +7,7 @@ use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey, SetAsideCopy, StoredCopy, Write};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::RoomName;
+use coweave_core::ids::{Lineage, RoomName};
 use coweave_core::limits::Limits;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -85,14 +85,14 @@ impl DeviceStore {
     }
 
     /// Reads what the device has of a room.
-    pub(crate) fn load(self: &Rc<Self>, key: RoomKey, name: &RoomName) {
+    pub(crate) fn load(self: &Rc<Self>, key: RoomKey, name: &RoomName, lineage: Option<Lineage>) {
         let (this, room) = (Rc::clone(self), self.room(name));
         if this.with(key, |_| ()).is_none() {
             this.logs.borrow_mut().push(Kept { key, room: room.clone(), log: None });
         }
         spawn_local(async move {
             let copy = match this.read(&room).await {
-                Ok(rows) => this.take(key, rows),
+                Ok(rows) => this.take(key, rows, lineage),
                 Err(failure) => {
                     Err(device_unavailable("this device's copy cannot be read", &failure.cause()))
                 }
@@ -101,8 +101,13 @@ impl DeviceStore {
         });
     }
 
-    fn take(&self, key: RoomKey, rows: Rows) -> Result<StoredCopy, Error> {
-        let is_aside = |log: &mut DeviceLog| log.was_set_aside(&rows);
+    fn take(
+        &self,
+        key: RoomKey,
+        rows: Rows,
+        lineage: Option<Lineage>,
+    ) -> Result<StoredCopy, Error> {
+        let is_aside = |log: &mut DeviceLog| log.was_set_aside(&rows, lineage);
         if self.with(key, is_aside) == Some(true) {
             let text = "another tab has set this copy of the room aside";
             return Err(Error::new(Code::DeviceUnavailable, text));
@@ -184,6 +189,16 @@ impl DeviceStore {
             let name = room.as_deref().and_then(|room| room.strip_prefix(&*this.owner));
             let room = name.and_then(|name| RoomName::parse(name).ok());
             this.answer(Input::FoundStranded { room });
+        });
+    }
+
+    /// Reads what is pending of an open room and not known here.
+    pub(crate) fn load_stranded(self: &Rc<Self>, key: RoomKey, name: &RoomName) {
+        let (this, room) = (Rc::clone(self), self.room(name));
+        spawn_local(async move {
+            let rows = this.read(&room).await;
+            let updates = rows.ok().and_then(|rows| this.with(key, |log| log.find(rows)));
+            this.answer(Input::LoadedStranded { key, updates: updates.unwrap_or_default() });
         });
     }
 
@@ -302,7 +317,7 @@ impl DeviceStore {
             match this.database.twice(replace).await {
                 Ok(()) => {
                     this.forget(key);
-                    this.load(key, &name);
+                    this.load(key, &name, None);
                 }
                 Err(it) => {
                     let error = device_unavailable("a copy cannot be set aside", &it.cause());

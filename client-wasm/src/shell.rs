@@ -190,9 +190,9 @@ impl Shell {
                 tabs(tabs::Input::HangUp);
             }
             Output::Talk { to, talk } => tabs(tabs::Input::Talk { to, talk }),
-            Output::Load { key, name } => {
+            Output::Load { key, name, lineage } => {
                 if let Some(store) = &self.store {
-                    store.load(key, &name);
+                    store.load(key, &name, lineage);
                 }
             }
             Output::Write { key, name, ticket, writes } => {
@@ -212,6 +212,11 @@ impl Shell {
             Output::FindStranded { after } => {
                 if let Some(store) = &self.store {
                     store.find_stranded(after.as_ref());
+                }
+            }
+            Output::LoadStranded { key, name } => {
+                if let Some(store) = &self.store {
+                    store.load_stranded(key, &name);
                 }
             }
             Output::Carry { room } => self.keeper.carry(room.as_ref().map(RoomName::as_str)),

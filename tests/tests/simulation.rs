@@ -1,7 +1,7 @@
 //! Thousands of simulated worlds: whatever happens, all end equal and no promise is broken.
 //!
 //! `COWEAVE_SEED=17 cargo test -p coweave-tests --test simulation` replays one world;
-//! `COWEAVE_SEEDS=20000` runs more of them.
+//! `COWEAVE_SEEDS=20000` runs more of them, `COWEAVE_FIRST_SEED=20000` others.
 
 use std::panic::catch_unwind;
 use std::sync::Mutex;
@@ -24,7 +24,8 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         return;
     }
     let seeds = number("COWEAVE_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
+    let first = number("COWEAVE_FIRST_SEED").unwrap_or(0);
+    let next = AtomicU64::new(first);
     let total = Mutex::new(Report::default());
     let failed = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -33,7 +34,7 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
             scope.spawn(|| {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
+                    if seed >= first + seeds {
                         return;
                     }
                     match catch_unwind(|| World::new(Plan::from_seed(seed)).run()) {

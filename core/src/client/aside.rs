@@ -88,8 +88,8 @@ impl Room {
         self.leaving.get_or_insert_with(|| Box::new(Leaving { error, replica: before }));
     }
 
-    /// Shows what the relay has; the answer is what was here, unless that was nothing.
-    pub(super) fn finish_aside(&mut self) -> Option<SetAsideCopy> {
+    /// Shows what the relay has; the answer is what was here, and whether that was nothing.
+    pub(super) fn finish_aside(&mut self) -> Option<(SetAsideCopy, bool)> {
         self.leaving.as_ref()?;
         while self.take_edits().is_some() {}
         let Leaving { error, replica: before } = *self.leaving.take()?;
@@ -100,12 +100,11 @@ impl Room {
         self.kept.push(Kept::Other { update: self.replica.state().into() });
         self.keep_history();
         self.outbox.abandon();
-        if is_empty {
-            return None;
+        if !is_empty {
+            // What was to be flushed is not in the document any more.
+            self.flushes.clear();
         }
-        // What was to be flushed is not in the document any more.
-        self.flushes.clear();
-        Some(SetAsideCopy::new(error, update))
+        Some((SetAsideCopy::new(error, update), is_empty))
     }
 }
 

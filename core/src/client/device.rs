@@ -19,6 +19,9 @@ const FOLD_BYTES_MIN: usize = 256 << 10;
 /// The record that is the snapshot.
 const SNAPSHOT: u64 = 0;
 
+/// Where updates are pending on the device, by index, and how large they are.
+pub(super) type Records = Vec<(u64, usize)>;
+
 /// Where this device keeps the room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -139,10 +142,10 @@ impl Device {
 
     /// Keeps a copy in the place of all that is stored, as soon as that is possible. What cannot be
     /// used goes with it, as it is.
-    pub(super) fn replace(&mut self, copy: SetAsideCopy) {
+    pub(super) fn replace(&mut self, copy: SetAsideCopy, is_dropped: bool) {
         self.waiting.clear();
         let error = copy.error.clone();
-        self.aside.push(Aside { copy, is_dropped: false });
+        self.aside.push(Aside { copy, is_dropped });
         for Record { update, .. } in std::mem::take(&mut self.unusable) {
             let copy = SetAsideCopy::new(error.clone(), update);
             self.aside.push(Aside { copy, is_dropped: false });
@@ -158,7 +161,7 @@ impl Device {
     }
 
     /// Whether what happens now reaches the store.
-    const fn takes_records(&self) -> bool {
+    pub(super) const fn takes_records(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Restoring)
     }
 
@@ -196,7 +199,7 @@ impl Room {
         let (key, name) = (self.key, self.name.clone());
         match self.device.aside.first().cloned() {
             Some(Aside { copy, is_dropped }) => Output::SetAside { key, name, copy, is_dropped },
-            None => Output::Load { key, name },
+            None => Output::Load { key, name, lineage: self.lineage() },
         }
     }
 
@@ -228,6 +231,7 @@ impl Room {
         let last_index = copy.records.iter().map(|record| record.index).max();
         self.device.next_index = last_index.unwrap_or(SNAPSHOT) + 1;
         self.outbox.forget_records();
+        self.sharing.entrusted.forget_records();
         let snapshot =
             copy.snapshot.map(|update| Record { index: SNAPSHOT, is_pending: false, update });
         let found = self.use_records(snapshot.into_iter().chain(copy.records).collect(), limits);

@@ -246,6 +246,13 @@ pub enum Input {
         /// `None` when there is no such room, or the device's store cannot say.
         room: Option<RoomName>,
     },
+    /// The answer to [`Output::LoadStranded`].
+    LoadedStranded {
+        /// The room.
+        key: RoomKey,
+        /// Yjs v1 updates. When one of them is written as pending, it is this record that is meant.
+        updates: Vec<Bytes>,
+    },
     /// Another tab is there.
     TabCame(TabId),
     /// Another tab is no more: what it had not brought to the relay is for this session to bring.
@@ -274,6 +281,9 @@ pub enum Output {
         key: RoomKey,
         /// Its name.
         name: RoomName,
+        /// The history of its document. Records that took the place of those that this session has
+        /// loaded may be of another one, and are not for it unless they are of this.
+        lineage: Option<Lineage>,
     },
     /// Write to the device's store; [`Input::Written`] with the ticket follows.
     Write {
@@ -311,7 +321,7 @@ pub enum Output {
         name: RoomName,
         /// What is to be kept beside the room.
         copy: SetAsideCopy,
-        /// The app has dropped it already: it only makes room.
+        /// The app has dropped it already, or there is nothing in it: it only makes room.
         is_dropped: bool,
     },
     /// The room is closed: nothing more comes of it.
@@ -324,6 +334,14 @@ pub enum Output {
     FindStranded {
         /// `None` for the first of all.
         after: Option<RoomName>,
+    },
+    /// Read those pending records of an open room that this session has neither read nor written.
+    /// [`Input::LoadedStranded`] follows.
+    LoadStranded {
+        /// The room.
+        key: RoomKey,
+        /// Its name.
+        name: RoomName,
     },
     /// Remember outside of the instance which room no app has opened, and is open: should this
     /// instance come to its end now, the next one is to [leave it alone](Client::leave_alone).

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::device::Records;
 use crate::doc::guard::{self, Mode};
 use crate::doc::known::Known;
 use crate::doc::splice;
@@ -108,12 +109,8 @@ impl Outbox {
     }
 
     /// Moves the relay's watermarks, which never pass what was sent. The answer is the records of
-    /// the edits that became durable, and their sizes.
-    pub(super) fn acknowledge(
-        &mut self,
-        accepted: EditNumber,
-        durable: EditNumber,
-    ) -> Vec<(u64, usize)> {
+    /// the edits that became durable.
+    pub(super) fn acknowledge(&mut self, accepted: EditNumber, durable: EditNumber) -> Records {
         self.accepted = self.accepted.max(accepted.min(self.last));
         self.durable = self.durable.max(durable.min(self.last));
         let mut settled = Vec::new();

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::aside::Leaving;
 use super::backoff::Backoff;
-use super::device::{Device, Storage};
+use super::device::{Device, Records, Storage};
 use super::outbox::{Outbox, Sending};
 use super::tabs::Sharing;
 use super::{Event, Kept, Meta, RoomKey};
@@ -316,14 +316,35 @@ impl Room {
 
     /// Applies an update of others and keeps it on the device.
     pub(super) fn receive(&mut self, update: Bytes, limits: &Limits) -> Result<bool, Error> {
+        self.take_in(update, false, limits).map(|(is_news, _)| is_news)
+    }
+
+    /// The same for what another tab still has to bring to the relay. Deletions are pending here, too: a
+    /// state vector does not show that somebody lacks them. The answer has their record.
+    pub(super) fn receive_from_tab(
+        &mut self,
+        update: Bytes,
+        limits: &Limits,
+    ) -> Result<(bool, Records), Error> {
+        self.take_in(update, true, limits)
+    }
+
+    fn take_in(
+        &mut self,
+        update: Bytes,
+        is_of_tab: bool,
+        limits: &Limits,
+    ) -> Result<(bool, Records), Error> {
         let summary = self.replica.apply(&update, &limits.for_taken())?;
         let is_news = summary.is_news || summary.has_deletes;
         // What is not in sight yet is not on the device either: it would lie beside another history.
-        if is_news && self.leaving.is_none() {
-            self.kept.push(Kept::Other { update: update.clone() });
-            self.record(update, false);
+        if !is_news || self.leaving.is_some() {
+            return Ok((is_news, Vec::new()));
         }
-        Ok(is_news)
+        self.kept.push(Kept::Other { update: update.clone() });
+        let is_pending = is_of_tab && summary.has_deletes && self.device.takes_records();
+        let (bytes, index) = (update.len(), self.record(update, is_pending));
+        Ok((is_news, if is_pending { vec![(index, bytes)] } else { Vec::new() }))
     }
 
     /// Notes where in the relay's log the document stands.

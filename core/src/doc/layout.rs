@@ -1,9 +1,7 @@
 //! Where everything stands in a document, deleted elements included, read from the bytes of its state.
-//!
-//! The order of a list is written nowhere: each struct says between which elements it was inserted,
-//! and the order follows as it does for everybody who takes the structs in, one after the other.
 
 use super::deletions::{Collected, Deletions};
+use super::line::{Element, Line, Link};
 use super::mix::Mix;
 use super::node::Place;
 use super::run::Run;
@@ -154,25 +152,6 @@ impl<'a> Visit<'a> for Found<'a> {
     }
 }
 
-/// A part of a struct that is a neighbor of others as a whole.
-#[derive(Clone, Copy)]
-pub(super) struct Element {
-    /// The index of its struct.
-    pub(super) of: usize,
-    pub(super) id: Id,
-    pub(super) len: u64,
-}
-
-impl Element {
-    pub(super) const fn last(&self) -> Id {
-        Id { clock: self.end().saturating_sub(1), ..self.id }
-    }
-
-    pub(super) const fn end(&self) -> u64 {
-        self.id.clock.saturating_add(self.len)
-    }
-}
-
 impl<'a> Layout<'a> {
     /// Reads the state of a document.
     ///
@@ -278,9 +257,9 @@ impl<'a> Layout<'a> {
         self.homes.get(home)
     }
 
-    /// The home with a parent and a key.
-    pub(super) fn home_of(&self, parent: Option<Id>, key: Option<&str>) -> Option<usize> {
-        let number = Home { parent, name: "", key }.number();
+    /// The values of a key in a type.
+    pub(super) fn home_of(&self, parent: Id, key: &str) -> Option<usize> {
+        let number = Home { parent: Some(parent), name: "", key: Some(key) }.number();
         let at = self.homes.partition_point(|home| home.number() < number);
         self.homes.get(at).filter(|home| home.number() == number).map(|_| at)
     }
@@ -308,26 +287,25 @@ impl<'a> Layout<'a> {
     ///
     /// # Errors
     /// `update.malformed` when a struct is none.
-    pub(super) fn lines(
-        &self,
-        homes: &[usize],
-        mut cuts: Vec<Id>,
-    ) -> Result<Vec<Vec<Element>>, Error> {
-        let mut lines: Vec<Vec<usize>> = homes.iter().map(|_| Vec::new()).collect();
-        let mut wanted = vec![None; self.homes.len()];
-        for (line, home) in homes.iter().enumerate() {
-            if let Some(wanted) = wanted.get_mut(*home) {
-                *wanted = Some(line);
+    pub(super) fn lines(&self, homes: &[usize], mut cuts: Vec<Id>) -> Result<Lines, Error> {
+        let mut by_home = vec![None; self.homes.len()];
+        let mut count = 0;
+        for home in homes {
+            if let Some(line @ None) = by_home.get_mut(*home) {
+                *line = Some(count);
+                count += 1;
             }
         }
+        let mut lines = vec![Vec::new(); count];
         for (of, it) in self.structs.iter().enumerate() {
-            let line = it.home().and_then(|home| *wanted.get(home)?);
+            let line = it.home().and_then(|home| *by_home.get(home)?);
             if let Some(line) = line.and_then(|line| lines.get_mut(line)) {
                 line.push(of);
             }
         }
         sort_by_key(&mut cuts, Id::numbers);
-        lines.iter().map(|line| Ok(self.line(line, &cuts)?.into_order())).collect()
+        let in_order = |line: &Vec<usize>| Ok(self.line(line, &cuts)?.into_order());
+        Ok(Lines { by_home, all: lines.iter().map(in_order).collect::<Result<_, Error>>()? })
     }
 
     /// The elements of these structs.
@@ -378,7 +356,7 @@ impl<'a> Layout<'a> {
             let parts = line.elements.get(*start..).unwrap_or_default();
             let count = parts.iter().take_while(|it| Some(it.of) == of).count();
             for at in (*start..).take(count) {
-                line.links.push(Link { origin, right_origin, ..Link::default() });
+                line.links.push(Link::new(origin, right_origin));
                 origin = Some(at);
             }
         }
@@ -398,117 +376,23 @@ impl<'a> Layout<'a> {
     }
 }
 
+/// Elements in their order.
+pub(super) struct Lines {
+    by_home: Vec<Option<usize>>,
+    all: Vec<Vec<Element>>,
+}
+
+impl Lines {
+    /// Those of a home.
+    pub(super) fn of(&self, home: usize) -> &[Element] {
+        let line = self.by_home.get(home).copied().flatten();
+        line.and_then(|line| self.all.get(line)).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Those of some sorted ids that are inside a struct.
 fn within(ids: &[Id], it: &Struct<'_>) -> impl Iterator<Item = Id> {
     let end = Id { clock: it.end(), ..it.id };
     let first = ids.partition_point(|id| *id <= it.id);
     ids.get(first..).unwrap_or_default().iter().copied().take_while(move |id| *id < end)
-}
-
-/// Elements that become a list: taken in one after the other, as YATA does.
-#[derive(Default)]
-struct Line {
-    /// By id.
-    elements: Vec<Element>,
-    links: Vec<Link>,
-    first: Option<usize>,
-}
-
-/// What an element is between, by indexes.
-#[derive(Clone, Copy, Default)]
-struct Link {
-    origin: Option<usize>,
-    right_origin: Option<usize>,
-    /// What stands behind it.
-    next: Option<usize>,
-    is_in: bool,
-    /// In which search it was passed last, and in which step of it.
-    passed: (usize, usize),
-}
-
-impl Line {
-    fn get(&self, at: usize) -> Link {
-        self.links.get(at).copied().unwrap_or_default()
-    }
-
-    fn client(&self, at: usize) -> u64 {
-        self.elements.get(at).map_or(0, |it| it.id.client.get())
-    }
-
-    fn into_order(mut self) -> Vec<Element> {
-        let mut open = Vec::new();
-        let mut search = 0;
-        for at in 0..self.elements.len() {
-            open.push(at);
-            // First what it needs, which is never in a circle.
-            while let Some(at) = open.last().copied() {
-                let Link { origin, right_origin, is_in, .. } = self.get(at);
-                let before = at.checked_sub(1).filter(|it| self.client(*it) == self.client(at));
-                let needs = [before, origin, right_origin].into_iter().flatten();
-                let missing = needs.filter(|it| !self.get(*it).is_in && !is_in);
-                let count = open.len();
-                open.extend(missing.filter(|it| *it != at));
-                if open.len() == count {
-                    open.pop();
-                    if !is_in {
-                        search += 1;
-                        self.take_in(at, search);
-                    }
-                }
-            }
-        }
-        let mut order = Vec::with_capacity(self.elements.len());
-        let mut next = self.first;
-        while let Some(at) = next {
-            order.extend(self.elements.get(at));
-            next = self.get(at).next;
-        }
-        order
-    }
-
-    /// Puts an element into its place.
-    fn take_in(&mut self, at: usize, search: usize) {
-        let Link { origin, right_origin, .. } = self.get(at);
-        let client = self.client(at);
-        let mut left = origin;
-        let mut step = 0;
-        let mut next = self.behind(origin);
-        // Others between the same two: the smaller client id comes first, with all that is its.
-        while let Some(other) = next.filter(|_| next != right_origin) {
-            if let Some(link) = self.links.get_mut(other) {
-                link.passed = (search, step);
-            }
-            let link = self.get(other);
-            let passed = link.origin.map(|origin| self.get(origin).passed);
-            if link.origin == origin {
-                if self.client(other) < client {
-                    left = Some(other);
-                    step += 1;
-                } else if link.right_origin == right_origin {
-                    break;
-                }
-            } else if let Some((in_search, in_step)) = passed.filter(|it| it.0 == search) {
-                if in_search == search && in_step < step {
-                    left = Some(other);
-                    step += 1;
-                }
-            } else {
-                break;
-            }
-            next = link.next;
-        }
-        let next = self.behind(left);
-        match left.map(|left| self.links.get_mut(left)) {
-            Some(Some(left)) => left.next = Some(at),
-            _ => self.first = Some(at),
-        }
-        if let Some(link) = self.links.get_mut(at) {
-            link.next = next;
-            link.is_in = true;
-        }
-    }
-
-    fn behind(&self, left: Option<usize>) -> Option<usize> {
-        left.map_or(self.first, |left| self.get(left).next)
-    }
 }

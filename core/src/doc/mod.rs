@@ -14,6 +14,7 @@ pub mod guard;
 mod json;
 pub mod known;
 mod layout;
+mod line;
 pub(crate) mod mix;
 pub mod nesting;
 pub mod node;

@@ -8,7 +8,8 @@
 use yrs::IdSet;
 
 use super::copies::{Copies, Copy, id_set, ranges};
-use super::layout::{Element, Layout, Struct};
+use super::layout::{Layout, Lines, Struct};
+use super::line::Element;
 use super::node::Place;
 use super::piece::Piece;
 use super::replica::yrs_id;
@@ -158,27 +159,30 @@ struct Revival<'r> {
 impl Revival<'_> {
     fn run(&mut self, deletions: &IdSet) -> Result<(), Error> {
         let parts = self.parts(deletions);
-        let homes: Vec<_> = parts.iter().map(|part| part.home).collect();
+        let mut open = Vec::new();
+        let mut homes = Vec::new();
         let mut cuts = Vec::new();
-        for it in parts.iter().flat_map(|part| &part.elements) {
-            let Some(of) = self.layout.get(it.of) else { continue };
-            cuts.extend((it.id != of.id).then_some(it.id));
-            cuts.extend((it.end() < of.end()).then_some(Id { clock: it.end(), ..it.id }));
+        for (at, part) in parts.iter().enumerate() {
+            let to = self.place(part.home);
+            open.extend(to.map(|to| (at, to)));
+            homes.push(part.home);
+            homes.extend(to.and_then(|to| self.other_home(part.home, to)));
+            for it in &part.elements {
+                let Some(of) = self.layout.get(it.of) else { continue };
+                cuts.extend((it.id != of.id).then_some(it.id));
+                cuts.extend((it.end() < of.end()).then_some(Id { clock: it.end(), ..it.id }));
+            }
         }
         let lines = self.layout.lines(&homes, cuts)?;
-        let mut open = Vec::new();
-        for at in 0..parts.len() {
-            open.extend(parts.get(at).and_then(|part| self.place(part.home)).map(|to| (at, to)));
-        }
         // By the parents of their homes: `parts` is sorted so.
         let parent = |part: &Part| self.layout.home(part.home).and_then(|home| home.parent);
         let parents: Vec<_> = parts.iter().map(parent).collect();
         while let Some((at, to)) = open.pop() {
-            let (Some(part), Some(line)) = (parts.get(at), lines.get(at)) else { continue };
+            let Some(part) = parts.get(at) else { continue };
             let before = self.copies.len();
             match self.layout.home(part.home).and_then(|home| home.key) {
-                Some(key) => self.entry(key, part, line, to)?,
-                None => self.list(part, line, to)?,
+                Some(key) => self.entry(key, part, &lines, to)?,
+                None => self.list(part, lines.of(part.home), to)?,
             }
             // What was inside the types that came back.
             for copy in self.copies.get(before..).unwrap_or_default() {
@@ -189,6 +193,15 @@ impl Revival<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The home of the same key in another type.
+    fn other_home(&self, home: usize, to: To) -> Option<usize> {
+        let key = self.layout.home(home)?.key?;
+        match to {
+            To::Other(parent) => self.layout.home_of(parent, key),
+            To::Same | To::New(_) => None,
+        }
     }
 
     /// All that may come back, by the parents of the homes it was in.
@@ -305,27 +318,24 @@ impl Revival<'_> {
 
     /// Brings back the last one of the values of a key that the item deleted, unless somebody else has
     /// set another one since.
-    fn entry(&mut self, key: &str, part: &Part, line: &[Element], to: To) -> Result<(), Error> {
+    fn entry(&mut self, key: &str, part: &Part, lines: &Lines, to: To) -> Result<(), Error> {
+        let line = lines.of(part.home);
         let is_wanted = wanted(part, line);
         let Some(at) = is_wanted.iter().rposition(|it| *it) else { return Ok(()) };
         let (Some(value), Some(last)) = (line.get(at), line.last()) else { return Ok(()) };
         if !self.is_last(at, line) || self.is_of_others(last) {
             return Ok(());
         }
-        let last = match to {
-            To::Same => Some(last.last()),
+        let left = match to {
+            To::Same => Some(last),
             To::New(_) => None,
-            To::Other(parent) => {
-                let home = self.layout.home_of(Some(parent), Some(key));
-                let lines = self.layout.lines(&Vec::from_iter(home), Vec::new())?;
-                let last = lines.first().and_then(|line| line.last());
-                if last.is_some_and(|it| !self.layout.is_deleted(it.id) && !self.gives_way(it)) {
-                    return Ok(());
-                }
-                last.map(Element::last)
-            }
+            To::Other(_) => self.other_home(part.home, to).and_then(|home| lines.of(home).last()),
         };
-        self.write(value, [last, None], to, Some(key)).map(drop)
+        let is_taken = |it: &Element| !self.layout.is_deleted(it.id) && !self.gives_way(it);
+        if matches!(to, To::Other(_)) && left.is_some_and(is_taken) {
+            return Ok(());
+        }
+        self.write(value, [left.map(Element::last), None], to, Some(key)).map(drop)
     }
 
     /// Whether a value of a key is the last one but for those that give way. What was undone since stands

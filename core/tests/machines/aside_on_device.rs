@@ -7,7 +7,7 @@ use coweave_core::client::{
 };
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{Channel, ClientId, Epoch, RoomName, Sequence};
+use coweave_core::ids::{Channel, ClientId, Epoch, Lineage, RoomName, Sequence};
 use coweave_core::limits::Limits;
 use coweave_core::wire::v1::{EditKind, Message, Role};
 
@@ -177,7 +177,8 @@ fn an_old_answer_of_the_device_does_not_undo_setting_aside() {
     let error = Error::new(Code::DeviceUnavailable, "lost for a moment");
     session.input(Input::WriteFailed { key, error });
     session.input(Input::Probe);
-    assert!(matches!(device(&mut session)[..], [Output::Load { .. }]));
+    let [Output::Load { lineage, .. }] = device(&mut session)[..] else { panic!() };
+    assert_eq!(lineage, Some(LINEAGE), "rows that took the place of those known may be of another");
     session.hear(Channel(1), &refusal(Code::UpdateMalformed));
     admit(&mut session, 2, LINEAGE, Role::Editor);
     assert_eq!(text(&session), THEIRS);
@@ -258,4 +259,24 @@ fn a_copy_that_is_dropped_before_the_device_has_it_does_not_get_there() {
     assert!(matches!(asked[..], [Output::SetAside { is_dropped: true, .. }]), "{asked:?}");
     session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
     assert_eq!(session.client.room(key).unwrap().storage(), &Storage::Device);
+}
+
+#[test]
+fn where_nothing_was_the_device_forgets_the_history_that_is_over() {
+    let mut session = Session::new(1, true);
+    let key = session.keys[0];
+    let meta = Meta { lineage: Lineage([7; 16]), epoch: Epoch(1), sequence: Sequence(3) };
+    let copy = StoredCopy { meta: Some(meta), ..StoredCopy::default() };
+    session.input(Input::Loaded { key, copy: Ok(copy) });
+    session.welcome(&Limits::default());
+    session.hear(Channel(1), &Message::Error(Error::new(Code::RoomLineageMismatch, "another")));
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    assert_eq!((text(&session).as_str(), set_aside(&session).len()), (THEIRS, 0));
+    let asked = device(&mut session);
+    assert!(matches!(asked[..], [.., Output::SetAside { is_dropped: true, .. }]), "{asked:?}");
+    session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
+    // Where the room stands is not said before the device has all up to there.
+    let after = stored(&device(&mut session));
+    assert_eq!(after.meta.map(|meta| meta.lineage), Some(LINEAGE));
+    assert_eq!(text_in(&after.snapshot.unwrap()), THEIRS);
 }

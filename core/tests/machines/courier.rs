@@ -61,7 +61,7 @@ fn find(session: &mut Session, room: Option<&str>) -> Vec<Output> {
 /// The session opens a room that it was told of, and finds the edit of a tab that is gone.
 fn pick_up(session: &mut Session, room: &str) -> (RoomKey, Bytes) {
     let wanted = find(session, Some(room));
-    let [first, Output::Load { key, name: loaded }] = &wanted[..] else { panic!("{wanted:?}") };
+    let [first, Output::Load { key, name: loaded, .. }] = &wanted[..] else { panic!("{wanted:?}") };
     assert_eq!((first, loaded), (&carry(Some(room)), &name(room)));
     let mut gone = Replica::new(ClientId::from_u32(77));
     gone.text_insert(TEXT, 0, "last words").unwrap();
@@ -173,7 +173,7 @@ fn are_handed_over_to_an_app_that_opens_the_room() {
     let own = session.client.next_key();
     session.outputs.clear();
     session.input(Input::Open { key: own, name: name("one"), client: ClientId::from_u32(5) });
-    let load = Output::Load { key: own, name: name("one") };
+    let load = Output::Load { key: own, name: name("one"), lineage: None };
     assert_eq!(wants(&mut session)[..3], [Output::Closed { key }, carry(None), load]);
     let records = vec![Record { index: 1, is_pending: true, update: update.clone() }];
     session.frames.clear();
@@ -267,4 +267,112 @@ fn that_made_an_instance_trap_are_left_alone_by_the_next_one() {
     session.client.leave_alone(name("one"));
     assert_eq!(find(&mut session, Some("one")), [look(Some("one"))]);
     pick_up(&mut session, "two");
+}
+
+#[test]
+fn that_the_relay_refuses_are_tried_again_when_somebody_had_the_room_open() {
+    let mut session = leader();
+    let about = |about| Talk { room: name("one"), lineage: None, about };
+    for (round, channel) in (0..3).zip(CHANNEL..) {
+        pick_up(&mut session, "one");
+        let error = Error::new(Code::RoomDeleted, "gone");
+        session.hear(Channel(channel), &Message::Error(error));
+        assert_eq!(wants(&mut session).last(), Some(&look(Some("one"))));
+        assert_eq!(find(&mut session, None), []);
+        let ask = About::Ask { state_vector: Bytes::from_static(&[0]) };
+        session.input(Input::Talk { tab: TabId(9), talk: about(ask) });
+        if round == 0 {
+            session.input(Input::TabGone(TabId(9)));
+        } else {
+            session.input(Input::Talk { tab: TabId(9), talk: about(About::Left) });
+        }
+        assert_eq!(wants(&mut session), [look(None)]);
+    }
+}
+
+/// The leader looks thoroughly, and finds something in a room that some tab has open.
+fn find_in_doubt(session: &mut Session, room: &str) -> Vec<Output> {
+    assert_eq!(find(session, None), []);
+    session.input(Input::TabGone(TabId(9)));
+    assert_eq!(wants(session), [look(None)]);
+    assert_eq!(find(session, Some(room)), [look(Some(room))], "its tab may be about to bring it");
+    assert_eq!(find(session, None), []);
+    session.now = session.now + Duration::from_secs(1);
+    session.outputs.clear();
+    session.input(Input::Tick);
+    assert_eq!(wants(session), [look(None)]);
+    session.input(Input::FoundStranded { room: Some(name(room)) });
+    std::mem::take(&mut session.outputs)
+}
+
+#[test]
+fn in_a_room_that_is_open_are_brought_by_all_who_have_it_open() {
+    let mut session = leader();
+    let key = session.keys[0];
+    session.input(Input::Written { key, ticket: 1 });
+    let outputs = find_in_doubt(&mut session, "room 0");
+    assert!(outputs.contains(&Output::LoadStranded { key, name: name("room 0") }), "{outputs:?}");
+    let talk = Talk { room: name("room 0"), lineage: None, about: About::Stranded };
+    assert!(outputs.contains(&Output::Talk { to: None, talk }), "{outputs:?}");
+    let mut gone = Replica::new(ClientId::from_u32(77));
+    let mut words = |at, words| {
+        gone.text_insert(TEXT, at, words).unwrap();
+        gone.take_edits().unwrap()
+    };
+    let updates = vec![words(0, "last "), words(5, "words")];
+    session.frames.clear();
+    session.input(Input::LoadedStranded { key, updates: updates.iter().rev().cloned().collect() });
+    let text = session.client.room(key).unwrap().replica().text_string(TEXT);
+    assert_eq!(text, "last words", "in the order in which they build on each other");
+    let sent = session.sent();
+    assert_eq!(sent.iter().map(|(_, update)| update.clone()).collect::<Vec<_>>(), updates);
+    let is_row = |output: &Output| match output {
+        Output::Write { writes, .. } => updates.iter().all(|update| {
+            let is_it = |record: &Record| record.is_pending && record.update == *update;
+            writes.iter().any(|write| matches!(write, Write::Append(record) if is_it(record)))
+        }),
+        _ => false,
+    };
+    assert!(session.outputs.iter().any(is_row), "without, it is stranded for ever");
+}
+
+#[test]
+fn in_a_room_that_another_tab_has_open_are_for_that_tab_to_bring() {
+    let mut session = leader();
+    let talk = |about| Talk { room: name("far"), lineage: None, about };
+    let about = About::Ask { state_vector: Bytes::from_static(&[0]) };
+    session.input(Input::Talk { tab: TabId(8), talk: talk(about) });
+    let talk = talk(About::Stranded);
+    let told = Output::Talk { to: None, talk: talk.clone() };
+    assert_eq!(find_in_doubt(&mut session, "far"), [look(Some("far")), told]);
+    // Who tells it has not the room open itself.
+    let mut other = leader();
+    other.input(Input::Talk { tab: TabId(1), talk });
+    pick_up(&mut other, "far");
+}
+
+#[test]
+fn in_a_room_that_is_open_are_not_those_of_tabs_that_live_or_of_another_document() {
+    let mut session = leader();
+    let key = session.keys[0];
+    let mut alive = Replica::new(ClientId::from_u32(77));
+    alive.text_insert(TEXT, 0, "theirs").unwrap();
+    let update = alive.take_edits().unwrap();
+    let about = About::Edit { number: EditNumber(1), update: update.clone() };
+    let talk = Talk { room: name("room 0"), lineage: None, about };
+    session.input(Input::Talk { tab: TabId(8), talk });
+    session.frames.clear();
+    session.input(Input::LoadedStranded { key, updates: vec![update.clone()] });
+    assert_eq!(session.sent(), []);
+    // The room is about to begin anew.
+    let mut session = leader();
+    let key = session.keys[0];
+    session.write(0, "own");
+    session.input(Input::Tick);
+    let error = Error::new(Code::RoomLineageMismatch, "another");
+    session.hear(Channel(1), &Message::Error(error));
+    session.input(Input::LoadedStranded { key, updates: vec![update] });
+    session.joined(CHANNEL);
+    let text = session.client.room(key).unwrap().replica().text_string(TEXT);
+    assert_eq!((text.as_str(), session.sent().len()), ("", 1));
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use coweave_core::client::tabs::{About, Talk};
 use coweave_core::client::{
     Client, Event, Input, Meta, Output, Record, RoomKey, Saved, Settings, Storage, StoredCopy,
     Tier, Write,
@@ -10,7 +11,7 @@ use coweave_core::client::{
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{
-    Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, SessionKey,
+    Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, SessionKey, TabId,
 };
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
@@ -530,4 +531,31 @@ fn run_with_faults(seed: u64) {
     assert_eq!(page.storage(), &Storage::Device, "seed {seed}");
     assert_eq!(store.content(), page.text(), "seed {seed}");
     assert_eq!(page.saved().tier == Tier::Durable, page.text().is_empty(), "seed {seed}");
+}
+
+#[test]
+fn a_deletion_of_another_tab_is_pending_here_too_until_that_tab_says_that_it_is_durable() {
+    // No state vector shows that somebody lacks a deletion: when both tabs die, and the device of the
+    // other one failed, the next visit has to know that it is to be brought.
+    let mut store = Store::default();
+    let mut page = Page::with(1, &mut store);
+    let mut other = Replica::new(ClientId::from_u32(77));
+    let mut tell = |page: &mut Page, about: About| {
+        let talk = Talk { room: RoomName::parse("room").unwrap(), lineage: None, about };
+        page.input(Input::Talk { tab: TabId(9), talk });
+        page.write_to(&mut store);
+        store.records.iter().map(|record| record.is_pending).collect::<Vec<_>>()
+    };
+    other.text_insert(TEXT, 0, "secret").unwrap();
+    let update = other.take_edits().unwrap();
+    let number = EditNumber(1);
+    assert_eq!(tell(&mut page, About::Edit { number, update }), [false]);
+    other.text_delete(TEXT, 0, 6).unwrap();
+    let update = other.take_edits().unwrap();
+    let number = EditNumber(2);
+    assert_eq!(tell(&mut page, About::Edit { number, update: update.clone() }), [false, true]);
+    assert_eq!(tell(&mut page, About::Edit { number, update: update.clone() }).len(), 3);
+    assert_eq!(tell(&mut page, About::Known { number, update }).len(), 4);
+    let through = number;
+    assert_eq!(tell(&mut page, About::Durable { through }), [false; 4]);
 }

@@ -392,6 +392,21 @@ fn a_tab_with_more_rooms_than_the_line_has_space_for_uses_a_socket_of_its_own() 
     assert_eq!((browser.open_sockets(), browser.edited(0).len()), (vec![0, 1], 1));
 }
 
+#[test]
+fn rooms_that_come_all_at_once_with_the_welcome_are_counted_too() {
+    let mut browser = Browser::with_tabs(4);
+    for (at, first) in [0, 32, 64, 96].into_iter().enumerate() {
+        browser.open_rooms(at, first..first + 32);
+    }
+    browser.greet(0);
+    browser.wait(300);
+    assert_eq!(browser.open_sockets(), [0, 3]);
+    for at in 0..3 {
+        browser.write(at, "x");
+    }
+    assert_eq!(browser.edited(0).len(), 3);
+}
+
 impl Browser {
     fn open_early(&mut self, lineage_first: bool) -> usize {
         let at = self.add();
@@ -464,4 +479,23 @@ fn a_kept_draft_stays_private() {
     browser.session_input(0, client::Input::Close { key });
     assert_eq!(browser.edited(0).len(), before, "nobody sends the draft");
     assert!(!browser.text(1).contains("private"));
+}
+
+#[test]
+fn a_socket_that_does_not_open_is_given_up_although_one_tab_or_another_always_waits_for_it() {
+    let mut browser = Browser::with_tabs(1);
+    browser.wait(5_000);
+    browser.open();
+    assert_eq!(browser.tabs[0].sockets, 1);
+    for _ in 0..40 {
+        browser.wait(500);
+    }
+    assert!(browser.tabs[0].sockets > 2, "whoever gave it up was not the last one");
+    // Who leaves a room while the socket opens does not disturb the others.
+    let mut browser = Browser::with_tabs(2);
+    browser.wait(1_000);
+    let key = browser.tabs[1].key;
+    browser.session_input(1, client::Input::Close { key });
+    browser.greet(0);
+    assert_eq!(browser.tabs[0].sockets, 1);
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::client::tabs;
-use coweave_core::client::{Meta, Record, RoomKey, StoredCopy, Write};
+use coweave_core::client::{Meta, Record, RoomKey, SetAsideCopy, StoredCopy, Write};
 use coweave_core::doc::known::Known;
-use coweave_core::ids::{Lineage, RoomName, SessionKey, TabId};
+use coweave_core::doc::replica::Replica;
+use coweave_core::error::{Code, Error};
+use coweave_core::ids::{ClientId, Lineage, RoomName, SessionKey, TabId};
+use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
 
@@ -16,7 +19,10 @@ use coweave_core::time::Time;
 pub struct Browser {
     pub session: SessionKey,
     device: BTreeMap<RoomName, Kept>,
-    /// What a person was told is on the device.
+    /// What each opened room knows of the rows.
+    logs: BTreeMap<Reader, Log>,
+    last_mark: u64,
+    /// What a person was told is on the device, and is not set aside.
     pub told: BTreeMap<RoomName, Known>,
     /// Rooms where the device's store failed: what was told is not held against the device.
     pub lost: Vec<RoomName>,
@@ -39,9 +45,20 @@ struct Mailbox {
 /// What the device keeps of a room.
 #[derive(Clone, Debug, Default)]
 struct Kept {
-    meta: Option<Meta>,
+    /// Which rows these are; `None` before the first write.
+    mark: Option<u64>,
+    /// The mark of those that made room for them.
+    before: Option<Option<u64>>,
+    metas: BTreeMap<Lineage, Meta>,
     snapshots: Vec<Row>,
     records: Vec<Row>,
+}
+
+/// What an opened room knows of the rows it has loaded.
+#[derive(Clone, Copy, Debug)]
+struct Log {
+    mark: Option<u64>,
+    lineage: Option<Lineage>,
 }
 
 /// An opened room of a tab.
@@ -51,8 +68,17 @@ pub type Reader = (TabId, RoomKey);
 #[derive(Clone, Debug)]
 struct Row {
     indexes: BTreeMap<Reader, u64>,
+    /// Readers that know it without an index, as something stranded.
+    finders: BTreeSet<Reader>,
     is_pending: bool,
     update: Bytes,
+}
+
+impl Row {
+    fn new(reader: Reader, index: u64, is_pending: bool, update: Bytes) -> Self {
+        let (indexes, finders) = ([(reader, index)].into(), BTreeSet::new());
+        Self { indexes, finders, is_pending, update }
+    }
 }
 
 impl Browser {
@@ -62,6 +88,8 @@ impl Browser {
         Self {
             session: SessionKey(key),
             device: BTreeMap::new(),
+            logs: BTreeMap::new(),
+            last_mark: 0,
             told: BTreeMap::new(),
             lost: Vec::new(),
             last_tab: 0,
@@ -145,13 +173,34 @@ impl Browser {
 
     // ---- the device ---------------------------------------------------------------------------
 
-    pub fn write(&mut self, reader: Reader, name: &RoomName, writes: Vec<Write>) {
+    /// Writes behind a fence: only to the rows that the reader knows.
+    pub fn write(
+        &mut self,
+        reader: Reader,
+        name: &RoomName,
+        writes: Vec<Write>,
+    ) -> Result<(), Error> {
+        if !self.knows(reader, name) {
+            let text = "what was kept here was taken away";
+            return Err(Error::new(Code::DeviceUnavailable, text));
+        }
         let kept = self.device.entry(name.clone()).or_default();
+        let log = self.logs.get_mut(&reader).expect("it is loaded");
+        self.last_mark += 1;
+        log.mark = Some(*kept.mark.get_or_insert(self.last_mark));
         for write in writes {
             match write {
                 Write::Append(Record { index, is_pending, update }) => {
-                    let indexes = [(reader, index)].into();
-                    kept.records.push(Row { indexes, is_pending, update });
+                    let mut rows = kept.records.iter_mut();
+                    let found = rows.find(|row| {
+                        is_pending && row.finders.contains(&reader) && row.update == update
+                    });
+                    if let Some(row) = found {
+                        row.finders.remove(&reader);
+                        row.indexes.insert(reader, index);
+                    } else {
+                        kept.records.push(Row::new(reader, index, is_pending, update));
+                    }
                 }
                 Write::Settle { indexes } => {
                     let is_settled = |row: &Row| {
@@ -160,7 +209,13 @@ impl Browser {
                     let rows = kept.records.iter_mut().filter(|row| is_settled(row));
                     rows.for_each(|row| row.is_pending = false);
                 }
-                Write::SetMeta(meta) => kept.meta = Some(meta),
+                Write::SetMeta(meta) => {
+                    let before = log.lineage.replace(meta.lineage);
+                    if let Some(before) = before.filter(|before| *before != meta.lineage) {
+                        kept.metas.remove(&before);
+                    }
+                    kept.metas.insert(meta.lineage, meta);
+                }
                 Write::Fold { through, snapshot, .. } => {
                     self.folds += 1;
                     kept.snapshots.retain(|row| !row.indexes.contains_key(&reader));
@@ -168,16 +223,45 @@ impl Browser {
                         let index = row.indexes.get(&reader);
                         row.is_pending || index.is_none_or(|index| *index > through)
                     });
-                    let indexes = [(reader, 0)].into();
-                    kept.snapshots.push(Row { indexes, is_pending: false, update: snapshot });
+                    kept.snapshots.push(Row::new(reader, 0, false, snapshot));
                 }
                 other => panic!("unknown write {other:?}"),
             }
         }
+        Ok(())
     }
 
-    pub fn load(&mut self, reader: Reader, name: &RoomName) -> StoredCopy {
+    /// Whether the rows of a room are still those that a reader has loaded.
+    pub fn knows(&self, reader: Reader, name: &RoomName) -> bool {
+        let Some(log) = self.logs.get(&reader) else { return false };
+        let Some(kept) = self.device.get(name) else { return true };
+        match log.mark {
+            Some(_) => log.mark == kept.mark,
+            None => kept.before.is_none(),
+        }
+    }
+
+    pub fn load(
+        &mut self,
+        reader: Reader,
+        name: &RoomName,
+        lineage: Option<Lineage>,
+    ) -> Result<StoredCopy, Error> {
         let kept = self.device.entry(name.clone()).or_default();
+        let unavailable = |text| Err(Error::new(Code::DeviceUnavailable, text));
+        if let Some(log) = self.logs.get(&reader) {
+            let was_set_aside = log.mark != kept.mark && kept.before.is_some();
+            if was_set_aside && lineage.is_none_or(|lineage| !kept.metas.contains_key(&lineage)) {
+                return unavailable("another tab has set this copy of the room aside");
+            }
+        }
+        if kept.metas.len() > 1 {
+            return unavailable("this device holds two histories of the room");
+        }
+        let meta = kept.metas.values().next().copied();
+        self.logs.insert(reader, Log { mark: kept.mark, lineage: meta.map(|meta| meta.lineage) });
+        let rows = kept.snapshots.iter_mut().chain(&mut kept.records);
+        rows.for_each(|row| row.indexes.retain(|of, _| *of != reader));
         let mut records = Vec::new();
         for (index, row) in (0..).zip(kept.snapshots.iter_mut().chain(&mut kept.records)) {
             row.indexes.insert(reader, index);
@@ -191,7 +275,55 @@ impl Browser {
                 row.indexes.insert(reader, record.index);
             }
         }
-        StoredCopy { meta: kept.meta, snapshot, records, damage: None }
+        Ok(StoredCopy { meta, snapshot, records, damage: None })
+    }
+
+    /// Puts a copy in the place of the rows that a reader knows. The rest is set aside as well when
+    /// the history is over that it belongs to, and otherwise stays.
+    pub fn set_aside(&mut self, reader: Reader, name: &RoomName, copy: &SetAsideCopy) {
+        let knows = self.knows(reader, name);
+        self.logs.remove(&reader);
+        if !knows {
+            return;
+        }
+        let kept = self.device.entry(name.clone()).or_default();
+        let is_over = matches!(copy.error.code, Code::RoomDeleted | Code::RoomLineageMismatch);
+        let mut aside = Replica::new(ClientId::from_u32(1));
+        aside.apply(&copy.update, &Limits::default()).expect("a copy is whole");
+        let mut rows = std::mem::take(&mut kept.snapshots);
+        rows.append(&mut kept.records);
+        // In this order, or another one: a row may need what stands behind it.
+        while let Some(at) = rows.iter().position(|row| {
+            let is_known = row.indexes.contains_key(&reader);
+            (is_known || is_over) && aside.apply(&row.update, &Limits::default()).is_ok()
+        }) {
+            rows.remove(at);
+        }
+        // What is left stands by itself, beside the copy or as rows of the room as it goes on.
+        if !is_over {
+            kept.records = rows;
+        }
+        let told = self.told.remove(name).unwrap_or_default();
+        let has = aside.known();
+        assert!(is_over || has.covers(&told), "{told:?} was on the device, {has:?} is set aside");
+        kept.metas.clear();
+        self.last_mark += 1;
+        kept.before = Some(kept.mark.replace(self.last_mark));
+    }
+
+    /// What is pending of a room that this reader does not know.
+    pub fn load_stranded(&mut self, reader: Reader, name: &RoomName) -> Vec<Bytes> {
+        if !self.knows(reader, name) {
+            return Vec::new();
+        }
+        let rows = self.device.get_mut(name).into_iter().flat_map(|kept| &mut kept.records);
+        let stranded = rows.filter(|row| row.is_pending && !row.indexes.contains_key(&reader));
+        stranded
+            .map(|row| {
+                row.finders.insert(reader);
+                row.update.clone()
+            })
+            .collect()
     }
 
     /// The first room behind this one with rows that are pending.
@@ -203,12 +335,6 @@ impl Browser {
 
     /// Which history the device's copy of a room has.
     pub fn lineage(&self, name: &RoomName) -> Option<Lineage> {
-        Some(self.device.get(name)?.meta?.lineage)
-    }
-
-    /// Forgets a room that was deleted.
-    pub fn forget(&mut self, name: &RoomName) {
-        self.device.remove(name);
-        self.told.remove(name);
+        self.device.get(name)?.metas.keys().next().copied()
     }
 }

@@ -26,6 +26,13 @@ pub struct Disk {
     graves: BTreeMap<RoomName, Vec<Tombstone>>,
 }
 
+impl Disk {
+    /// Whether a history of a room is over.
+    pub fn is_deleted(&self, name: &RoomName, lineage: Lineage) -> bool {
+        self.graves.get(name).is_some_and(|graves| graves.iter().any(|it| it.lineage == lineage))
+    }
+}
+
 /// The relay's process.
 #[derive(Debug)]
 pub struct Relay {
@@ -227,11 +234,17 @@ impl Relay {
 
     /// The process dies: what was being written may or may not have reached the disk.
     pub fn crash(mut self, disk: &mut Disk, random: &mut Random) {
-        if let Some((_, writes)) = self.writing.take()
-            && random.chance(50)
-        {
-            apply(disk, &writes);
+        let mut writes = std::mem::take(&mut self.waiting);
+        if let Some((_, first)) = self.writing.take() {
+            if random.chance(50) {
+                apply(disk, &first);
+            } else {
+                writes.splice(0..0, first);
+            }
         }
+        // Who deletes a room asks again until it is done.
+        writes.retain(|write| matches!(write, Write::Delete(..)));
+        apply(disk, &writes);
         // As the store does when it is opened after a crash.
         disk.epoch = random.below(1 << 53);
         for room in disk.rooms.values_mut() {

@@ -69,15 +69,15 @@ impl Client {
         let Some(room) = self.rooms.get_mut(&key).filter(|room| room.leaving.is_some()) else {
             return;
         };
-        let Some(copy) = room.finish_aside() else {
+        let Some((copy, is_empty)) = room.finish_aside() else { return };
+        // Even where nothing was, the device may say of which history it was.
+        if room.storage != Storage::Memory {
+            room.device.replace(copy.clone(), is_empty);
+        }
+        if is_empty {
             // Nothing was lost: what was asked for holds for what is here now.
             let flushes = room.flushes.clone();
             return flushes.into_iter().for_each(|number| self.send_flush(key, number));
-        };
-        if let Some(room) = self.rooms.get_mut(&key)
-            && room.storage != Storage::Memory
-        {
-            room.device.replace(copy.clone());
         }
         self.tell(key, Event::SetAside(copy));
         self.tell(key, Event::DocumentChanged);

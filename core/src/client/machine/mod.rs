@@ -164,7 +164,7 @@ impl Client {
             Input::Restored { key, history } => self.restored(key, history, now),
             Input::Close { key } => {
                 self.close(key, now);
-                self.begin_round(now);
+                self.search(now);
             }
             Input::Loaded { key, copy } => self.loaded(key, copy, now),
             Input::Written { key, ticket } => self.written(key, ticket),
@@ -201,6 +201,7 @@ impl Client {
             Input::Talk { tab, talk } => self.hear(tab, &talk, now),
             Input::Leads => self.lead(now),
             Input::FoundStranded { room } => self.found_stranded(room, now),
+            Input::LoadedStranded { key, updates } => self.take_stranded(key, updates, now),
             Input::TabCame(tab) => self.tab_came(tab),
             Input::TabGone(tab) => self.tab_gone(tab, now),
             Input::Probe => {
@@ -240,7 +241,7 @@ impl Client {
         self.rooms.insert(key, room);
         self.hand_over(&name, key, now);
         if has_store {
-            self.outputs.push_back(Output::Load { key, name });
+            self.outputs.push_back(Output::Load { key, name, lineage: None });
         } else {
             self.loaded(key, Ok(StoredCopy::default()), now);
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Client;
+use crate::client::device::Records;
 use crate::client::tabs::{About, Talk};
 use crate::client::{Event, Output, Room, RoomKey};
 use crate::doc::known::Known;
@@ -20,10 +21,12 @@ const ASK_INTERVAL: Duration = Duration::from_millis(500);
 impl Client {
     /// Another tab has said something about a room.
     pub(super) fn hear(&mut self, tab: TabId, talk: &Talk, now: Time) {
-        self.courier.note(tab, &talk.room, talk.about != About::Left);
-        if talk.about == About::Left {
-            self.begin_round(now);
+        match talk.about {
+            About::Stranded => return self.load_stranded(&talk.room),
+            About::Left => self.search(now),
+            _ => {}
         }
+        self.courier.note(tab, &talk.room, talk.about != About::Left);
         for key in self.shared(&talk.room) {
             let Some(room) = self.rooms.get(&key) else { continue };
             let lineages = (room.lineage(), talk.lineage);
@@ -33,26 +36,28 @@ impl Client {
             match &talk.about {
                 About::Ask { state_vector } => self.answer_tab(key, tab, state_vector, now),
                 About::Known { number, update } => {
-                    if self.take_from_tab(key, update, talk.lineage)
+                    if let Some(records) = self.take_from_tab(key, update, talk.lineage)
                         && let Some(room) = self.rooms.get_mut(&key)
                     {
-                        room.sharing.entrusted.keep_all(tab, *number, update.clone());
+                        room.sharing.entrusted.keep_all(tab, *number, update.clone(), records);
                     }
                 }
                 About::Edit { number, update } => {
-                    if self.take_from_tab(key, update, talk.lineage)
+                    if let Some(records) = self.take_from_tab(key, update, talk.lineage)
                         && let Some(room) = self.rooms.get_mut(&key)
                     {
-                        room.sharing.entrusted.keep(tab, *number, update.clone());
+                        room.sharing.entrusted.keep(tab, *number, update.clone(), records);
                     }
                 }
                 About::Durable { through } => {
                     if let Some(room) = self.rooms.get_mut(&key) {
-                        room.sharing.entrusted.settle(tab, *through);
+                        let settled = room.sharing.entrusted.settle(tab, *through);
+                        room.settle_records(&settled);
                     }
                 }
                 About::SetAside { error } => self.follow_aside(key, tab, talk, error, now),
                 About::Left => self.take_over(key, Some(tab), now),
+                About::Stranded => {}
             }
         }
     }
@@ -70,7 +75,7 @@ impl Client {
     /// Another tab is no more.
     pub(super) fn tab_gone(&mut self, tab: TabId, now: Time) {
         self.courier.forget(tab);
-        self.begin_round(now);
+        self.search(now);
         let keys: Vec<_> = self.rooms.keys().copied().collect();
         keys.into_iter().for_each(|key| self.take_over(key, Some(tab), now));
     }
@@ -81,20 +86,26 @@ impl Client {
         shared.map(|room| room.key).collect()
     }
 
-    /// Takes an update of another tab; false when something that it needs is not here.
-    fn take_from_tab(&mut self, key: RoomKey, update: &Bytes, of: Option<Lineage>) -> bool {
-        let Some(room) = self.rooms.get_mut(&key) else { return false };
-        match room.receive(update.clone(), &self.settings.limits) {
-            Ok(is_news) => {
+    /// Takes an update of another tab; `None` when something that it needs is not here. The answer is
+    /// where it is pending on the device, if it is.
+    fn take_from_tab(
+        &mut self,
+        key: RoomKey,
+        update: &Bytes,
+        of: Option<Lineage>,
+    ) -> Option<Records> {
+        let room = self.rooms.get_mut(&key)?;
+        match room.receive_from_tab(update.clone(), &self.settings.limits) {
+            Ok((is_news, records)) => {
                 room.begin_history(of);
                 if is_news {
                     self.tell(key, Event::DocumentChanged);
                 }
-                true
+                Some(records)
             }
             Err(error) => {
                 room.sharing.is_lacking |= error.code == Code::UpdateMissingDependencies;
-                false
+                None
             }
         }
     }
@@ -123,22 +134,55 @@ impl Client {
     /// whichever of them wrote it.
     pub(super) fn take_over(&mut self, key: RoomKey, tab: Option<TabId>, now: Time) {
         if let Some(room) = self.rooms.get_mut(&key) {
-            let updates = room.sharing.entrusted.take(tab);
-            self.adopt(key, updates, now);
+            let taken = room.sharing.entrusted.take(tab);
+            self.adopt(key, taken, now);
         }
     }
 
-    fn adopt(&mut self, key: RoomKey, updates: Vec<Bytes>, now: Time) {
-        for update in updates {
+    fn adopt(&mut self, key: RoomKey, taken: Vec<(Bytes, Records)>, now: Time) {
+        for (update, records) in taken {
             // One of them may be more than the relay takes.
             let is_open = |room: &&mut Room| room.leaving.is_none() && room.stopped.is_none();
             let Some(room) = self.rooms.get_mut(&key).filter(is_open) else { return };
             // Two tabs that answer for each other would pass it to and fro.
             if room.outbox.pending().any(|(_, pending)| *pending == update) {
+                room.settle_records(&records);
                 continue;
             }
             let (number, update) = room.adopt(update);
+            room.settle_records(&records);
             self.send_edit(key, number, EditKind::Difference, update, now);
+        }
+    }
+
+    /// Some of what is pending on the device may be of a tab that is gone, which this one never heard of.
+    pub(super) fn load_stranded(&mut self, name: &RoomName) {
+        for key in self.shared(name) {
+            if self.takes_stranded(key) {
+                self.outputs.push_back(Output::LoadStranded { key, name: name.clone() });
+            }
+        }
+    }
+
+    fn takes_stranded(&self, key: RoomKey) -> bool {
+        self.rooms.get(&key).is_some_and(|room| room.is_shared() && room.device.is_open())
+    }
+
+    /// Makes edits of tabs that are gone edits of this one.
+    pub(super) fn take_stranded(&mut self, key: RoomKey, mut updates: Vec<Bytes>, now: Time) {
+        // Meanwhile it may have begun anew, in another history.
+        let Some(room) = self.rooms.get(&key).filter(|_| self.takes_stranded(key)) else { return };
+        updates.retain(|update| !room.sharing.entrusted.has(update));
+        // They lie as they were written: one may need what stands behind it.
+        let mut at = 0;
+        while let Some(update) = updates.get(at) {
+            if let Some(records) = self.take_from_tab(key, &update.clone(), None) {
+                let update = updates.remove(at);
+                self.adopt(key, vec![(update, records)], now);
+                at = 0;
+            } else {
+                at += 1;
+            }
         }
     }
 

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 
+use crate::client::device::Records;
 use crate::ids::{EditNumber, TabId};
+
+/// An update, and where it is pending on the device.
+type Taken = (Bytes, Records);
 
 /// Updates of other tabs in one room that are not known to be durable, in the order they came.
 #[derive(Debug, Default)]
@@ -14,6 +18,8 @@ struct Kept {
     /// The tab's number of the last own edit inside.
     number: EditNumber,
     update: Bytes,
+    /// Where it is pending on the device.
+    records: Records,
 }
 
 impl Entrusted {
@@ -22,33 +28,63 @@ impl Entrusted {
         self.0.iter().any(|kept| kept.tab == tab)
     }
 
+    /// Whether a tab answers for this very update.
+    pub(in crate::client) fn has(&self, update: &Bytes) -> bool {
+        self.0.iter().any(|kept| kept.update == *update)
+    }
+
     /// Keeps an edit of a tab, which may tell it twice.
-    pub(in crate::client) fn keep(&mut self, tab: TabId, number: EditNumber, update: Bytes) {
-        if !self.0.iter().any(|kept| kept.tab == tab && kept.number >= number) {
-            self.0.push(Kept { tab, number, update });
+    pub(in crate::client) fn keep(
+        &mut self,
+        tab: TabId,
+        number: EditNumber,
+        update: Bytes,
+        records: Records,
+    ) {
+        match self.0.iter_mut().find(|kept| kept.tab == tab && kept.number >= number) {
+            Some(kept) => kept.records.extend(records),
+            None => self.0.push(Kept { tab, number, update, records }),
         }
     }
 
     /// Keeps what a tab answers for: it has in it whatever the tab told before.
-    pub(in crate::client) fn keep_all(&mut self, tab: TabId, number: EditNumber, update: Bytes) {
-        self.0.retain(|kept| kept.tab != tab);
-        self.0.push(Kept { tab, number, update });
+    pub(in crate::client) fn keep_all(
+        &mut self,
+        tab: TabId,
+        number: EditNumber,
+        update: Bytes,
+        records: Records,
+    ) {
+        let before = self.give_up(|kept| kept.tab == tab);
+        let before = before.into_iter().flat_map(|(_, records)| records);
+        let records = before.chain(records).collect();
+        self.0.push(Kept { tab, number, update, records });
     }
 
-    /// Forgets what is safe on the relay.
-    pub(in crate::client) fn settle(&mut self, tab: TabId, through: EditNumber) {
-        self.0.retain(|kept| kept.tab != tab || kept.number > through);
+    /// Forgets what is safe on the relay; the answer is where it is pending on the device.
+    pub(in crate::client) fn settle(&mut self, tab: TabId, through: EditNumber) -> Records {
+        let settled = self.give_up(|kept| kept.tab == tab && kept.number <= through);
+        settled.into_iter().flat_map(|(_, records)| records).collect()
+    }
+
+    /// The device was read anew, and what is pending there with it.
+    pub(in crate::client) fn forget_records(&mut self) {
+        self.0.iter_mut().for_each(|kept| kept.records.clear());
     }
 
     /// Gives up what a tab can bring no more; of all tabs, this session answers for it from here on.
-    pub(in crate::client) fn take(&mut self, tab: Option<TabId>) -> Vec<Bytes> {
+    pub(in crate::client) fn take(&mut self, tab: Option<TabId>) -> Vec<Taken> {
+        self.give_up(|kept| tab.is_none_or(|tab| tab == kept.tab))
+    }
+
+    fn give_up(&mut self, is_wanted: impl Fn(&Kept) -> bool) -> Vec<Taken> {
         let mut taken = Vec::new();
         self.0.retain_mut(|kept| {
-            let stays = tab.is_some_and(|tab| tab != kept.tab);
-            if !stays {
-                taken.push(std::mem::take(&mut kept.update));
+            let is_wanted = is_wanted(kept);
+            if is_wanted {
+                taken.push((std::mem::take(&mut kept.update), std::mem::take(&mut kept.records)));
             }
-            stays
+            !is_wanted
         });
         taken
     }

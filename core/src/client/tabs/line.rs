@@ -4,16 +4,21 @@
 //! get other numbers where two tabs chose the same; nothing else of a message is looked at.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::error::{Code, Error};
 use crate::ids::{Channel, TabId};
+use crate::time::Time;
 use crate::wire::v1::raw::{self, Raw};
 
 /// Other tabs get no more rooms than this over the line: a relay takes 128 over one connection, if
 /// nobody has told it otherwise.
 const ROOMS_MAX: usize = 100;
+/// A socket that is not open after this is given up together with a tab's call. Tabs do not begin
+/// their calls at the same time, so one of them is always there that has not waited for long.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the line wants done.
 #[derive(Debug)]
@@ -58,7 +63,9 @@ pub(super) struct Line {
 enum Socket {
     #[default]
     Closed,
-    Connecting,
+    Connecting {
+        since: Time,
+    },
     Open,
     /// A hello was sent.
     Greeting,
@@ -94,25 +101,27 @@ impl Line {
     }
 
     /// A tab wants to speak to the relay.
-    pub(super) fn dial(&mut self, port: Port) {
+    pub(super) fn dial(&mut self, port: Port, now: Time) {
         self.leave(port.tab);
         self.callers.push(Caller { port, is_waiting: false });
         match self.socket {
             Socket::Closed => {
-                self.socket = Socket::Connecting;
+                self.socket = Socket::Connecting { since: now };
                 self.outputs.push_back(Output::OpenSocket);
             }
-            Socket::Connecting => {}
+            Socket::Connecting { .. } => {}
             Socket::Open | Socket::Greeting => self.tell(port, PortEvent::Opened),
         }
     }
 
-    /// A tab is done with the line. One that is still in a room, or waits for the welcome, has given
-    /// the line up as dead, and so it is for all.
-    pub(super) fn hang_up(&mut self, port: Port) {
+    /// A tab is done with the line. One that is still in a room, or has waited for the socket or the
+    /// welcome, has given the line up as dead, and so it is for all.
+    pub(super) fn hang_up(&mut self, port: Port, now: Time) {
         let Some(at) = self.callers.iter().position(|caller| caller.port == port) else { return };
         let caller = self.callers.remove(at);
-        if caller.is_waiting || self.rooms.iter().any(|room| room.tab == port.tab) {
+        let is_late =
+            matches!(self.socket, Socket::Connecting { since } if now.since(since) >= OPEN_WITHIN);
+        if is_late || caller.is_waiting || self.rooms.iter().any(|room| room.tab == port.tab) {
             self.close(None);
         } else {
             self.close_if_unused();
@@ -146,9 +155,15 @@ impl Line {
             let is_known = |room: &Room| room.tab == port.tab && room.own == message.channel;
             message.channel != Channel::CONNECTION && !self.rooms.iter().any(is_known)
         };
-        let is_too_much = self.rooms.len() >= ROOMS_MAX
-            && self.has(port)
-            && raw::cut(frame).is_ok_and(|messages| messages.iter().any(is_new));
+        // After a welcome, all its rooms come in one frame.
+        let mut new = Vec::new();
+        for message in raw::cut(frame).unwrap_or_default().iter().filter(|it| is_new(it)) {
+            if !new.contains(&message.channel) {
+                new.push(message.channel);
+            }
+        }
+        let is_full = self.rooms.len().saturating_add(new.len()) > ROOMS_MAX;
+        let is_too_much = is_full && !new.is_empty() && self.has(port);
         if is_too_much {
             self.leave(port.tab);
             let error = Error::new(Code::RoomTooMany, "the line has no space for another room");
@@ -164,7 +179,7 @@ impl Line {
             return;
         }
         // What our own software cannot read, it has not written.
-        let Ok(messages) = raw::cut(frame) else { return self.hang_up(port) };
+        let Ok(messages) = raw::cut(frame) else { return self.close(None) };
         let mut out = Vec::with_capacity(frame.len() + 8);
         for message in messages {
             self.outward(port, &message, &mut out);
@@ -229,7 +244,7 @@ impl Line {
     }
 
     pub(super) fn socket_opened(&mut self) {
-        if self.socket != Socket::Connecting {
+        if !matches!(self.socket, Socket::Connecting { .. }) {
             return;
         }
         self.socket = Socket::Open;

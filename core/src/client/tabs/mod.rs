@@ -192,12 +192,12 @@ impl Tabs {
                 self.company = Company::Met;
                 self.post(None, &TabMessage::Hello);
             }
-            Input::Leads => self.lead(),
+            Input::Leads => self.lead(now),
             Input::Gone(tab) => self.gone(tab),
             Input::Heard(message) => self.heard(&message, now),
             Input::Dial { token } => self.dial(token, now),
             Input::Say(frame) => self.say(frame),
-            Input::HangUp => self.hang_up(),
+            Input::HangUp => self.hang_up(now),
             Input::Talk { to, talk } => self.talk(to, talk),
             Input::SocketOpened => self.line.socket_opened(),
             Input::SocketFrame(frame) => self.line.socket_frame(&frame),
@@ -217,7 +217,7 @@ impl Tabs {
     pub fn poll(&mut self, now: Time) -> Output {
         let late = self.answer_by().is_some_and(|by| now >= by);
         if late && self.outputs.is_empty() {
-            self.use_own_line();
+            self.use_own_line(now);
             self.carry_out();
         }
         self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.answer_by() })
@@ -239,13 +239,13 @@ impl Tabs {
 
     // ---- the other tabs -----------------------------------------------------------------------
 
-    fn lead(&mut self) {
+    fn lead(&mut self, now: Time) {
         self.is_leader = true;
         self.leader = Some(self.own);
         self.outputs.push_back(Output::Client(ClientInput::Leads));
         self.post(None, &TabMessage::Here { leads: true });
         match self.call {
-            Call::Seeking { .. } => self.use_own_line(),
+            Call::Seeking { .. } => self.use_own_line(now),
             Call::Calling { .. } | Call::Through { .. } => self.lose_call(None),
             Call::None | Call::Own => {}
         }
@@ -294,13 +294,13 @@ impl Tabs {
             TabMessage::Here { leads: false } | TabMessage::Bye => {}
             TabMessage::Dial { call } if self.is_leader => {
                 self.post(Some(from), &TabMessage::Ringing { call });
-                self.line.dial(Port { tab: from, call });
+                self.line.dial(Port { tab: from, call }, now);
             }
             TabMessage::Dial { call } => {
                 self.post(Some(from), &TabMessage::Closed { call, error: None });
             }
             TabMessage::Say { call, frame } => self.line.say_for(Port { tab: from, call }, &frame),
-            TabMessage::HangUp { call } => self.line.hang_up(Port { tab: from, call }),
+            TabMessage::HangUp { call } => self.line.hang_up(Port { tab: from, call }, now),
             TabMessage::Ringing { call } if is_current(call) => {
                 self.call = Call::Through { leader: from };
             }
@@ -364,7 +364,7 @@ impl Tabs {
         self.call = Call::None;
         match self.leader {
             _ if self.company == Company::Alone || self.is_leader || self.is_leader_busy => {
-                self.use_own_line();
+                self.use_own_line(now);
             }
             Some(leader) => self.ring(leader, now),
             None => self.call = Call::Seeking { since: now },
@@ -377,13 +377,13 @@ impl Tabs {
         self.post(Some(leader), &TabMessage::Dial { call: self.last_call });
     }
 
-    fn use_own_line(&mut self) {
+    fn use_own_line(&mut self, now: Time) {
         if let Call::Calling { leader, .. } = self.call {
             self.post(Some(leader), &TabMessage::HangUp { call: self.last_call });
         }
         self.last_call += 1;
         self.call = Call::Own;
-        self.line.dial(self.port());
+        self.line.dial(self.port(), now);
     }
 
     const fn port(&self) -> Port {
@@ -400,9 +400,9 @@ impl Tabs {
         }
     }
 
-    fn hang_up(&mut self) {
+    fn hang_up(&mut self, now: Time) {
         match std::mem::replace(&mut self.call, Call::None) {
-            Call::Own => self.line.hang_up(self.port()),
+            Call::Own => self.line.hang_up(self.port(), now),
             Call::Calling { leader, .. } | Call::Through { leader } => {
                 self.post(Some(leader), &TabMessage::HangUp { call: self.last_call });
             }

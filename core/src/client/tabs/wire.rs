@@ -81,6 +81,8 @@ pub enum About {
     },
     /// The sender has left the room: what is not durable is for the others to bring.
     Left,
+    /// Something of the room is stranded on the device: whoever has it open looks what it is.
+    Stranded,
 }
 
 const HELLO: u64 = 1;
@@ -99,6 +101,7 @@ const EDIT: u64 = 13;
 const DURABLE: u64 = 14;
 const LEFT: u64 = 15;
 const SET_ASIDE: u64 = 16;
+const STRANDED: u64 = 17;
 
 impl TabMessage {
     /// The message as bytes, with the name of the sender.
@@ -171,6 +174,7 @@ fn write_talk(talk: &Talk, out: &mut Vec<u8>) {
         About::Durable { .. } => DURABLE,
         About::Left => LEFT,
         About::SetAside { .. } => SET_ASIDE,
+        About::Stranded => STRANDED,
     };
     write_var(out, kind);
     write_string(out, talk.room.as_str());
@@ -182,13 +186,13 @@ fn write_talk(talk: &Talk, out: &mut Vec<u8>) {
             write_bytes(out, update);
         }
         About::Durable { through } => write_var(out, through.0),
-        About::Left => {}
+        About::Left | About::Stranded => {}
         About::SetAside { error } => write_error(error, out),
     }
 }
 
 fn read_talk(kind: u64, r: &mut Reader<'_>, bytes: &Bytes) -> Result<Option<Talk>, ReadError> {
-    if !(ASK..=SET_ASIDE).contains(&kind) {
+    if !(ASK..=STRANDED).contains(&kind) {
         return Ok(None);
     }
     let room = RoomName::parse(r.string()?).map_err(|_invalid| ReadError::Range)?;
@@ -203,6 +207,7 @@ fn read_talk(kind: u64, r: &mut Reader<'_>, bytes: &Bytes) -> Result<Option<Talk
         EDIT => About::Edit { number: EditNumber(r.var()?), update: bytes.slice_ref(r.bytes()?) },
         DURABLE => About::Durable { through: EditNumber(r.var()?) },
         SET_ASIDE => About::SetAside { error: read_error(r)? },
+        STRANDED => About::Stranded,
         _ => About::Left,
     };
     Ok(Some(Talk { room, lineage, about }))
@@ -241,6 +246,7 @@ mod tests {
             talk(None, About::Edit { number: EditNumber(9), update }),
             talk(None, About::Durable { through: EditNumber(9) }),
             talk(None, About::Left),
+            talk(None, About::Stranded),
             talk(None, About::SetAside { error: Error::new(Code::RoomReadOnly, "no") }),
         ] {
             let bytes = message.write(TabId(5));

@@ -1,15 +1,16 @@
 //! A simulated person with our client, and a device that can crash.
 
+mod page;
+mod promises;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use coweave_core::client::tabs::{self, Tabs};
+use coweave_core::client::tabs::Tabs;
 use coweave_core::client::{
-    self, Client, Event, Kept, Output, Room, RoomKey, RoomState, Settings, Storage, StoredCopy,
-    Tier, Write,
+    self, Client, Kept, Room, RoomKey, RoomState, Settings, Storage, Tier, Write,
 };
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
@@ -20,8 +21,7 @@ use coweave_core::random::Random;
 use coweave_core::time::{Time, earliest};
 
 use super::browser::Browser;
-use super::network::{Arrival, Network, Socket, Way};
-use super::relay::is_repeatable;
+use super::network::{Network, Socket};
 
 pub const TEXT: &str = "body";
 /// What people want in a room that is empty.
@@ -65,12 +65,12 @@ pub struct Process {
     tabs: Tabs,
     /// Of the rooms that the person has open.
     pub keys: BTreeMap<RoomName, RoomKey>,
-    /// Rooms that are gone: what was still to be written of them is of no use.
-    gone: Vec<RoomKey>,
     socket: Option<Socket>,
     wake: Option<Time>,
     /// For every edit number of a room, the own clock it reaches to.
     clocks: BTreeMap<RoomKey, Vec<u64>>,
+    /// Which history the room had when that was noted last.
+    histories: BTreeMap<RoomKey, Lineage>,
     /// What was in the document when flushing was asked for.
     flushes: BTreeMap<(RoomKey, u64), Known>,
     last_flush: u64,
@@ -174,10 +174,10 @@ impl Actor {
             tab,
             tabs: Tabs::new(tab),
             keys: BTreeMap::new(),
-            gone: Vec::new(),
             socket: None,
             wake: Some(now),
             clocks: BTreeMap::new(),
+            histories: BTreeMap::new(),
             flushes: BTreeMap::new(),
             last_flush: 0,
             logs: BTreeMap::new(),
@@ -197,7 +197,7 @@ impl Actor {
             network.cut(socket, now);
         }
         for (_, key, name, _, writes) in std::mem::take(&mut self.writes) {
-            self.browser.borrow_mut().write((before.tab, key), &name, writes);
+            drop(self.browser.borrow_mut().write((before.tab, key), &name, writes));
         }
         self.browser.borrow_mut().close_tab(before.tab, random, now);
         let mut process = self.begin(random, now);
@@ -241,15 +241,12 @@ impl Actor {
         }
     }
 
-    /// The room was deleted: this copy of it is of no use any more.
+    /// The room was deleted: the copy is set aside, and the room opened again.
     fn begin_anew(&mut self, name: &RoomName, random: &mut Random, now: Time) {
         let Some(process) = &mut self.process else { return };
         self.deleted += 1;
         let key = process.keys[name];
-        process.gone.push(key);
         process.client.handle(client::Input::Close { key }, now);
-        self.browser.borrow_mut().forget(name);
-        self.writes.retain(|(_, _, room, _, _)| room != name);
         self.open(name.clone(), random, now);
     }
 
@@ -279,7 +276,7 @@ impl Actor {
         if random.chance(50)
             && let Some((_, key, name, _, first)) = writes.into_iter().next()
         {
-            browser.write((process.tab, key), &name, first);
+            drop(browser.write((process.tab, key), &name, first));
         }
         browser.close_tab(process.tab, random, now);
     }
@@ -337,229 +334,6 @@ impl Actor {
         self.browser.borrow_mut().lost.push(name);
     }
 
-    pub fn receive(&mut self, arrival: Arrival, now: Time) {
-        let Some(process) = &mut self.process else { return };
-        let input = match arrival {
-            Arrival::Opened => tabs::Input::SocketOpened,
-            Arrival::Frame(frame) => tabs::Input::SocketFrame(frame),
-            Arrival::Closed => {
-                process.socket = None;
-                tabs::Input::SocketClosed { error: None }
-            }
-        };
-        process.tabs.handle(input, now);
-        process.wake = Some(Time::ZERO);
-    }
-
-    pub fn run(&mut self, network: &mut Network, random: &mut Random, repeats: bool, now: Time) {
-        self.finish_writes(now, now);
-        loop {
-            let Some(process) = &mut self.process else { return };
-            while let Some(input) = self.browser.borrow_mut().take(process.tab, now) {
-                process.tabs.handle(input, now);
-                process.wake = Some(Time::ZERO);
-            }
-            if process.wake.is_none_or(|at| at > now) {
-                return;
-            }
-            process.client.handle(client::Input::Tick, now);
-            process.tabs.handle(tabs::Input::Tick, now);
-            loop {
-                let Some(process) = &mut self.process else { return };
-                match process.tabs.poll(now) {
-                    tabs::Output::Idle { wake } => process.wake = wake,
-                    output => {
-                        self.perform_outside(output, network, random, repeats, now);
-                        continue;
-                    }
-                }
-                match process.client.poll(now) {
-                    Output::Idle { wake } => {
-                        process.wake = earliest(process.wake, wake);
-                        break;
-                    }
-                    output => self.perform(output, random, now),
-                }
-            }
-            self.note_what_was_told();
-            for name in self.rooms.clone() {
-                let room = self.room(&name);
-                match room.map(Room::state) {
-                    Some(RoomState::Stopped { error }) if error.code == Code::RoomDeleted => {
-                        self.begin_anew(&name, random, now);
-                    }
-                    Some(RoomState::Stopped { error }) => {
-                        panic!("person {}: the room stopped: {error}", self.name);
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// The device has written what was given to it before a time.
-    fn finish_writes(&mut self, through: Time, now: Time) {
-        while self.writes.front().is_some_and(|(at, ..)| *at <= through) {
-            let Some((_, key, name, ticket, writes)) = self.writes.pop_front() else { break };
-            if let Some(process) = &mut self.process {
-                self.browser.borrow_mut().write((process.tab, key), &name, writes);
-                process.client.handle(client::Input::Written { key, ticket }, now);
-                process.wake = Some(Time::ZERO);
-            }
-        }
-    }
-
-    /// The device reads behind what it writes.
-    fn finish_all_writes(&mut self, now: Time) {
-        let last = self.writes.back().map_or(now, |(at, ..)| *at);
-        self.finish_writes(last, now);
-    }
-
-    /// What the tab wants of the browser and the network.
-    fn perform_outside(
-        &mut self,
-        output: tabs::Output,
-        network: &mut Network,
-        random: &mut Random,
-        repeats: bool,
-        now: Time,
-    ) {
-        let Some(process) = &mut self.process else { return };
-        match output {
-            tabs::Output::OpenSocket => process.socket = Some(network.open(random, now)),
-            tabs::Output::Send(mut frame) => {
-                if self.is_newer && random.chance(10) {
-                    frame = with_unknown_message(&frame);
-                }
-                let socket = process.socket.expect("a frame without a socket");
-                if repeats && is_repeatable(&frame) && random.chance(30) {
-                    let again = Arrival::Frame(frame.clone());
-                    network.send(socket, Way::ToRelay, again, random, now);
-                }
-                network.send(socket, Way::ToRelay, Arrival::Frame(frame), random, now);
-            }
-            tabs::Output::CloseSocket => {
-                if let Some(socket) = process.socket.take() {
-                    network.send(socket, Way::ToRelay, Arrival::Closed, random, now);
-                }
-            }
-            tabs::Output::Watch(other) => {
-                self.browser.borrow_mut().watch(process.tab, other, now);
-            }
-            tabs::Output::Post { to, message } => {
-                let at = now + Duration::from_millis(random.below(20));
-                self.browser.borrow_mut().post(process.tab, to, &message, at);
-            }
-            tabs::Output::Client(input) => process.client.handle(input, now),
-            other => panic!("unknown output {other:?}"),
-        }
-    }
-
-    fn perform(&mut self, output: Output, random: &mut Random, now: Time) {
-        let Some(process) = &mut self.process else { return };
-        match output {
-            Output::Connect => {
-                process.tabs.handle(tabs::Input::Dial { token: String::new() }, now);
-            }
-            Output::Frame(frame) => process.tabs.handle(tabs::Input::Say(frame), now),
-            Output::Disconnect => process.tabs.handle(tabs::Input::HangUp, now),
-            Output::Talk { to, talk } => {
-                process.tabs.handle(tabs::Input::Talk { to, talk }, now);
-            }
-            Output::Load { key, name } => {
-                self.finish_all_writes(now);
-                let Some(process) = &mut self.process else { return };
-                let copy = Ok(self.browser.borrow_mut().load((process.tab, key), &name));
-                process.client.handle(client::Input::Loaded { key, copy }, now);
-                self.check_device(&name, key);
-            }
-            Output::SetAside { key, name, .. } => {
-                self.browser.borrow_mut().forget(&name);
-                let copy = Ok(StoredCopy::default());
-                process.client.handle(client::Input::Loaded { key, copy }, now);
-            }
-            Output::FindStranded { after } => {
-                self.finish_all_writes(now);
-                let Some(process) = &mut self.process else { return };
-                let room = self.browser.borrow().stranded(after.as_ref());
-                process.client.handle(client::Input::FoundStranded { room }, now);
-            }
-            Output::Carry { room } => self.carried += u64::from(room.is_some()),
-            Output::Closed { key } => {
-                process.clocks.remove(&key);
-                process.logs.remove(&key);
-                process.flushes.retain(|(of, _), _| *of != key);
-            }
-            // The last words of a room that was given up.
-            Output::Write { key, .. } if process.gone.contains(&key) => {}
-            Output::Write { key, name, ticket, writes } => {
-                let last = self.writes.back().map_or(now, |(at, ..)| *at);
-                let at = last.max(now) + Duration::from_millis(random.below(20));
-                self.writes.push_back((at, key, name, ticket, writes));
-            }
-            Output::Event { event: Event::Refused { error, .. }, .. } => {
-                assert!(error.code.is_retryable(), "an honest edit was refused: {error}");
-            }
-            Output::Event { event: Event::Seeded(result), .. } => {
-                self.seeded += u64::from(result.expect("an honest template was refused"));
-            }
-            Output::Event { key, event: Event::Flushed { number } } => {
-                self.flushed += 1;
-                let known = process.flushes.remove(&(key, number)).unwrap_or_default();
-                if let Some(room) = process.client.room(key)
-                    && let Some(lineage) = room.lineage()
-                {
-                    let told = self.told_durable.entry((room.name().clone(), lineage)).or_default();
-                    known.iter().for_each(|(client, next)| told.reach(client, next));
-                }
-            }
-            Output::Keep { key, kept } => {
-                let log = process.logs.entry(key).or_default();
-                kept.into_iter().for_each(|kept| log.keep(kept));
-            }
-            Output::Event { .. } => {}
-            other => panic!("unknown output {other:?}"),
-        }
-    }
-
-    /// Everything that was shown as saved on this device has to be there again.
-    fn check_device(&mut self, name: &RoomName, key: RoomKey) {
-        let mut browser = self.browser.borrow_mut();
-        if browser.lost.contains(name) {
-            return;
-        }
-        // It may have been closed before that.
-        let Some(room) = self.process.as_ref().and_then(|p| p.client.room(key)) else { return };
-        assert_eq!(room.storage(), &Storage::Device, "the device's copy was not taken");
-        let told = browser.told.entry(name.clone()).or_default();
-        let has = room.replica().known();
-        assert!(has.covers(told), "person {}: {told:?} was on the device, {has:?} is", self.name);
-    }
-
-    fn note_what_was_told(&mut self) {
-        let Some(process) = &mut self.process else { return };
-        for (name, key) in &process.keys {
-            let Some(room) = process.client.room(*key) else { continue };
-            let clocks = process.clocks.entry(*key).or_default();
-            let own = room.replica().known().next(room.replica().client());
-            while (clocks.len() as u64) < room.last_number().0 {
-                clocks.push(own);
-            }
-            let durable = usize::try_from(room.durable().0).unwrap();
-            if let Some(clock) = durable.checked_sub(1).and_then(|at| clocks.get(at))
-                && let Some(lineage) = room.lineage()
-            {
-                let told = self.told_durable.entry((name.clone(), lineage)).or_default();
-                told.reach(room.replica().client(), *clock);
-            }
-            if room.saved().tier == Tier::Device {
-                let mut browser = self.browser.borrow_mut();
-                let told = browser.told.entry(name.clone()).or_default();
-                told.reach(room.replica().client(), own);
-            }
-        }
-    }
-
     /// The socket of this tab, which may be that of all tabs.
     pub fn socket(&self) -> Option<Socket> {
         self.process.as_ref()?.socket
@@ -575,12 +349,6 @@ impl Actor {
         process.client.room(*process.keys.get(name)?)
     }
 
-    pub fn text(&mut self, name: &RoomName) -> String {
-        let process = self.process.as_mut().expect("the page is open");
-        let room = process.client.room_mut(process.keys[name]).expect("the room is open");
-        room.replica_mut().text_string(TEXT)
-    }
-
     /// True when all is in step and on the relay's disk.
     pub fn is_settled(&self) -> bool {
         let Some(process) = &self.process else { return false };
@@ -588,6 +356,7 @@ impl Actor {
             && process.keys.values().all(|key| {
                 process.client.room(*key).is_some_and(|room| {
                     room.state() == &RoomState::Live
+                        && room.storage() == &Storage::Device
                         && room.saved().tier == Tier::Durable
                         && room.saved().pending == 0
                 })

@@ -1,21 +1,19 @@
 //! The world: draws what happens from the seed, then lets everything heal and looks at the result.
 
+mod checks;
+
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use coweave_core::doc::digest::digest;
-use coweave_core::doc::replica::Replica;
-use coweave_core::ids::{ClientId, RoomName};
+use coweave_core::ids::RoomName;
 use coweave_core::limits::Limits;
 use coweave_core::link;
 use coweave_core::random::Random;
-use coweave_core::room::StoredRoom;
 use coweave_core::time::Time;
 
 use super::Plan;
-use super::actor::{Actor, TEMPLATE, TEXT};
+use super::actor::Actor;
 use super::browser::Browser;
 use super::hostile::Hostile;
 use super::network::{Arrival, Network, Socket, Way};
@@ -227,11 +225,10 @@ impl World {
                 }
             }
             13 => {
-                // The simulated device has no fence between the rows of two tabs.
-                if self.plan.tabs == 1
-                    && self.random.chance(20)
+                let pick = self.random.below(self.disk.rooms.len().max(1) as u64);
+                if self.random.chance(40)
                     && let Some(relay) = &mut self.relay
-                    && let Some(name) = self.disk.rooms.keys().next()
+                    && let Some(name) = self.disk.rooms.keys().nth(usize::try_from(pick).unwrap())
                     && relay.delete(name, self.now)
                 {
                     self.report.deletions += 1;
@@ -274,19 +271,6 @@ impl World {
         relay.drain(retry_after_ms, &mut self.disk, &mut self.network, &mut self.random, self.now);
         self.relay_back_at = self.now + Duration::from_millis(self.random.below(1_000));
         self.check_disk();
-    }
-
-    /// Every durable acknowledgement has to be honoured by the disk alone.
-    fn check_disk(&self) {
-        for (name, stored) in &self.disk.rooms {
-            let replica = replay(stored);
-            for actor in &self.actors {
-                let told = actor.told_durable.get(&(name.clone(), stored.lineage));
-                let Some(told) = told else { continue };
-                let has = replica.known();
-                assert!(has.covers(told), "{}: told {told:?} durable, disk {has:?}", actor.name);
-            }
-        }
     }
 
     /// Lets time pass.
@@ -411,106 +395,4 @@ impl World {
             assert!(self.now < limit, "not settled after five quiet minutes: {:#?}", self.states());
         }
     }
-
-    /// What a person was told is on the device is on the relay, whether anybody has the room open or not.
-    fn is_all_brought(&self) -> bool {
-        self.browsers.iter().map(|browser| browser.borrow()).all(|browser| {
-            browser.told.iter().all(|(name, told)| {
-                let is_there = self.disk.rooms.get(name).map_or(told.is_empty(), |stored| {
-                    let lineage = browser.lineage(name);
-                    let is_other = lineage.is_some_and(|lineage| lineage != stored.lineage);
-                    is_other || replay(stored).known().covers(told)
-                });
-                is_there || browser.lost.contains(name)
-            })
-        })
-    }
-
-    fn states(&self) -> Vec<String> {
-        let rooms = self.disk.rooms.keys();
-        rooms
-            .flat_map(|name| {
-                self.actors.iter().map(move |actor| {
-                    let room = actor.room(name);
-                    format!(
-                        "{} in {name}: {:?} {:?}",
-                        actor.name,
-                        room.map(|room| room.state().clone()),
-                        room.map(coweave_core::client::Room::saved)
-                    )
-                })
-            })
-            .collect()
-    }
-
-    fn check(&mut self) {
-        self.check_disk();
-        for tabs in self.actors.chunks(self.plan.tabs) {
-            let sockets = tabs.iter().filter(|actor| actor.socket().is_some()).count();
-            assert_eq!(sockets, 1, "the tabs of one browser share one socket");
-        }
-        for (name, stored) in &self.disk.rooms {
-            let replica = replay(stored);
-            let text = replica.text_string(TEXT);
-            let templates = text.matches(TEMPLATE).count();
-            assert!(templates <= 1, "{templates} templates in {text}");
-            self.report.letters += text.len();
-            for actor in &mut self.actors {
-                // The hostile member may have made up rooms.
-                let Some(room) = actor.room(name) else { continue };
-                let theirs = room.replica().known();
-                assert_eq!(theirs, replica.known(), "person {} has another state", actor.name);
-                let is_same = self.plan.forges && has_the_structs_of(room.replica(), stored);
-                let theirs = actor.text(name);
-                assert!(is_same || theirs == text, "person {}: {theirs} for {text}", actor.name);
-            }
-            for outsider in self.outsiders.iter().filter(|outsider| outsider.room == *name) {
-                let is_same = self.plan.forges && has_the_structs_of(&outsider.replica, stored);
-                let theirs = outsider.text();
-                assert!(is_same || theirs == text, "the outside client: {theirs} for {text}");
-            }
-            self.check_presence(name);
-        }
-    }
-
-    /// Everybody sees what the others show, and nobody who is gone.
-    fn check_presence(&self, name: &RoomName) {
-        let outsiders = self.outsiders.iter().filter(|outsider| outsider.room == *name);
-        let shown: BTreeMap<_, _> =
-            self.actors
-                .iter()
-                .filter_map(|actor| actor.room(name))
-                .filter_map(|room| Some((room.replica().client(), room.shown()?.to_owned())))
-                .chain(outsiders.clone().filter_map(|outsider| {
-                    Some((outsider.replica.client(), outsider.shown.clone()?))
-                }))
-                .collect();
-        for actor in &self.actors {
-            let Some(room) = actor.room(name) else { continue };
-            let mut expected = shown.clone();
-            expected.remove(&room.replica().client());
-            assert!(room.peers().iter().eq(&expected), "person {} sees others wrongly", actor.name);
-        }
-        for outsider in outsiders {
-            let mut expected = shown.clone();
-            expected.remove(&outsider.replica.client());
-            assert_eq!(outsider.peers(), expected, "the outside client sees others wrongly");
-        }
-    }
-}
-
-/// Whether somebody has the same structs with the same neighbors. Where they stand depends on the
-/// order in which they came when somebody forges neighbors that no editor names together.
-fn has_the_structs_of(replica: &Replica, stored: &StoredRoom) -> bool {
-    let log: Vec<_> = stored.updates().collect();
-    digest(&[replica.state()]).expect("a state") == digest(&log).expect("the stored log is whole")
-}
-
-/// What somebody has who reads a stored room.
-fn replay(stored: &StoredRoom) -> Replica {
-    let mut replica = Replica::new(ClientId::from_u32(1));
-    for update in stored.updates() {
-        replica.apply(update, &Limits::default()).expect("the stored log is whole");
-    }
-    replica
 }

@@ -1,7 +1,7 @@
 // A relay that is only a socket object: it takes everybody in, and says what a benchmark has it say.
 
 /** The kinds of messages of `coweave.v1` that it needs; see docs/PROTOCOL.md. */
-const KIND = { hello: 1, welcome: 2, join: 3, joined: 4, sync: 6, update: 8, ping: 14, pong: 15 }
+const KIND = { hello: 1, welcome: 2, join: 3, joined: 4, sync: 6, edit: 7, update: 8, ack: 9, ping: 14, pong: 15 }
 
 const LINEAGE = Array.from({ length: 16 }, () => 7)
 
@@ -41,6 +41,10 @@ export class Relay {
       const body = new Reader(reader.bytes())
       if (kind === KIND.hello) this.#say(KIND.welcome, 0, [1, 0, 2 ** 23, 2 ** 22, 60_000, ...text('bench'), 0].flatMap(number))
       if (kind === KIND.ping) this.#say(KIND.pong, 0, [])
+      if (kind === KIND.edit) {
+        const last = number(body.number())
+        this.#say(KIND.ack, channel, [...last, ...last, 1])
+      }
       if (kind === KIND.join) this.#join(new TextDecoder().decode(body.bytes()), channel)
     }
   }
@@ -51,9 +55,9 @@ export class Relay {
     this.#joining.get(name)?.({
       /** Lets the client in, and gives it what is in the room. */
       begin: state => {
-        const length = number(state.length)
-        joined(1, sequence, length.length + state.length)
-        this.#say(KIND.sync, channel, length, state)
+        const length = state === undefined ? [] : number(state.length)
+        joined(1, sequence, length.length + (state?.length ?? 0))
+        if (state !== undefined) this.#say(KIND.sync, channel, length, state)
       },
       /** The frame that passes on what somebody else wrote, and saying it. */
       pack: update => {

@@ -212,7 +212,9 @@ async function many(context) {
   const updates = []
   const patience = new Clock(context.environment, context.limit / 2)
   for (let writer = 0; writer < WRITERS && !patience.isOver; writer += 1) {
-    const document = await context.library.open()
+    const document = await (context.library.openLive ?? context.library.open)()
+    // A room whose edits are nowhere else stays until they are.
+    if (document.receive !== undefined) document.apply()
     document.giveUpdates?.()
     document.insert(0, `${writer} was here`)
     await turn(document)

@@ -332,15 +332,15 @@ describe('the real relay', () => {
   })
 
   it('has not what a tab wrote that nobody heard of: who has the room open looks for it', async t => {
-    const page = await besideAGoneTab(t, 'unheard, ')
+    const page = await besideAGoneTab(t, 'untold, ')
     await relay.start()
     await isLive(page)
     // A room that is left is a reason to look.
     await page.evaluate(() => window.client.room('another').dispose())
-    await page.waitForFunction(() => window.text.toString().startsWith('unheard, '), undefined, { timeout: 3_000 })
+    await page.waitForFunction(() => window.text.toString().startsWith('untold, '), undefined, { timeout: 3_000 })
     await page.evaluate(() => window.room.flush())
     const other = await openTab(await device(t), relay.wsUrl)
-    await other.waitForFunction(() => window.text.toString().startsWith('unheard, '))
+    await other.waitForFunction(() => window.text.toString().startsWith('untold, '))
     await until(async () => (await rows(page)).pending.length === 0, 'nothing is left to be brought')
   })
 

@@ -194,6 +194,24 @@ impl Node {
         self.access(|replica| replica.entries(&self.node))
     }
 
+    /// The keys of all entries, as a JSON list.
+    ///
+    /// # Errors
+    /// None of its own.
+    #[wasm_bindgen(js_name = entryNames)]
+    pub fn entry_names(&self) -> Result<String, JsValue> {
+        self.access(|replica| replica.entry_names(&self.node))
+    }
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    /// None of its own.
+    #[wasm_bindgen(js_name = entryCount)]
+    pub fn entry_count(&self) -> Result<u32, JsValue> {
+        self.access(|replica| replica.entry_count(&self.node))
+    }
+
     /// Everything inside.
     ///
     /// # Errors

@@ -58,12 +58,15 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
 
   /** All keys, in their order. */
   keys(): (keyof T & string)[] {
-    return Object.keys(this.entries()) as (keyof T & string)[]
+    const names = this.nodes.session.use(this.id, node => node.entryNames())
+    // In the order that they have as keys of an object: numbers come first.
+    const keys = Object.fromEntries((JSON.parse(names) as string[]).map(name => [name, true]))
+    return Object.keys(keys) as (keyof T & string)[]
   }
 
   /** How many entries there are. */
   get size(): number {
-    return this.keys().length
+    return this.nodes.session.use(this.id, node => node.entryCount())
   }
 
   /** All entries, and everything inside them, as plain data. */

@@ -75,8 +75,8 @@ export class Undo implements Disposer {
   #isDisposed = false
   /** Whether the module gathers what is edited now. */
   #isTracking = true
-  #undo: UndoItem[] = []
-  #redo: UndoItem[] = []
+  readonly #undo: UndoItem[] = []
+  readonly #redo: UndoItem[] = []
   #untold: (() => void)[] = []
 
   static {
@@ -100,8 +100,8 @@ export class Undo implements Disposer {
       dispose: () => {
         this.#isDisposed = true
         session.closeUndo(this)
-        this.#undo = []
-        this.#redo = []
+        resize(this.#undo, 0)
+        resize(this.#redo, 0)
       },
     })
   }
@@ -120,7 +120,7 @@ export class Undo implements Disposer {
 
   /**
    * Undoes the last item; tells whether that changed anything. It is an edit of its own, with this
-   * object as its origin.
+   * object as its origin; inside a `transact` it is part of that, and has its origin.
    */
   undo(): boolean {
     return this.#use(() => this.canUndo && this.#handle.use().takeBack(this, false))
@@ -245,8 +245,8 @@ export class Undo implements Disposer {
   #takeOne([what, undo, redo]: News): void {
     const [undone, redone] = [this.#undo[undo], this.#redo[redo]]
     const [isNewUndo, isNewRedo] = [undo > this.#undo.length, redo > this.#redo.length]
-    this.#undo = resized(this.#undo, undo)
-    this.#redo = resized(this.#redo, redo)
+    resize(this.#undo, undo)
+    resize(this.#redo, redo)
     if (what === 3) {
       this.#untold.push(() => {
         this.#listeners.cleared.notify(undefined)
@@ -270,9 +270,10 @@ export class Undo implements Disposer {
   }
 }
 
-/** As many items: the first ones, or new ones behind them. */
-function resized(items: readonly UndoItem[], length: number): UndoItem[] {
-  return Array.from({ length }, (_, index) => items[index] ?? new UndoItem())
+/** Leaves as many items: the first ones, with new ones behind them. */
+function resize(items: UndoItem[], length: number): void {
+  while (items.length > length) items.pop()
+  while (items.length < length) items.push(new UndoItem())
 }
 
 function checkOptions(options: UndoOptions): UndoOptions {

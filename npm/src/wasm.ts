@@ -106,6 +106,8 @@ export interface WasmNode {
   deleteEntry(key: string): void
   getEntry(key: string): string | undefined
   entries(): string
+  entryNames(): string
+  entryCount(): number
   tree(): string
   observe(isDeep: boolean): void
   unobserve(isDeep: boolean): void

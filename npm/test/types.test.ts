@@ -25,6 +25,26 @@ interface Task {
   tags: SharedArray<string>
 }
 
+test('a large map counts and names its entries in the order that they have', async t => {
+  const { doc } = await open(t)
+  const map = doc.map('large')
+  assert.deepEqual([map.size, map.keys()], [0, []])
+  const names = ['', '10', '9', 'b"\\', 'a', '__proto__', '\u0000 ', 'é', '😀']
+  for (let at = 0; at < 3000; at += 1) names.push(`entry ${String(at)}`)
+  doc.transact(() => {
+    for (const name of names) map.set(name, { name })
+  })
+  assert.equal(map.size, names.length)
+  assert.deepEqual(map.keys(), Object.keys(map.entries()))
+  assert.deepEqual(new Set(map.keys()), new Set(names))
+  assert.deepEqual(map.keys().slice(0, 2), ['9', '10'])
+
+  map.delete('entry 7')
+  map.set('entry 8', 'again')
+  assert.equal(map.size, names.length - 1)
+  assert.ok(!map.keys().includes('entry 7') && map.keys().includes('entry 8'))
+})
+
 test('a map holds plain values as they are, and shared types as handles with identity', async t => {
   const { doc } = await open(t)
   const map = doc.map('meta')

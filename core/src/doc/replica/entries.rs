@@ -5,7 +5,7 @@ use std::iter;
 use yrs::branch::BranchPtr;
 use yrs::{Map, MapRef, Out, ReadTxn};
 
-use super::content::{self, Value, write_object};
+use super::content::{self, Value, write_list, write_object, write_string};
 use super::sequence::{json, set};
 use super::text::check_size;
 use super::{Node, Replica};
@@ -61,6 +61,28 @@ impl Replica {
             write_object(&mut json, entries, |out, json| Value::new(out).write(json));
         })?;
         Ok(if json.is_empty() { "{}".to_owned() } else { json })
+    }
+
+    /// The keys of all entries as a JSON list, in their order.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entry_names(&self, node: &Node) -> Result<String, Error> {
+        let mut json = String::new();
+        self.read(node, |branch, txn| {
+            write_list(&mut json, in_order(branch, txn).keys(), |key, json| {
+                write_string(key, json)
+            });
+        })?;
+        Ok(if json.is_empty() { "[]".to_owned() } else { json })
+    }
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entry_count(&self, node: &Node) -> Result<u32, Error> {
+        self.read(node, |branch, txn| MapRef::from(branch).len(txn))
     }
 }
 

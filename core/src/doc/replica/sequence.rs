@@ -174,7 +174,7 @@ pub(super) fn fill(out: &Out, txn: &mut TransactionMut<'_>, new: New) {
             insert(&ArrayRef::from(branch), txn, 0, items);
         }
         New::Map(entries) => set_all(branch, txn, entries),
-        New::Text(steps) | New::XmlText(steps) => apply(branch, txn, steps),
+        New::Text(steps) | New::XmlText(steps) => apply(branch, txn, steps, false),
         New::XmlElement { attributes, children, .. } => {
             insert(&ArrayRef::from(branch), txn, 0, children);
             set_all(branch, txn, attributes);

@@ -7,6 +7,7 @@ use yrs::types::text::YChange;
 use yrs::types::{Attrs, Delta};
 use yrs::{
     Any, Array, ArrayRef, Assoc, In, IndexedSequence, Out, ReadTxn, Text, TextRef, Transact,
+    TransactionMut,
 };
 
 use super::content::{self, New, NewStep, Value, write_formats, write_list, write_string};
@@ -145,8 +146,9 @@ impl Replica {
         let ranges = ranges(&steps);
         self.check_range(text, &ranges)?;
         self.check_pairs(text, &ranges)?;
+        let has_formats = self.has_formats;
         self.edit(text, None, |txn, branch| {
-            apply(branch, txn, steps);
+            apply(branch, txn, steps, has_formats);
             Ok(())
         })
     }
@@ -257,18 +259,30 @@ pub(super) fn write_delta<T: ReadTxn>(branch: BranchPtr, txn: &T, json: &mut Str
     });
 }
 
-/// Makes steps that were checked.
-pub(super) fn apply(branch: BranchPtr, txn: &mut yrs::TransactionMut<'_>, steps: Vec<NewStep>) {
+/// Makes steps that were checked; `has_formats` when the text may have some already.
+pub(super) fn apply(
+    branch: BranchPtr,
+    txn: &mut TransactionMut<'_>,
+    steps: Vec<NewStep>,
+    mut has_formats: bool,
+) {
     let mut index = 0;
     let mut embedded = Vec::new();
     let some = |formats: Attrs| (!formats.is_empty()).then(|| Box::new(formats));
     let mut delta: Vec<Delta<In>> = Vec::with_capacity(steps.len());
     for step in steps {
         // Behind a deletion yrs takes the formats at its end for those of what follows: it has to
-        // look them up again.
-        if matches!(delta.last(), Some(Delta::Deleted(_))) && !matches!(step, NewStep::Delete(_)) {
+        // look them up again. That takes as long as the text is, and there is nothing to look up
+        // where all is plain.
+        if has_formats
+            && matches!(delta.last(), Some(Delta::Deleted(_)))
+            && !matches!(step, NewStep::Delete(_))
+        {
             TextRef::from(branch).apply_delta(txn, mem::take(&mut delta));
             delta.push(Delta::Retain(index, None));
+        }
+        if let NewStep::Retain(_, formats) | NewStep::Insert(_, formats) = &step {
+            has_formats |= !formats.is_empty();
         }
         match step {
             NewStep::Retain(len, formats) => {

@@ -35,8 +35,17 @@ fn tree() -> Node {
 
 /// The type at an index, as it is told to apps: kind, client and clock.
 fn child(replica: &Replica, node: &Node, index: u32) -> Node {
-    let json = replica.sequence_get(node, index).unwrap().unwrap();
-    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    told(&serde_json::from_str(&replica.sequence_get(node, index).unwrap().unwrap()).unwrap())
+}
+
+/// All types in a sequence of nothing else.
+fn children(replica: &Replica, node: &Node) -> Vec<Node> {
+    let json = replica.sequence_items(node).unwrap();
+    let items: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    items.iter().map(told).collect()
+}
+
+fn told(json: &serde_json::Value) -> Node {
     let number = |at: usize| json["\0"][at].as_u64().unwrap();
     let kind = Kind::from_number(u8::try_from(number(0)).unwrap()).unwrap();
     Node { kind, place: Place::Nested(ClientId::new(number(1)).unwrap(), number(2)) }
@@ -186,6 +195,70 @@ fn what_is_set_and_deleted_again_in_one_group_is_not_told() {
     replica.entry_delete(&map(), "a").unwrap();
     replica.commit();
     assert_eq!(replica.take_changes(), []);
+}
+
+#[test]
+fn a_group_of_many_edits_in_one_text_is_told_as_one_change() {
+    const WORDS: u32 = 6_000;
+    let mut replica = replica(1);
+    replica.text_insert("t", 0, &"old ".repeat(WORDS as usize)).unwrap();
+    replica.observe("t", false).unwrap();
+    replica.begin(0);
+    for word in (0..WORDS).rev() {
+        replica.text_delete("t", word * 4, 3).unwrap();
+        replica.text_insert("t", word * 4, "newer").unwrap();
+    }
+    replica.commit();
+    let [change] = replica.take_changes().try_into().unwrap();
+    // Each word goes and comes, and the blanks between them stay.
+    let mut steps = change.delta.into_iter();
+    for word in 0..WORDS {
+        if word > 0 {
+            assert_eq!(steps.next(), Some(Step::Retain(1, Vec::new())));
+        }
+        let both = [steps.next().unwrap(), steps.next().unwrap()];
+        assert!(both.contains(&Step::Delete(3)), "{word}: {both:?}");
+        assert!(both.contains(&Step::Text("newer".into(), Vec::new())), "{word}: {both:?}");
+    }
+    assert_eq!(steps.next(), None);
+}
+
+#[test]
+fn a_group_of_many_edits_in_one_map_is_told_as_one_change() {
+    const KEYS: usize = 20_000;
+    let mut replica = replica(1);
+    replica.observe(map(), false).unwrap();
+    replica.begin(0);
+    for key in (0..KEYS).rev() {
+        replica.entry_set(&map(), &key.to_string(), "1").unwrap();
+    }
+    replica.entry_delete(&map(), "7").unwrap();
+    replica.commit();
+    let [change] = replica.take_changes().try_into().unwrap();
+    assert_eq!(change.keys.len(), KEYS - 1);
+    assert!(change.keys.iter().all(|change| change.before.is_none() && change.after.is_some()));
+}
+
+#[test]
+fn a_group_of_edits_in_many_elements_tells_each_of_them_once() {
+    const ELEMENTS: u32 = 10_000;
+    let mut replica = replica(1);
+    let elements = vec![r#"{"\u0000":[3,"p",{},[]]}"#; ELEMENTS as usize].join(",");
+    replica.sequence_insert(&tree(), 0, &format!("[{elements}]")).unwrap();
+    let elements: Vec<Node> = children(&replica, &tree());
+    replica.observe(tree(), true).unwrap();
+    replica.begin(0);
+    for element in &elements {
+        replica.entry_set(element, "id", "1").unwrap();
+        replica.entry_set(element, "id", "2").unwrap();
+    }
+    replica.sequence_delete(&tree(), 0, 1).unwrap();
+    replica.commit();
+    let changes = replica.take_changes();
+    assert_eq!(changes.len(), elements.len());
+    for (change, (element, index)) in changes.iter().zip(elements.iter().skip(1).zip(0..)) {
+        assert_eq!((&change.target, &change.path), (element, &vec![Segment::Index(index)]));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How shared types changed, and how several changes become one.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use yrs::Any;
@@ -218,28 +219,93 @@ fn merge(mut before: Formats, after: Formats, keeps_null: bool) -> Formats {
     before
 }
 
-impl Change {
-    /// Takes in a change that was made after this one, and not told yet; gives it back when it is
-    /// one of another type.
-    pub(super) fn add(&mut self, next: Self) -> Option<Self> {
-        if self.observed != next.observed || self.target != next.target {
-            return Some(next);
-        }
-        self.delta = compose(std::mem::take(&mut self.delta), next.delta);
-        for change in next.keys {
-            match self.keys.iter_mut().find(|it| it.key == change.key) {
-                Some(known) => known.after = change.after,
-                None => self.keys.push(change),
-            }
-        }
-        self.keys.retain(|change| change.before.is_some() || change.after.is_some());
-        self.path = next.path;
-        None
+/// Changes of one type in one group, on the way to become one.
+#[derive(Debug)]
+pub(super) struct Merged {
+    /// What they have in common, the entries that changed, and the path so far.
+    change: Change,
+    /// What they do to the sequence, one after the other, and how many changes each of these is made
+    /// of: always less than the one before, so that each step is composed few times.
+    deltas: Vec<(usize, Vec<Step>)>,
+    /// Where in the change each key is, in the order of the keys.
+    keys: Vec<usize>,
+}
+
+impl Merged {
+    /// Begins with one change.
+    pub(super) fn new(mut change: Change) -> Self {
+        let (delta, keys) = (std::mem::take(&mut change.delta), std::mem::take(&mut change.keys));
+        let mut merged = Self { change, deltas: Vec::new(), keys: Vec::new() };
+        merged.add(delta, keys);
+        merged
     }
 
+    /// Orders by the type whose observer is told, and the type that changed.
+    pub(super) fn cmp(&self, change: &Change) -> Ordering {
+        let (known, kind) = (&self.change, |node: &Node| node.kind as u8);
+        (&known.target.place, kind(&known.target), &known.observed.place, kind(&known.observed))
+            .cmp(&(
+                &change.target.place,
+                kind(&change.target),
+                &change.observed.place,
+                kind(&change.observed),
+            ))
+    }
+
+    /// Takes in a later change of the same type.
+    pub(super) fn push(&mut self, next: Change) {
+        self.change.path = next.path;
+        self.add(next.delta, next.keys);
+    }
+
+    fn add(&mut self, mut delta: Vec<Step>, keys: Vec<KeyChange>) {
+        if !delta.is_empty() {
+            let mut count = 1;
+            while let Some((before, first)) = self.deltas.pop_if(|(before, _)| *before <= count) {
+                delta = compose(first, delta);
+                count += before;
+            }
+            self.deltas.push((count, delta));
+        }
+        let known = &mut self.change.keys;
+        for change in keys {
+            let key = |at: &usize| known.get(*at).map(|it| &it.key).cmp(&Some(&change.key));
+            match self.keys.binary_search_by(key) {
+                Ok(at) => {
+                    if let Some(known) = self.keys.get(at).and_then(|at| known.get_mut(*at)) {
+                        known.after = change.after;
+                    }
+                }
+                Err(at) => {
+                    self.keys.insert(at, known.len());
+                    known.push(change);
+                }
+            }
+        }
+    }
+
+    /// Keeps the path right, as [`Change::follow`] does.
+    pub(super) fn follow(&mut self, next: &Change) {
+        self.change.follow(next);
+    }
+
+    /// The one change.
+    pub(super) fn finish(mut self) -> Change {
+        while let Some((_, first)) = self.deltas.pop() {
+            self.change.delta = compose(first, self.change.delta);
+        }
+        self.change.keys.retain(|change| change.before.is_some() || change.after.is_some());
+        self.change
+    }
+}
+
+impl Change {
     /// Keeps the path right when a later transaction changed something on it.
-    pub(super) fn follow(&mut self, next: &Self) {
-        if self.observed != next.observed || !self.path.starts_with(&next.path) {
+    fn follow(&mut self, next: &Self) {
+        if self.path.len() <= next.path.len()
+            || self.observed != next.observed
+            || !self.path.starts_with(&next.path)
+        {
             return;
         }
         let Some(Segment::Index(index)) = self.path.get_mut(next.path.len()) else { return };

@@ -1,12 +1,13 @@
 //! Observers: what the document says of its changes, gathered until somebody takes it.
 
+use std::cmp::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yrs::branch::{Branch, BranchPtr};
 use yrs::types::{self, Attrs, EntryChange, Event, Events, PathSegment};
 use yrs::{Any, DeepObservable, Map, MapRef, Out, TextRef, TransactionMut};
 
-use super::change::{Change, KeyChange, Segment, Step, len_after, push, trim};
+use super::change::{Change, KeyChange, Merged, Segment, Step, len_after, push, trim};
 use super::content::{Value, tag};
 use super::node::{Node, Place};
 use super::replica::REMOTE;
@@ -22,8 +23,8 @@ pub(super) struct Changes(Arc<Mutex<Waiting>>);
 #[derive(Debug, Default)]
 struct Waiting {
     changes: Vec<Change>,
-    /// Where the changes of the open group begin.
-    group: Option<usize>,
+    /// Those of the open group.
+    group: Option<Group>,
     /// There are formats in the present update.
     has_formats: bool,
     /// What the present edit does, when that is known before.
@@ -31,6 +32,45 @@ struct Waiting {
     origin: u32,
     /// The number of the last transaction.
     transaction: u32,
+}
+
+/// What an open group did so far: one change for each type.
+#[derive(Debug, Default)]
+struct Group {
+    changes: Vec<Merged>,
+    /// Where each type is among the changes, in the order of the types.
+    types: Vec<usize>,
+    /// The most segments that a path has.
+    deepest: usize,
+}
+
+impl Group {
+    /// Takes in the changes of one transaction.
+    fn add(&mut self, changes: Vec<Change>) {
+        // Paths are those at the end of a transaction. Only what changes a sequence moves what is
+        // inside it.
+        for change in &changes {
+            if !change.delta.is_empty() && change.path.len() < self.deepest {
+                self.changes.iter_mut().for_each(|known| known.follow(change));
+            }
+        }
+        for change in changes {
+            self.deepest = self.deepest.max(change.path.len());
+            let known = &mut self.changes;
+            let order = |at: &usize| known.get(*at).map_or(Ordering::Less, |it| it.cmp(&change));
+            match self.types.binary_search_by(order) {
+                Ok(at) => {
+                    if let Some(known) = self.types.get(at).and_then(|at| known.get_mut(*at)) {
+                        known.push(change);
+                    }
+                }
+                Err(at) => {
+                    self.types.insert(at, known.len());
+                    known.push(Merged::new(change));
+                }
+            }
+        }
+    }
 }
 
 impl Changes {
@@ -53,26 +93,16 @@ impl Changes {
         for change in changes.iter_mut().filter(|change| change.is_local) {
             change.origin = waiting.origin;
         }
-        let Some(start) = waiting.group else { return waiting.changes.append(&mut changes) };
-        // Paths are those at the end of a transaction.
-        for known in waiting.changes.get_mut(start..).unwrap_or_default() {
-            changes.iter().for_each(|change| known.follow(change));
-        }
-        for change in changes {
-            let mut left = Some(change);
-            for known in waiting.changes.get_mut(start..).unwrap_or_default() {
-                let Some(change) = left else { break };
-                left = known.add(change);
-            }
-            waiting.changes.extend(left);
+        match &mut waiting.group {
+            Some(group) => group.add(changes),
+            None => waiting.changes.append(&mut changes),
         }
     }
 
     /// From here on changes become one for each type.
     pub(super) fn begin(&self, origin: u32) {
         let mut waiting = self.lock();
-        let start = waiting.changes.len();
-        waiting.group = Some(start);
+        waiting.group = Some(Group::default());
         waiting.transaction = waiting.transaction.wrapping_add(1);
         waiting.origin = origin;
     }
@@ -81,11 +111,9 @@ impl Changes {
     pub(super) fn commit(&self, is_wanted: impl Fn(&Node) -> bool) {
         let mut waiting = self.lock();
         waiting.origin = 0;
-        let Some(start) = waiting.group.take() else { return };
-        let start = start.min(waiting.changes.len());
-        let group = waiting.changes.split_off(start);
+        let Some(group) = waiting.group.take() else { return };
         let wanted = |change: &Change| !change.is_empty() && is_wanted(&change.target);
-        waiting.changes.extend(group.into_iter().filter(wanted));
+        waiting.changes.extend(group.changes.into_iter().map(Merged::finish).filter(wanted));
     }
 
     /// Says what the next edit does to a type, which saves asking the document for it.

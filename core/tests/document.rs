@@ -334,6 +334,39 @@ fn what_follows_a_deletion_in_a_delta_has_the_formats_that_it_is_given() {
 }
 
 #[test]
+fn a_delta_does_to_a_plain_text_what_its_steps_do_one_after_the_other() {
+    let bold = r#","attributes":{"bold":true}"#;
+    let steps = [
+        (0, r#"{"delete":1}"#.to_owned()),
+        (0, format!(r#"{{"insert":"B"{bold}}}"#)),
+        (1, r#"{"delete":1}"#.to_owned()),
+        (1, format!(r#"{{"retain":2{bold}}}"#)),
+        (3, r#"{"delete":1}"#.to_owned()),
+        (3, r#"{"insert":"plain"}"#.to_owned()),
+        (8, r#"{"delete":1}"#.to_owned()),
+        (8, r#"{"retain":1,"attributes":{"color":1}}"#.to_owned()),
+        (9, r#"{"delete":1}"#.to_owned()),
+        (9, format!(r#"{{"insert":"C"{bold}}}"#)),
+        (10, r#"{"retain":1}"#.to_owned()),
+    ];
+    let text = Node::text("text");
+    let (mut whole, mut single) = (replica(1), replica(2));
+    for replica in [&mut whole, &mut single] {
+        replica.text_insert(&text, 0, "0123456789").unwrap();
+    }
+    let delta: Vec<_> = steps.iter().map(|(_, step)| step.as_str()).collect();
+    whole.text_apply(&text, &format!("[{}]", delta.join(","))).unwrap();
+    for (index, step) in &steps {
+        single.text_apply(&text, &format!(r#"[{{"retain":{index}}},{step}]"#)).unwrap();
+    }
+    let delta = single.text_delta(&text).unwrap();
+    assert_eq!(whole.text_delta(&text).unwrap(), delta);
+    assert!(
+        delta.starts_with(r#"[{"insert":"B23","attributes":{"bold":true}},{"insert":"plain"}"#)
+    );
+}
+
+#[test]
 fn a_list_that_deletes_at_once_what_comes_in_can_still_be_edited() {
     // An entry between one of the list and one under a key, both deleted: no editor writes it.
     let update = [

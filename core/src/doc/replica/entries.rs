@@ -71,7 +71,7 @@ impl Replica {
         let mut json = String::new();
         self.read(node, |branch, txn| {
             write_list(&mut json, in_order(branch, txn).keys(), |key, json| {
-                write_string(key, json)
+                write_string(key, json);
             });
         })?;
         Ok(if json.is_empty() { "[]".to_owned() } else { json })

@@ -132,6 +132,54 @@ fn the_one_change_of_a_group_does_what_its_edits_do_one_after_the_other() {
 }
 
 #[test]
+fn the_one_change_of_a_group_in_a_list_does_what_its_edits_do() {
+    for seed in 0..500 {
+        let mut random = Random::from_seed(seed);
+        let mut replica = replica(1);
+        replica.observe(array(), false).unwrap();
+        let mut shown: Vec<String> = Vec::new();
+        for _ in 0..3 {
+            replica.begin(0);
+            for edit in 0..=random.below(8) {
+                let len = u64::from(replica.sequence_length(&array()).unwrap());
+                let at = random.below(len + 1);
+                let count = random.below(len - at + 1).min(3);
+                let at = u32::try_from(at).unwrap();
+                if random.below(2) == 0 {
+                    let items: Vec<_> = (0..=random.below(5)).map(|it| edit * 10 + it).collect();
+                    replica.sequence_insert(&array(), at, &format!("{items:?}")).unwrap();
+                } else {
+                    replica.sequence_delete(&array(), at, u32::try_from(count).unwrap()).unwrap();
+                }
+            }
+            replica.commit();
+            let told = replica.take_changes();
+            assert!(told.len() <= 1, "seed {seed}: {told:?}");
+            let mut at = 0;
+            for step in told.iter().flat_map(|change| &change.delta) {
+                let len = step.len() as usize;
+                match step {
+                    Step::Retain(..) => at += len,
+                    Step::Delete(_) => drop(shown.drain(at..at + len)),
+                    Step::Values(values, _) => {
+                        let values = values.iter().map(|value| {
+                            let mut json = String::new();
+                            value.write(&mut json);
+                            json
+                        });
+                        shown.splice(at..at, values);
+                        at += len;
+                    }
+                    Step::Text(..) => panic!("no text is in a list"),
+                }
+            }
+            let items = replica.sequence_items(&array()).unwrap();
+            assert_eq!(format!("[{}]", shown.join(",")), items, "seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn a_group_tells_each_type_once_with_the_path_at_its_end() {
     let mut replica = replica(1);
     replica

@@ -83,27 +83,6 @@ impl Step {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// The step up to a length, and what is left.
-    fn split(self, len: u32) -> (Self, Option<Self>) {
-        if len >= self.len() {
-            return (self, None);
-        }
-        match self {
-            Self::Text(mut text, formats) => {
-                let rest = text.split_off(byte_index(&text, len));
-                (Self::Text(text, formats.clone()), Some(Self::Text(rest, formats)))
-            }
-            Self::Values(mut values, formats) => {
-                let rest = values.split_off(usize::try_from(len).unwrap_or(usize::MAX));
-                (Self::Values(values, formats.clone()), Some(Self::Values(rest, formats)))
-            }
-            Self::Delete(whole) => (Self::Delete(len), Some(Self::Delete(whole - len))),
-            Self::Retain(whole, formats) => {
-                (Self::Retain(len, formats.clone()), Some(Self::Retain(whole - len, formats)))
-            }
-        }
-    }
 }
 
 /// Adds a step, to the one before when both are of one kind.
@@ -148,23 +127,62 @@ pub(super) fn len_after(before: u32, delta: &[Step]) -> Option<u32> {
 struct Steps {
     left: std::vec::IntoIter<Step>,
     next: Option<Step>,
+    /// Where in the bytes or the values of the next step that begins what was not taken yet: a long
+    /// one is not moved for each piece.
+    at: usize,
+    /// How long that is.
+    len: u32,
 }
 
 impl Steps {
     fn new(steps: Vec<Step>) -> Self {
-        let mut left = steps.into_iter();
-        Self { next: left.next(), left }
+        let mut steps = Self { left: steps.into_iter(), next: None, at: 0, len: 0 };
+        steps.go_on();
+        steps
+    }
+
+    fn go_on(&mut self) {
+        self.next = self.left.next();
+        self.at = 0;
+        self.len = self.next.as_ref().map_or(u32::MAX, Step::len);
     }
 
     /// The next step, or its first part.
     fn take(&mut self, len: u32) -> Option<Step> {
-        let (step, rest) = self.next.take()?.split(len);
-        self.next = rest.or_else(|| self.left.next());
+        if len >= self.len {
+            return self.take_all();
+        }
+        let step = match self.next.as_ref()? {
+            Step::Text(text, formats) => {
+                let text = text.get(self.at..).unwrap_or_default();
+                let text = text.get(..byte_index(text, len)).unwrap_or_default();
+                self.at += text.len();
+                Step::Text(text.to_owned(), formats.clone())
+            }
+            Step::Values(values, formats) => {
+                let end = self.at + usize::try_from(len).unwrap_or(usize::MAX);
+                let values = values.get(self.at..end).unwrap_or_default().to_vec();
+                self.at = end;
+                Step::Values(values, formats.clone())
+            }
+            Step::Delete(_) => Step::Delete(len),
+            Step::Retain(_, formats) => Step::Retain(len, formats.clone()),
+        };
+        // A character that would be cut stays whole.
+        self.len -= step.len();
         Some(step)
     }
 
-    fn len(&self) -> u32 {
-        self.next.as_ref().map_or(u32::MAX, Step::len)
+    /// The next step, or what is left of it.
+    fn take_all(&mut self) -> Option<Step> {
+        let mut step = self.next.take()?;
+        match &mut step {
+            Step::Text(text, _) => drop(text.drain(..self.at)),
+            Step::Values(values, _) => drop(values.drain(..self.at)),
+            Step::Delete(len) | Step::Retain(len, _) => *len = self.len,
+        }
+        self.go_on();
+        Some(step)
     }
 }
 
@@ -185,7 +203,7 @@ fn compose(first: Vec<Step>, second: Vec<Step>) -> Vec<Step> {
             }
             continue;
         }
-        let len = first.len().min(second.len());
+        let len = first.len.min(second.len);
         match (first.take(len), second.take(len)) {
             (None, None) => break,
             (Some(step), None) | (None, Some(step)) => push(&mut both, step),

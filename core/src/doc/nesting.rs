@@ -12,38 +12,14 @@ use crate::ids::ClientId;
 use crate::limits::Limits;
 use crate::ordered::sort_by_key;
 
-/// Checks that an update that passed the guard makes no type deeper than is allowed. `around` says
-/// how many types are around a struct that is known.
-///
-/// # Errors
-/// `update.too_deep`.
-pub(super) fn check(
-    update: &[u8],
-    next: &dyn Fn(ClientId) -> u64,
-    around: &dyn Fn(Id) -> u32,
-    limits: &Limits,
-) -> Result<(), Error> {
-    let max = limits.type_depth_max;
-    let placed = place(update, next, around)?;
-    match placed.iter().find(|it| it.is_type && it.around() >= max) {
-        None => Ok(()),
-        Some(deep) => Err(too_deep(Code::UpdateTooDeep, deep.id, max)),
-    }
-}
-
-#[cold]
-fn too_deep(code: Code, id: Id, max: u32) -> Error {
-    let text = format!(
-        "the shared type of client {} at clock {} is nested deeper than {max} levels",
-        id.client.get(),
-        id.clock
-    );
-    Error::new(code, text)
-}
-
-/// How many types are around each struct of a log. Only what comes after another depth is kept.
+/// How many types are around each struct of a log, or of a document. Only what comes after another
+/// depth is kept.
 #[derive(Debug, Default)]
-pub struct Nesting(BTreeMap<ClientId, Author>);
+pub struct Nesting {
+    /// Where among the authors each client is: a map of numbers, as there are others in the client.
+    places: BTreeMap<ClientId, u64>,
+    authors: Vec<Author>,
+}
 
 /// The structs of one client.
 #[derive(Debug, Default)]
@@ -68,7 +44,7 @@ impl Nesting {
     /// `update.malformed` for bytes that are no update.
     pub fn add(&mut self, update: &[u8]) -> Result<(), Error> {
         for it in place(update, &|client| self.next(client), &|id| self.around(id))? {
-            let author = self.0.entry(it.id.client).or_default();
+            let author = self.author_mut(it.id.client);
             if author.next < it.id.clock {
                 // What was left out is nothing any more.
                 author.step(author.next, 0);
@@ -84,18 +60,49 @@ impl Nesting {
     /// # Errors
     /// `update.too_deep`.
     pub fn check(&self, update: &[u8], limits: &Limits) -> Result<(), Error> {
-        check(update, &|client| self.next(client), &|id| self.around(id), limits)
+        let max = limits.type_depth_max;
+        let placed = place(update, &|client| self.next(client), &|id| self.around(id))?;
+        match placed.iter().find(|it| it.is_type && it.around() >= max) {
+            None => Ok(()),
+            Some(deep) => Err(too_deep(Code::UpdateTooDeep, deep.id, max)),
+        }
     }
 
-    fn next(&self, client: ClientId) -> u64 {
-        self.0.get(&client).map_or(0, |author| author.next)
-    }
-
-    fn around(&self, id: Id) -> u32 {
-        let steps = self.0.get(&id.client).map_or(&[][..], |author| author.steps.as_slice());
+    /// How many types are around a struct that was taken in; 0 when it is nothing any more.
+    pub(super) fn around(&self, id: Id) -> u32 {
+        let steps = self.author(id.client).map_or(&[][..], |author| author.steps.as_slice());
         let behind = steps.partition_point(|(start, _)| *start <= id.clock);
         behind.checked_sub(1).and_then(|at| steps.get(at)).map_or(0, |(_, around)| *around)
     }
+
+    fn next(&self, client: ClientId) -> u64 {
+        self.author(client).map_or(0, |author| author.next)
+    }
+
+    fn author(&self, client: ClientId) -> Option<&Author> {
+        self.authors.get(usize::try_from(*self.places.get(&client)?).ok()?)
+    }
+
+    fn author_mut(&mut self, client: ClientId) -> &mut Author {
+        let count = self.authors.len();
+        let place = self.places.entry(client).or_insert(count as u64);
+        let at = usize::try_from(*place).unwrap_or(count).min(count);
+        if at == count {
+            self.authors.push(Author::default());
+        }
+        #[expect(clippy::indexing_slicing, reason = "found or pushed right here")]
+        &mut self.authors[at]
+    }
+}
+
+#[cold]
+fn too_deep(code: Code, id: Id, max: u32) -> Error {
+    let text = format!(
+        "the shared type of client {} at clock {} is nested deeper than {max} levels",
+        id.client.get(),
+        id.clock
+    );
+    Error::new(code, text)
 }
 
 /// A struct of an update, and where it is.

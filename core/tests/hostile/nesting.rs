@@ -1,5 +1,7 @@
 //! Shared types that are nested deeper than a document can be deleted.
 
+use std::time::Duration;
+
 use coweave_core::doc::guard::{Mode, check};
 use coweave_core::doc::known::Known;
 use coweave_core::doc::nesting::Nesting;
@@ -178,4 +180,68 @@ fn the_deepest_document_that_is_taken_is_read_and_deleted_on_a_small_stack() {
     };
     let small_stack = std::thread::Builder::new().stack_size(512 << 10);
     small_stack.spawn(work).unwrap().join().unwrap();
+}
+
+/// As many lists of a client one behind the other, the first one in a type with a name.
+fn row(client: u64, lists: u64) -> Vec<u8> {
+    let first = Bytes::section(lists, client, 0).in_root(7, "array").raw(&[0]);
+    (1..lists).fold(first, |bytes, clock| bytes.behind(7, client, clock - 1).raw(&[0])).end()
+}
+
+/// As many lists of a client, each between two of another client.
+fn between(client: u64, lists: u64, other: u64) -> Vec<u8> {
+    let section = Bytes::section(lists, client, 0);
+    let list = |bytes: Bytes, left: u64| {
+        let bytes = bytes.raw(&[0xc0 | 7]).var(other).var(left).var(other).var(left + 1);
+        bytes.raw(&[0])
+    };
+    (0..lists).fold(section, list).end()
+}
+
+/// When each of them is looked for in the list, this takes a hundred times as long.
+#[test]
+fn thousands_of_types_come_into_a_list_of_thousands() {
+    const LISTS: u64 = 30_000;
+    let limits = Limits::default();
+    let array = Node::root(Kind::Array, "array");
+    let mut replica = Replica::new(ClientId::from_u32(1));
+    replica.apply(&row(5, LISTS + 1), &limits).unwrap();
+    replica.apply(&between(6, LISTS, 5), &limits).unwrap();
+    for clock in (0..LISTS).step_by(10) {
+        let place = Place::Nested(ClientId::from_u32(6), clock);
+        let list = Node { kind: Kind::Array, place };
+        replica.sequence_insert(&list, 0, r#"[{"\u0000":[0,[]]}]"#).unwrap();
+    }
+    let tree = replica.tree(&array).unwrap();
+    assert_eq!(tree.matches('[').count() as u64, 2 + 2 * LISTS + LISTS / 10);
+}
+
+#[test]
+fn own_edits_and_undo_count_for_how_deep_a_document_is() {
+    let limits = Limits { type_depth_max: 6, ..Limits::default() };
+    let array = Node::root(Kind::Array, "array");
+    let mut replica = Replica::new(ClientId::from_u32(1));
+    let undo = replica.open_undo(Duration::ZERO);
+    replica.widen_undo(undo, array).unwrap();
+    // Three levels of another client, so that nesting is looked at from here on.
+    replica.apply(&chain(0, 2), &limits).unwrap();
+    replica.apply(&chain(0, 3), &limits).unwrap();
+    let node = |client, clock| Node {
+        kind: Kind::Array,
+        place: Place::Nested(ClientId::from_u32(client), clock),
+    };
+    let list = r#"[{"\u0000":[0,[]]}]"#;
+    // The first own struct is the fifth level; after undo and redo another one is.
+    replica.sequence_insert(&node(5, 2), 0, list).unwrap();
+    assert!(replica.undo(undo, false).unwrap());
+    assert!(replica.undo(undo, true).unwrap());
+    let own = replica.known().next(ClientId::from_u32(1)) - 1;
+    assert_eq!(own, 1, "what was redone is a struct of its own");
+    let inside = |client: u64, clock: u64, parent: (u64, u64)| {
+        let bytes = Bytes::section(1, client, clock);
+        bytes.raw(&[7, 0]).var(parent.0).var(parent.1).raw(&[0]).end()
+    };
+    replica.apply(&inside(7, 0, (1, own)), &limits).unwrap();
+    let refused = replica.apply(&inside(8, 0, (7, 0)), &limits).unwrap_err();
+    assert_eq!(refused.code, Code::UpdateTooDeep);
 }

@@ -1,11 +1,11 @@
 //! How deep types are nested in a replica, looked at before something deeper comes in.
 
-use yrs::{Assoc, BranchID, IndexScope, ReadTxn, StickyIndex, Transact};
+use yrs::{ReadTxn, StateVector, Transact};
 
 use super::content::{New, NewStep};
-use super::{Node, Replica, busy, yrs_id};
+use super::{Node, Replica, busy};
 use crate::doc::guard::Summary;
-use crate::doc::nesting;
+use crate::doc::nesting::Nesting;
 use crate::doc::node::Place;
 use crate::doc::walk::Id;
 use crate::error::{Code, Error};
@@ -17,7 +17,7 @@ impl Replica {
     /// # Errors
     /// `update.too_deep`.
     pub(in crate::doc) fn check_nesting(
-        &self,
+        &mut self,
         update: &[u8],
         summary: &Summary,
         limits: &Limits,
@@ -25,9 +25,37 @@ impl Replica {
         if !summary.has_nested {
             return Ok(());
         }
-        let txn = self.doc.try_transact().map_err(busy)?;
-        let next = |client| self.known.next(client);
-        nesting::check(update, &next, &|id| around(id, &txn), limits)
+        if self.known.is_empty() {
+            // Most documents come whole, and nothing is asked of them later.
+            return Nesting::default().check(update, limits);
+        }
+        self.nesting()?.check(update, limits)
+    }
+
+    /// What is around what, looked through when it is asked for first. yrs is not asked: it goes
+    /// through a whole list to name the parent of one element.
+    fn nesting(&mut self) -> Result<&Nesting, Error> {
+        let nesting = match self.nesting.take() {
+            Some(nesting) => nesting,
+            None => {
+                let mut nesting = Nesting::default();
+                let txn = self.doc.try_transact().map_err(busy)?;
+                nesting.add(&txn.encode_diff_v1(&StateVector::default()))?;
+                nesting
+            }
+        };
+        Ok(self.nesting.insert(nesting))
+    }
+
+    /// Takes in what an update brought to the document.
+    pub(super) fn advance(&mut self, update: &[u8], summary: &Summary) {
+        self.known.advance(summary);
+        if summary.is_news
+            && let Some(nesting) = &mut self.nesting
+            && nesting.add(update).is_err()
+        {
+            self.nesting = None;
+        }
     }
 
     /// Checks that contents may be nested in a type.
@@ -35,7 +63,7 @@ impl Replica {
     /// # Errors
     /// `api.too_deep`.
     pub(super) fn check_depth<'n>(
-        &self,
+        &mut self,
         node: &Node,
         contents: impl Iterator<Item = &'n New>,
     ) -> Result<(), Error> {
@@ -43,31 +71,15 @@ impl Replica {
         if inside == 0 {
             return Ok(());
         }
-        let txn = self.doc.try_transact().map_err(busy)?;
         let depth = match node.place {
             Place::Root(_) => 1,
-            Place::Nested(client, clock) => 1 + around(Id { client, clock }, &txn),
+            Place::Nested(client, clock) => 1 + self.nesting()?.around(Id { client, clock }),
         };
         if depth + inside <= TYPE_DEPTH_MAX {
             return Ok(());
         }
         let text = format!("shared types would be nested deeper than {TYPE_DEPTH_MAX} levels");
         Err(Error::new(Code::ApiTooDeep, text))
-    }
-}
-
-/// How many types are around an element; 0 when it is there no more.
-fn around<T: ReadTxn>(id: Id, txn: &T) -> u32 {
-    let (mut id, mut depth) = (yrs_id(id), 0);
-    loop {
-        // The only way that yrs has to ask for the parent of any element.
-        let place = StickyIndex::new(IndexScope::Relative(id), Assoc::Before).get_offset(txn);
-        let Some(place) = place else { return depth };
-        depth += 1;
-        match place.branch.id() {
-            BranchID::Nested(outer) => id = outer,
-            BranchID::Root(_) => return depth,
-        }
     }
 }
 

@@ -26,6 +26,7 @@ pub use super::change::{Change, KeyChange, Segment, Step};
 use super::content;
 use super::guard::{ClientRange, Mode, Oddities, Seen, Summary, inspect};
 use super::known::Known;
+use super::nesting::Nesting;
 pub use super::node::{Kind, Node, Place};
 use super::observe::{Changes, unwatch, watch};
 use super::orphan::collect_orphans;
@@ -67,6 +68,8 @@ pub struct Replica {
     doc: Doc,
     client: ClientId,
     known: Known,
+    /// How deep everything is, once somebody nested a type.
+    nesting: Option<Nesting>,
     /// Some update brought values, which count as length: they may be in a text.
     has_values: bool,
     /// Texts that hold nothing but text and what is embedded, as was seen after the last such update.
@@ -97,6 +100,7 @@ impl Replica {
             doc: new_document(client, &undos),
             client,
             known: Known::new(),
+            nesting: None,
             has_values: false,
             plain_texts: OrderedMap::new(),
             pairs: Pairs::default(),
@@ -165,7 +169,7 @@ impl Replica {
     ///
     /// # Errors
     /// What it has against it.
-    pub(super) fn inspect(&self, update: &[u8], limits: &Limits) -> Result<Seen, Error> {
+    pub(super) fn inspect(&mut self, update: &[u8], limits: &Limits) -> Result<Seen, Error> {
         let seen = inspect(update, &self.known, Mode::State, &|_| false, limits)?;
         self.check_nesting(update, &seen.0, limits)?;
         Ok(seen)
@@ -220,7 +224,7 @@ impl Replica {
             result = self.integrate(origin, &update).map(|_| true);
         }
         let is_news = result?;
-        self.known.advance(summary);
+        self.advance(update, summary);
         Ok(is_news)
     }
 
@@ -425,7 +429,7 @@ impl Replica {
         if summary.has_astral {
             self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
         }
-        self.known.advance(summary);
+        self.advance(&update, summary);
         if oddities.has_types {
             self.undos.made_types();
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coweave_core::limits::Limits;
-use coweave_relay::store::Store;
-use coweave_relay::{Config, Drained, Relay};
+use coweave_relay::store::{OpenError, Store};
+use coweave_relay::{Config, Drained, Relay, StartError};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -42,7 +42,8 @@ impl TestRelay {
 
     pub(crate) async fn start_in(folder: TempDir, limits: Limits) -> Self {
         let config = Config { data_dir: folder.path().to_owned(), ..config(limits) };
-        Self { relay: Relay::start(config).await.unwrap(), folder }
+        let relay = tokio::time::timeout(PATIENCE, start_unlocked(config)).await.unwrap();
+        Self { relay, folder }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -53,6 +54,17 @@ impl TestRelay {
         let Self { relay, folder } = self;
         assert_eq!(relay.shutdown().await, Drained::Clean);
         Self::start_in(folder, Limits::default()).await
+    }
+}
+
+/// Tasks that a relay of this process has given up let go of its store in their own time; where each
+/// relay is a process, its end does that.
+async fn start_unlocked(config: Config) -> Relay {
+    loop {
+        match Relay::start(config.clone()).await {
+            Err(StartError::Store(OpenError::Locked { .. })) => tokio::task::yield_now().await,
+            started => return started.unwrap(),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ import type { DeepChange, Delta, Formats, KeyChange, SequenceDelta } from './del
 import type { Disposer } from './disposer.js'
 import { Kind, type KindName, kindNames } from './kind.js'
 import type { Nodes } from './nodes.js'
+import { type Position, jsonOf } from './position.js'
 import { fromJson, revive } from './value.js'
 import type { ChangeView } from './view.js'
 import type { WasmNode } from './wasm.js'
@@ -30,17 +31,6 @@ export interface NodeSource {
 /** The same text for the same type. */
 export function nodeKey(id: NodeId): string {
   return 'name' in id ? `/${id.name}` : `${String(id.client)}.${String(id.clock)}`
-}
-
-/**
- * A place in a text or a sequence that moves with what is around it; plain JSON as Yjs writes it, to
- * be sent to others.
- */
-export interface Position {
-  readonly type: { readonly client: number; readonly clock: number } | null
-  readonly tname: string | null
-  readonly item: { readonly client: number; readonly clock: number } | null
-  readonly assoc: number
 }
 
 /**
@@ -138,16 +128,6 @@ export abstract class SharedSequence extends SharedNode {
   resolve(position: Position | null | undefined): number | null {
     const json = jsonOf(position)
     return this.nodes.session.use(this.id, node => node.resolve(json)) ?? null
-  }
-}
-
-/** The JSON of what is said to be a position; that of nothing when it has none. */
-function jsonOf(position: unknown): string {
-  try {
-    const json: unknown = typeof position === 'object' ? JSON.stringify(position) : undefined
-    return typeof json === 'string' ? json : 'null'
-  } catch {
-    return 'null'
   }
 }
 

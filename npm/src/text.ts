@@ -3,7 +3,8 @@
 import { checkFunction, checkIndex, checkLength, checkString } from './argument.js'
 import type { ChangeSource, Delta, Formats } from './delta.js'
 import type { Disposer } from './disposer.js'
-import { type Position, SharedSequence, toDelta } from './shared.js'
+import type { Position } from './position.js'
+import { SharedSequence, toDelta } from './shared.js'
 import { checkFormats, deltaJson } from './value.js'
 
 /** More at once is no text that somebody pasted. */

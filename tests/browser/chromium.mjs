@@ -11,6 +11,7 @@ const ARGS = [
 ]
 
 const START_MS_MAX = 30_000
+const GONE_MS_MAX = 500
 
 const executablePath = process.env.COWEAVE_CHROMIUM ?? '/usr/bin/chromium'
 
@@ -30,6 +31,10 @@ export async function startChromium(t, profile) {
     isDead = true
     process.kill(-child.pid, 'SIGKILL')
     await exited
+    // A part of it that still holds the profile's files makes the next browser begin with new ones.
+    for (const end = performance.now() + GONE_MS_MAX; isThere(child.pid) && performance.now() < end;) {
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
   }
   t.after(kill)
   const address = await new Promise((resolve, reject) => {
@@ -45,4 +50,13 @@ export async function startChromium(t, profile) {
   })
   const browser = await chromium.connectOverCDP(address)
   return { context: browser.contexts()[0], kill }
+}
+
+/** Whether anything of a process group is left. */
+function isThere(group) {
+  try {
+    return process.kill(-group, 0)
+  } catch {
+    return false
+  }
 }

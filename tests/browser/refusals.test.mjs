@@ -272,6 +272,8 @@ describe('the real relay', () => {
       window.empty.doc.text('body').insert(0, 'of the new history')
       await window.empty.flush()
     })
+    // The relay may be quicker than the device.
+    await page.waitForFunction(() => window.client.debug().rooms.find(room => room.name === 'empty').isOnDevice)
     await enter(page, relay.wsUrl)
     assert.deepEqual(await page.evaluate(async () => {
       const empty = window.client.room('empty')

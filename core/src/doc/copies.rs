@@ -5,7 +5,7 @@ use yrs::IdSet;
 use super::replica::{our_id, yrs_id};
 use super::walk::Id;
 use crate::ids::ClientId;
-use crate::ordered::sort_by_key;
+use crate::ordered::{merge_by_key, sort_by_key};
 
 /// Content that was brought back.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +37,7 @@ impl Copies {
                 self.lent.insert(yrs_id(copy.to), u32::try_from(copy.len).unwrap_or(u32::MAX));
             }
         }
-        self.all.extend(copies);
-        sort_by_key(&mut self.all, |copy| copy.from.numbers());
+        merge_by_key(&mut self.all, copies, |copy| copy.from.numbers());
     }
 
     /// Whether somebody else has written it, as a client sees it.

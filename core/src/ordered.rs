@@ -18,22 +18,6 @@ pub fn sort_by_key<T>(items: &mut Vec<T>, key: impl Fn(&T) -> (u64, u64)) {
     items.extend(sorted);
 }
 
-/// Adds items to those that are sorted by two numbers already.
-pub fn merge_by_key<T>(sorted: &mut Vec<T>, mut new: Vec<T>, key: impl Fn(&T) -> (u64, u64)) {
-    sort_by_key(&mut new, &key);
-    let Some(first) = new.first().map(&key) else { return };
-    let behind = sorted.partition_point(|it| key(it) <= first);
-    let mut rest = sorted.split_off(behind).into_iter().peekable();
-    for it in new {
-        let key_of_it = key(&it);
-        while let Some(before) = rest.next_if(|before| key(before) <= key_of_it) {
-            sorted.push(before);
-        }
-        sorted.push(it);
-    }
-    sorted.extend(rest);
-}
-
 /// A map that is iterated in the order of its keys. An insertion moves all entries behind it: for
 /// rooms, tabs and the like, and not for what a peer can make many of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -223,20 +207,6 @@ mod tests {
             let mut expected = list.clone();
             expected.sort_by_key(|(first, second, _)| (*first, *second));
             sort_by_key(&mut list, |(first, second, _)| (*first, *second));
-            assert_eq!(list, expected);
-        }
-    }
-
-    #[test]
-    fn what_is_added_to_a_sorted_list_comes_behind_what_is_as_large() {
-        let mut random = Random::from_seed(12);
-        for length in 0..200 {
-            let mut list: Vec<_> = (0..length).map(|at| (random.below(20), at)).collect();
-            let mut expected = list.clone();
-            expected.sort_by_key(|(key, _)| *key);
-            let new = list.split_off(usize::try_from(length / 3).unwrap());
-            sort_by_key(&mut list, |(key, _)| (*key, 0));
-            merge_by_key(&mut list, new, |(key, _)| (*key, 0));
             assert_eq!(list, expected);
         }
     }

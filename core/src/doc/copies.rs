@@ -5,7 +5,7 @@ use yrs::IdSet;
 use super::replica::{our_id, yrs_id};
 use super::walk::Id;
 use crate::ids::ClientId;
-use crate::ordered::{merge_by_key, sort_by_key};
+use crate::ordered::sort_by_key;
 
 /// Content that was brought back.
 #[derive(Clone, Copy, Debug)]
@@ -34,10 +34,11 @@ impl Copies {
     pub(super) fn add(&mut self, copies: Vec<Copy>, client: ClientId) {
         for copy in &copies {
             if self.is_foreign(copy.from, client) {
-                self.lent.insert(yrs_id(copy.to), u32::try_from(copy.len).unwrap_or(u32::MAX));
+                insert(&mut self.lent, copy.to, copy.len);
             }
         }
-        merge_by_key(&mut self.all, copies, |copy| copy.from.numbers());
+        self.all.extend(copies);
+        sort_by_key(&mut self.all, |copy| copy.from.numbers());
     }
 
     /// Whether somebody else has written it, as a client sees it.
@@ -112,9 +113,14 @@ pub(super) fn id_set(mut ranges: Vec<(Id, u64)>) -> IdSet {
     sort_by_key(&mut ranges, |(id, _)| id.numbers());
     let mut ids = IdSet::new();
     for (id, len) in ranges.into_iter().filter(|(_, len)| *len > 0) {
-        ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
+        insert(&mut ids, id, len);
     }
     ids
+}
+
+/// Adds a range to a set.
+pub(super) fn insert(ids: &mut IdSet, id: Id, len: u64) {
+    ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
 }
 
 /// The ranges of a set: where they begin, and how long they are.

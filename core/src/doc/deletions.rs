@@ -33,11 +33,6 @@ impl Deletions {
         Ok(collected.united())
     }
 
-    /// Takes in a range.
-    pub(super) fn insert(&mut self, client: ClientId, start: u64, end: u64) {
-        insert(self.0.entry(client).or_default(), (start, end));
-    }
-
     /// The ranges of a client that end behind a clock.
     pub(super) fn behind(&self, client: ClientId, clock: u64) -> Behind<'_> {
         let ranges = self.0.get(&client).map_or(&[][..], Vec::as_slice);
@@ -90,7 +85,7 @@ impl<'a> Visit<'a> for Deletions {
     }
 
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
-        self.insert(client, start, end);
+        insert(self.0.entry(client).or_default(), (start, end));
         Ok(())
     }
 }

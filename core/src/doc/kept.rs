@@ -29,11 +29,11 @@ impl Kept {
     ///
     /// # Errors
     /// `update.malformed` for bytes that are none.
-    pub(super) fn read(state: Vec<u8>) -> Result<Self, Error> {
+    pub(super) fn read(state: Vec<u8>) -> Result<Box<Self>, Error> {
         let layout = Layout::read(state)?;
         let bytes_max = layout.memory().saturating_mul(2).saturating_add(GROWTH_BYTES);
         let bytes_max = bytes_max.min(BYTES_MAX);
-        Ok(Self { layout, updates: Vec::new(), noted_bytes: 0, bytes_max })
+        Ok(Box::new(Self { layout, updates: Vec::new(), noted_bytes: 0, bytes_max }))
     }
 
     /// Notes an update that the document took in; false when that gets too much.
@@ -51,10 +51,10 @@ impl Kept {
     ///
     /// # Errors
     /// As [`Self::read`]; it is of no use any more then.
-    pub(super) fn catch_up(mut self, deleted: &IdSet) -> Result<Self, Error> {
+    pub(super) fn catch_up(&mut self, deleted: &IdSet) -> Result<(), Error> {
         self.noted_bytes = 0;
         std::mem::take(&mut self.updates).iter().try_for_each(|update| self.layout.add(update))?;
         self.layout.delete(deleted);
-        Ok(self)
+        Ok(())
     }
 }

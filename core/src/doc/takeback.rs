@@ -66,7 +66,7 @@ impl Taker<'_> {
             homes.push(part.home);
             if let Some(to) = self.place(part.home, layout) {
                 open.push((at, to));
-                homes.extend(other_home(part.home, to, layout)?);
+                homes.extend(other_home(part.home, to, layout));
             }
         }
         layout.order(&homes)?;
@@ -213,9 +213,9 @@ struct Revival<'r> {
 }
 
 /// The home of the same key in another type.
-fn other_home(home: usize, to: To, layout: &Layout) -> Result<Option<usize>, Error> {
-    let To::Other(parent) = to else { return Ok(None) };
-    Ok(layout.key(home)?.and_then(|key| layout.home_of(parent, key)))
+fn other_home(home: usize, to: To, layout: &Layout) -> Option<usize> {
+    let To::Other(parent) = to else { return None };
+    layout.entry(parent, layout.home(home)?.key.as_deref()?)
 }
 
 impl Revival<'_> {
@@ -226,10 +226,9 @@ impl Revival<'_> {
         while let Some((at, to)) = open.pop() {
             let Some(part) = parts.get(at) else { continue };
             let before = self.copies.len();
-            match (self.layout.key(part.home)?, to) {
-                (Some(key), _) => self.entry(key, part, to)?,
-                (None, To::Same) => self.list_where_it_was(part)?,
-                (None, _) => self.list(part, to)?,
+            match self.layout.home(part.home).and_then(|home| home.key.as_deref()) {
+                Some(key) => self.entry(key, part, to)?,
+                None => self.list(part, to)?,
             }
             // What was inside the types that came back.
             for copy in self.copies.get(before..).unwrap_or_default() {
@@ -242,24 +241,13 @@ impl Revival<'_> {
         Ok(())
     }
 
-    /// Brings back what was in a list, before what stands there deleted.
-    fn list_where_it_was(&mut self, part: &Part) -> Result<(), Error> {
-        let layout = self.layout;
-        let is_joint = |left: &Element, right: &Element| {
-            layout.is_behind(right.of, left.of) && is_joint(layout, left, right)
-        };
-        for elements in part.elements.chunk_by(is_joint) {
-            let Some(first) = elements.first() else { continue };
-            let sides = [layout.before(first.of), Some(first.id)];
-            self.write(elements, sides, To::Same, None)?;
-        }
-        Ok(())
-    }
-
-    /// Brings back what was in a list in the type that stands for the one it was in.
+    /// Brings back what was in a list.
     fn list(&mut self, part: &Part, to: To) -> Result<(), Error> {
         let layout = self.layout;
-        let line = layout.line(part.home);
+        let line = match to {
+            To::Same => part.elements.clone(),
+            To::Other(_) | To::New(_) => layout.line(part.home),
+        };
         let is_wanted = wanted(part, &line);
         // What stands on the right of each element in the list where it comes back.
         let mut rights = vec![None; line.len()];
@@ -273,8 +261,11 @@ impl Revival<'_> {
         let mut left = None;
         let mut at = 0;
         while let Some(first) = line.get(at) {
-            let right = rights.get(at).copied().flatten();
             let is_back = is_wanted.get(at).is_some_and(|it| *it);
+            let mut right = rights.get(at).copied().flatten();
+            if matches!(to, To::Same) {
+                (left, right) = (layout.before(first.of), Some(first.id));
+            }
             let mut end = at.saturating_add(1);
             while is_back
                 && is_wanted.get(end).is_some_and(|it| *it)
@@ -329,7 +320,7 @@ impl Revival<'_> {
             To::Same => Some(*last),
             To::New(_) => None,
             To::Other(_) => {
-                let home = other_home(part.home, to, self.layout)?;
+                let home = other_home(part.home, to, self.layout);
                 home.and_then(|home| self.layout.line(home).pop())
             }
         };
@@ -416,11 +407,11 @@ impl Revival<'_> {
     }
 }
 
-/// Whether two elements, one behind the other, come back as one struct.
+/// Whether an element stands behind another one, and comes back in the same struct.
 fn is_joint(layout: &Layout, left: &Element, right: &Element) -> bool {
     let kind = |it: &Element| layout.get(it.of).map(|it| it.kind);
-    left.id.client == right.id.client
-        && left.end() == right.id.clock
+    layout.before(right.of) == Some(left.last())
+        && right.id == Id { clock: left.end(), ..left.id }
         && kind(left) == kind(right)
         && matches!(kind(left), Some(Kind::Text | Kind::Values))
 }

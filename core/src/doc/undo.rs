@@ -186,7 +186,7 @@ pub(super) struct Undos {
     /// What was brought back.
     pub(super) copies: Copies,
     /// What was read to bring something back.
-    kept: Option<Kept>,
+    kept: Option<Box<Kept>>,
     last_number: u32,
 }
 
@@ -301,18 +301,21 @@ impl Undos {
     }
 
     /// Where everything in the document stands, as it was kept, or else read from its state.
-    pub(super) fn take_kept(&mut self, state: impl FnOnce() -> Vec<u8>) -> Result<Kept, Error> {
+    pub(super) fn take_kept(
+        &mut self,
+        state: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Box<Kept>, Error> {
         let deleted = self.lock().deleted.take();
-        let caught_up =
-            self.kept.take().zip(deleted).map(|(kept, deleted)| kept.catch_up(&deleted));
-        match caught_up {
-            Some(Ok(kept)) => Ok(kept),
-            _ => Kept::read(state()),
+        if let (Some(mut kept), Some(deleted)) = (self.kept.take(), deleted)
+            && kept.catch_up(&deleted).is_ok()
+        {
+            return Ok(kept);
         }
+        Kept::read(state())
     }
 
     /// Keeps it for the next undo.
-    pub(super) fn keep(&mut self, kept: Kept) {
+    pub(super) fn keep(&mut self, kept: Box<Kept>) {
         self.kept = Some(kept);
         self.lock().deleted = Some(IdSet::new());
     }

@@ -5,16 +5,16 @@ mod order;
 
 use yrs::IdSet;
 
-use super::copies::ranges;
-use super::deletions::Deletions;
+use super::copies::{insert, ranges};
 use super::line::Element;
 use super::mix::Mix;
 use super::node::Place;
+use super::replica::yrs_id;
 use super::run::Run;
 use super::walk::{Block, HAS_PARENT_KEY, Id, Kind, Section, Visit, read_again, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
-use crate::ordered::{merge_by_key, sort_by_key};
+use crate::ordered::sort_by_key;
 use crate::wire::primitive::Reader;
 
 /// All structs of a document.
@@ -26,11 +26,9 @@ pub(super) struct Layout {
     structs: Vec<Struct>,
     /// Their indexes, by id.
     by_id: Vec<usize>,
-    /// Each once, as they were met.
+    /// Each once.
     homes: Vec<Home>,
-    /// Their indexes, by number.
-    by_number: Vec<usize>,
-    deletions: Deletions,
+    deleted: IdSet,
 }
 
 /// One struct, or what is left of it.
@@ -70,35 +68,64 @@ impl Struct {
 pub(super) struct Home {
     /// `None` for a type with a name.
     pub(super) parent: Option<Id>,
+    name: Box<str>,
+    pub(super) key: Option<Box<str>>,
     /// As good as itself to tell it from others.
     pub(super) number: (u64, u64),
-    /// A struct that says where this is.
-    of: usize,
-    /// Whether its structs know who stands beside them.
-    is_in_order: bool,
+    order: Order,
+    /// Its structs by id, while they are brought into order.
+    met: Vec<usize>,
+    /// The first one of them, once they are in order.
     first: Option<usize>,
 }
 
-/// The name of the type around a struct, if it has one, and the key.
-type Names<'a> = (&'a str, Option<&'a str>);
-
-fn names<'a>(block: &Block<'a>) -> Result<Names<'a>, Error> {
-    let unreadable = |_already_walked| block.unreadable();
-    let mut reader = Reader::new(block.places());
-    let mut name = "";
-    reader.var().map_err(unreadable)?;
-    match block.parent {
-        None => name = reader.string().map_err(unreadable)?,
-        Some(_) => {
-            reader.var().map_err(unreadable)?;
-            reader.var().map_err(unreadable)?;
-        }
-    }
-    let has_key = block.info & HAS_PARENT_KEY != 0;
-    Ok((name, if has_key { Some(reader.string().map_err(unreadable)?) } else { None }))
+/// Whether the structs of a home know who stands beside them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Unknown,
+    Wanted,
+    Known,
 }
 
-fn number(parent: Option<Id>, (name, key): Names<'_>) -> (u64, u64) {
+impl Home {
+    fn of(block: &Block<'_>) -> Result<Self, Error> {
+        let unreadable = |_already_walked| block.unreadable();
+        let mut reader = Reader::new(block.places());
+        let (mut name, mut key) = ("", None);
+        reader.var().map_err(unreadable)?;
+        match block.parent {
+            None => name = reader.string().map_err(unreadable)?,
+            Some(_) => {
+                reader.var().map_err(unreadable)?;
+                reader.var().map_err(unreadable)?;
+            }
+        }
+        if block.info & HAS_PARENT_KEY != 0 {
+            key = Some(reader.string().map_err(unreadable)?);
+        }
+        Ok(Self {
+            parent: block.parent,
+            name: Box::from(name),
+            key: key.map(Box::from),
+            number: number(block.parent, name, key),
+            order: Order::Unknown,
+            met: Vec::new(),
+            first: None,
+        })
+    }
+
+    fn is_in(&self, place: &Place) -> bool {
+        match (place, self.parent) {
+            (Place::Root(name), None) => **name == *self.name,
+            (Place::Nested(client, clock), Some(parent)) => {
+                parent == Id { client: *client, clock: *clock }
+            }
+            _ => false,
+        }
+    }
+}
+
+fn number(parent: Option<Id>, name: &str, key: Option<&str>) -> (u64, u64) {
     let mix = Mix::new(0).with_id(parent).with_bytes(name.as_bytes());
     let mix = mix.with(u64::from(key.is_some()));
     let number = mix.with_bytes(key.unwrap_or_default().as_bytes()).finish();
@@ -126,7 +153,7 @@ struct Found<'l> {
     structs: Vec<Struct>,
     places: Vec<At>,
     homes: Vec<Home>,
-    deleted: Vec<(Id, u64)>,
+    deleted: IdSet,
 }
 
 impl<'a> Visit<'a> for Found<'_> {
@@ -136,7 +163,7 @@ impl<'a> Visit<'a> for Found<'_> {
     }
 
     fn block(&mut self, block: &Block<'a>) -> Result<(), Error> {
-        let Block { id, len, kind, parent, .. } = *block;
+        let Block { id, len, kind, .. } = *block;
         let start = self.start;
         self.start = start.saturating_add(block.bytes.len());
         if self.layout.find(id).is_some() {
@@ -146,9 +173,7 @@ impl<'a> Visit<'a> for Found<'_> {
             _ if kind == Kind::Gc => At::Nowhere,
             Some(neighbor) => At::Beside(neighbor),
             None => {
-                let of = self.layout.structs.len().saturating_add(self.structs.len());
-                let number = number(parent, names(block)?);
-                self.homes.push(Home { parent, number, of, is_in_order: false, first: None });
+                self.homes.push(Home::of(block)?);
                 At::In(self.homes.len().saturating_sub(1))
             }
         };
@@ -159,7 +184,7 @@ impl<'a> Visit<'a> for Found<'_> {
     }
 
     fn deleted(&mut self, client: ClientId, start: u64, end: u64) -> Result<(), Error> {
-        self.deleted.push((Id { client, clock: start }, end));
+        insert(&mut self.deleted, Id { client, clock: start }, end.saturating_sub(start));
         Ok(())
     }
 }
@@ -171,9 +196,7 @@ impl Layout {
     /// `update.malformed` for bytes that are none.
     pub(super) fn read(state: Vec<u8>) -> Result<Self, Error> {
         let mut layout = Self { bytes: state, ..Self::default() };
-        let deleted = layout.take_in(0)?;
-        // In the order of their clocks, and apart from each other.
-        deleted.into_iter().for_each(|(id, end)| layout.deletions.insert(id.client, id.clock, end));
+        layout.deleted = layout.take_in(0)?;
         Ok(layout)
     }
 
@@ -192,23 +215,19 @@ impl Layout {
     /// Takes in that elements were deleted.
     pub(super) fn delete(&mut self, ids: &IdSet) {
         self.cut_out(ids);
-        for (id, len) in ranges(ids) {
-            self.deletions.insert(id.client, id.clock, id.clock.saturating_add(len));
-        }
+        ranges(ids).for_each(|(id, len)| insert(&mut self.deleted, id, len));
     }
 
     /// About how many bytes of memory it takes.
     pub(super) const fn memory(&self) -> usize {
-        let structs = self.structs.capacity().saturating_mul(size_of::<Struct>());
+        let of_struct = size_of::<Struct>().saturating_add(size_of::<usize>());
+        let structs = self.structs.capacity().saturating_mul(of_struct);
         let homes = self.homes.capacity().saturating_mul(size_of::<Home>());
-        let indexes = self.by_id.capacity().saturating_add(self.by_number.capacity());
-        let indexes = indexes.saturating_mul(size_of::<usize>());
-        let all = self.bytes.capacity().saturating_add(structs).saturating_add(homes);
-        all.saturating_add(indexes)
+        self.bytes.capacity().saturating_add(structs).saturating_add(homes)
     }
 
     /// Takes in the structs of an update that begins at this byte; gives what it deletes.
-    fn take_in(&mut self, base: usize) -> Result<Vec<(Id, u64)>, Error> {
+    fn take_in(&mut self, base: usize) -> Result<IdSet, Error> {
         let mut found = Found {
             layout: self,
             len: self.bytes.len(),
@@ -216,7 +235,7 @@ impl Layout {
             structs: Vec::new(),
             places: Vec::new(),
             homes: Vec::new(),
-            deleted: Vec::new(),
+            deleted: IdSet::new(),
         };
         walk(self.bytes.get(base..).unwrap_or_default(), usize::MAX, &mut found)?;
         let Found { structs, mut places, homes, deleted, .. } = found;
@@ -235,38 +254,46 @@ impl Layout {
 
     /// Takes in homes, each as often as it was met; gives their indexes.
     fn take_in_homes(&mut self, found: Vec<Home>) -> Vec<usize> {
-        let mut moved = Vec::with_capacity(found.len());
+        let before = self.homes.len();
+        let mut moved = vec![0; found.len()];
         let mut numbered: Vec<_> = found.into_iter().enumerate().collect();
-        moved.resize(numbered.len(), 0);
         sort_by_key(&mut numbered, |(_, home)| home.number);
-        let mut new = Vec::new();
-        let mut last: Option<((u64, u64), usize)> = None;
+        let mut last = None;
         for (at, home) in numbered {
-            let known = last.filter(|(number, _)| *number == home.number).map(|(_, home)| home);
-            let home = match known.or_else(|| self.numbered(home.number)) {
-                Some(home) => home,
-                None => {
-                    self.homes.push(home);
-                    new.push(self.homes.len().saturating_sub(1));
-                    self.homes.len().saturating_sub(1)
-                }
+            let number = home.number;
+            let known = match last {
+                Some((last, at)) if last == number => Some(at),
+                _ => self.home_of(number, before),
             };
-            last = self.homes.get(home).map(|it| (it.number, home));
-            if let Some(moved) = moved.get_mut(at) {
-                *moved = home;
-            }
+            let home = known.unwrap_or_else(|| {
+                self.homes.push(home);
+                self.homes.len().saturating_sub(1)
+            });
+            last = Some((number, home));
+            moved.get_mut(at).into_iter().for_each(|moved| *moved = home);
         }
-        let homes = &self.homes;
-        let number = |home: &usize| homes.get(*home).map_or((0, 0), |home| home.number);
-        merge_by_key(&mut self.by_number, new, number);
         moved
     }
 
     /// Makes the structs from one on known by their ids.
     fn index(&mut self, first: usize) {
         let structs = &self.structs;
-        let id = |at: &usize| structs.get(*at).map_or((0, 0), |it| it.id.numbers());
-        merge_by_key(&mut self.by_id, (first..structs.len()).collect(), id);
+        let id = |at: usize| structs.get(at).map_or((0, 0), |it| it.id.numbers());
+        let mut new: Vec<_> = (first..structs.len()).collect();
+        sort_by_key(&mut new, |at| id(*at));
+        let mut left = self.by_id.len();
+        self.by_id.resize(left.saturating_add(new.len()), 0);
+        // From the last one on, so that what is before all of them stays where it is.
+        while let Some(at) = new.pop() {
+            while let Some(before) = left.checked_sub(1).and_then(|it| self.by_id.get(it))
+                && id(*before) > id(at)
+            {
+                left = left.saturating_sub(1);
+                self.by_id.swap(left, left.saturating_add(new.len()).saturating_add(1));
+            }
+            let place = self.by_id.get_mut(left.saturating_add(new.len()));
+            place.into_iter().for_each(|place| *place = at);
+        }
     }
 
     /// Finds out where the structs from one on are. What is met on the way is known from then on: a
@@ -302,8 +329,11 @@ impl Layout {
 
     /// Makes these elements structs of their own.
     pub(super) fn cut_out(&mut self, ids: &IdSet) {
-        let ends = |(id, len): (Id, u64)| [id, Id { clock: id.clock.saturating_add(len), ..id }];
-        self.split(ranges(ids).flat_map(ends).collect());
+        let mut cuts = Vec::new();
+        for (id, len) in ranges(ids) {
+            cuts.extend([id, Id { clock: id.clock.saturating_add(len), ..id }]);
+        }
+        self.split(cuts);
     }
 
     /// Makes each of these elements the first one of a struct.
@@ -410,37 +440,21 @@ impl Layout {
     }
 
     pub(super) fn is_deleted(&self, id: Id) -> bool {
-        let mut ranges = self.deletions.behind(id.client, id.clock);
-        !ranges.within(id.clock, id.clock.saturating_add(1)).is_empty()
+        self.deleted.contains(&yrs_id(id))
     }
 
     pub(super) fn home(&self, home: usize) -> Option<&Home> {
         self.homes.get(home)
     }
 
-    /// The key of a home, when it is not a list.
-    ///
-    /// # Errors
-    /// `update.malformed` when the struct that says it is none.
-    pub(super) fn key(&self, home: usize) -> Result<Option<&str>, Error> {
-        self.names(home).map(|(_, key)| key)
-    }
-
-    fn names(&self, home: usize) -> Result<Names<'_>, Error> {
-        let of = self.home(home).and_then(|home| self.get(home.of));
-        of.map_or(Ok(("", None)), |of| names(&self.block(of)?))
-    }
-
     /// The values of a key in a type.
-    pub(super) fn home_of(&self, parent: Id, key: &str) -> Option<usize> {
-        self.numbered(number(Some(parent), ("", Some(key))))
+    pub(super) fn entry(&self, parent: Id, key: &str) -> Option<usize> {
+        self.home_of(number(Some(parent), "", Some(key)), self.homes.len())
     }
 
-    fn numbered(&self, number: (u64, u64)) -> Option<usize> {
-        let is_before = |at: &usize| self.home(*at).is_some_and(|home| home.number < number);
-        let at = self.by_number.partition_point(is_before);
-        let home = self.by_number.get(at).copied();
-        home.filter(|home| self.home(*home).is_some_and(|home| home.number == number))
+    /// The one with a number among the first ones.
+    fn home_of(&self, number: (u64, u64), end: usize) -> Option<usize> {
+        self.homes.iter().take(end).position(|home| home.number == number)
     }
 
     /// The type around an element; `None` when it has a name.
@@ -449,22 +463,15 @@ impl Layout {
     }
 
     /// Whether a home is in one of these types, or in one inside them.
-    pub(super) fn is_in(&self, mut home: usize, places: &[Place]) -> bool {
-        loop {
-            let parent = self.home(home).and_then(|home| home.parent);
-            let is_here = |place: &Place| match (place, parent) {
-                (Place::Root(name), None) => self.names(home).is_ok_and(|(it, _)| **name == *it),
-                (Place::Nested(client, clock), Some(parent)) => {
-                    parent == Id { client: *client, clock: *clock }
-                }
-                _ => false,
-            };
-            if places.iter().any(is_here) {
+    pub(super) fn is_in(&self, home: usize, places: &[Place]) -> bool {
+        let mut next = self.home(home);
+        while let Some(home) = next {
+            if places.iter().any(|place| home.is_in(place)) {
                 return true;
             }
-            let around = parent.and_then(|parent| self.find(parent)?.home);
-            let Some(around) = around else { return false };
-            home = around;
+            let around = home.parent.and_then(|parent| self.find(parent)?.home);
+            next = around.and_then(|around| self.home(around));
         }
+        false
     }
 }

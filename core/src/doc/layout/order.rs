@@ -1,7 +1,7 @@
 //! The order of the elements in a layout: found out for a home when it is asked for, and kept while
 //! what comes is put where nothing else was put at the same time.
 
-use super::{Layout, Struct};
+use super::{Layout, Order, Struct};
 use crate::doc::line::{Element, Line, Link};
 use crate::doc::walk::Id;
 use crate::error::Error;
@@ -12,29 +12,33 @@ impl Layout {
     /// # Errors
     /// `update.malformed` when a struct is none.
     pub(in crate::doc) fn order(&mut self, homes: &[usize]) -> Result<(), Error> {
-        let is_open = |home: &&usize| self.home(**home).is_some_and(|home| !home.is_in_order);
-        let mut open: Vec<_> = homes.iter().filter(is_open).copied().collect();
-        if open.is_empty() {
-            return Ok(());
+        let mut is_open = false;
+        for home in homes {
+            if let Some(home) = self.homes.get_mut(*home).filter(|it| it.order == Order::Unknown) {
+                home.order = Order::Wanted;
+                is_open = true;
+            }
         }
-        let mut lines = vec![None; self.homes.len()];
-        open.retain(|home| lines.get_mut(*home).is_some_and(|it| it.replace(0).is_none()));
-        let is_open =
-            |it: &&Struct| it.home.is_some_and(|home| matches!(lines.get(home), Some(Some(_))));
-        let cuts = self.inside(self.structs.iter().filter(is_open))?;
-        self.split(cuts);
-        for (line, home) in open.iter().enumerate() {
-            lines.get_mut(*home).into_iter().for_each(|it| *it = Some(line));
-        }
-        let mut all = vec![Vec::new(); open.len()];
-        for at in &self.by_id {
-            let home = self.get(*at).and_then(|it| it.home);
-            let line = home.and_then(|home| *lines.get(home)?);
-            line.and_then(|line| all.get_mut(line)).into_iter().for_each(|line| line.push(*at));
-        }
-        for (home, line) in open.iter().zip(&all) {
-            let order = self.sorted(line)?;
-            self.put(*home, &order);
+        while is_open {
+            for at in &self.by_id {
+                let home = self.structs.get(*at).and_then(|it| it.home);
+                if let Some(home) = home.and_then(|home| self.homes.get_mut(home))
+                    && home.order == Order::Wanted
+                {
+                    home.met.push(*at);
+                }
+            }
+            let mut cuts = Vec::new();
+            for home in homes {
+                let Some(it) = self.homes.get_mut(*home) else { continue };
+                let structs = std::mem::take(&mut it.met);
+                let line = self.linked(&structs, &mut cuts)?;
+                if cuts.is_empty() && !structs.is_empty() {
+                    self.put(*home, &line.into_order());
+                }
+            }
+            is_open = !cuts.is_empty();
+            self.split(cuts);
         }
         Ok(())
     }
@@ -56,24 +60,6 @@ impl Layout {
         Some(left.last())
     }
 
-    /// Whether one struct stands behind another one, in a home that is in order.
-    pub(in crate::doc) fn is_behind(&self, of: usize, left: usize) -> bool {
-        self.get(of).is_some_and(|it| it.left == Some(left))
-    }
-
-    /// Those of the neighbors that structs name which are inside of one.
-    fn inside<'l>(&self, structs: impl Iterator<Item = &'l Struct>) -> Result<Vec<Id>, Error> {
-        let mut inside = Vec::new();
-        for it in structs {
-            let [origin, right_origin] = self.neighbors(it)?;
-            for first in origin.map(next).into_iter().chain(right_origin) {
-                let is_inside = |it: &Struct| it.id != first;
-                inside.extend(self.find(first).is_some_and(is_inside).then_some(first));
-            }
-        }
-        Ok(inside)
-    }
-
     /// Between which elements a struct was inserted.
     fn neighbors(&self, it: &Struct) -> Result<[Option<Id>; 2], Error> {
         let block = self.block(it)?;
@@ -82,26 +68,37 @@ impl Layout {
         Ok([origin, block.right_origin])
     }
 
-    /// The structs of one home, given by id, as they stand.
-    fn sorted(&self, structs: &[usize]) -> Result<Vec<Element>, Error> {
+    /// The structs of one home, given by id, and between which others they were inserted. Each of those
+    /// is a neighbor as a whole, or is to be split at one of the `cuts`.
+    fn linked(&self, structs: &[usize], cuts: &mut Vec<Id>) -> Result<Line, Error> {
         let mut line = Line::default();
+        // Side by side, because each of them is looked for in many.
+        let ids: Vec<_> = structs.iter().filter_map(|of| Some(self.get(*of)?.id)).collect();
+        let find = |id: Id, at: usize| {
+            let get = |at: usize| Some((at, self.get(*structs.get(at)?).filter(|it| it.has(id))?));
+            // It is often the one before.
+            let before = at.checked_sub(1).and_then(get);
+            before.or_else(|| get(ids.partition_point(|it| *it <= id).checked_sub(1)?))
+        };
         for (at, of) in structs.iter().enumerate() {
             let Some(it) = self.get(*of) else { continue };
-            let neighbors = self.neighbors(it)?;
-            let [origin, right] = neighbors.map(|id| self.in_line(structs, id?, at));
+            let [origin, right_origin] = self.neighbors(it)?;
+            let left = origin.and_then(|id| find(id, at));
+            let right = right_origin.and_then(|id| find(id, at));
+            if let Some((_, left)) = left
+                && origin != Some(left.last())
+            {
+                cuts.extend(origin.map(next));
+            }
+            if let Some((_, right)) = right
+                && right_origin != Some(right.id)
+            {
+                cuts.extend(right_origin);
+            }
             line.elements.push(Element { of: *of, id: it.id, len: it.len });
-            line.links.push(Link::new(origin, right));
+            line.links.push(Link::new(left.map(|it| it.0), right.map(|it| it.0)));
         }
-        Ok(line.into_order())
-    }
-
-    /// The place among some structs of the one with an element, which is often before another place.
-    fn in_line(&self, structs: &[usize], id: Id, at: usize) -> Option<usize> {
-        let get = |at: usize| self.get(*structs.get(at)?).filter(|it| it.has(id)).and(Some(at));
-        at.checked_sub(1).and_then(get).or_else(|| {
-            let is_before = |of: &usize| self.get(*of).is_some_and(|it| it.id <= id);
-            get(structs.partition_point(is_before).checked_sub(1)?)
-        })
+        Ok(line)
     }
 
     /// Puts all structs of a home into their order.
@@ -115,16 +112,21 @@ impl Layout {
         }
         if let Some(home) = self.homes.get_mut(home) {
             home.first = order.first().map(|it| it.of);
-            home.is_in_order = true;
+            home.order = Order::Known;
         }
     }
 
     /// Puts the structs from one on into the homes that are in order. Where others were put into the
     /// same place, the home is out of order from then on.
     pub(super) fn join(&mut self, first: usize) -> Result<(), Error> {
-        let is_in_order = |it: &&Struct| it.home.is_some_and(|home| self.is_in_order(home));
-        let new = self.structs.get(first..).unwrap_or_default();
-        let cuts = self.inside(new.iter().filter(is_in_order))?;
+        let mut cuts = Vec::new();
+        for it in self.structs.get(first..).unwrap_or_default() {
+            if it.home.is_some_and(|home| self.is_in_order(home)) {
+                let [origin, right_origin] = self.neighbors(it)?;
+                cuts.extend(origin.map(next));
+                cuts.extend(right_origin);
+            }
+        }
         self.split(cuts);
         (first..self.structs.len()).try_for_each(|at| self.join_one(at))
     }
@@ -155,13 +157,13 @@ impl Layout {
             self.link(home, left, Some(at));
             self.link(home, Some(at), right);
         } else if let Some(home) = self.homes.get_mut(home) {
-            home.is_in_order = false;
+            home.order = Order::Unknown;
         }
         Ok(())
     }
 
     fn is_in_order(&self, home: usize) -> bool {
-        self.home(home).is_some_and(|home| home.is_in_order)
+        self.home(home).is_some_and(|home| home.order == Order::Known)
     }
 
     /// Whether a struct is where it belongs in a home.
@@ -201,7 +203,7 @@ impl Layout {
     /// inside of deleted types is left out: nobody looks there, and documents drop it.
     pub(in crate::doc) fn shown(&self) -> Vec<((u64, u64), String)> {
         let mut shown = Vec::new();
-        for home in self.by_number.iter().copied().filter(|home| self.is_in_order(*home)) {
+        for home in (0..self.homes.len()).filter(|home| self.is_in_order(*home)) {
             let mut runs: Vec<(Id, Id, bool)> = Vec::new();
             for it in self.line(home) {
                 let (end, is_deleted) = (Id { clock: it.end(), ..it.id }, self.is_deleted(it.id));
@@ -214,6 +216,7 @@ impl Layout {
                 shown.push((self.home(home).unwrap().number, format!("{runs:?}")));
             }
         }
+        shown.sort();
         shown
     }
 
@@ -232,7 +235,9 @@ impl Layout {
     pub(in crate::doc) fn order_as(&mut self, other: Option<&Self>) {
         let is_wanted = |home: &usize| {
             let number = self.home(*home).unwrap().number;
-            other.is_none_or(|it| it.numbered(number).is_some_and(|home| it.is_in_order(home)))
+            other.is_none_or(|it| {
+                it.home_of(number, it.homes.len()).is_some_and(|home| it.is_in_order(home))
+            })
         };
         let homes: Vec<_> = (0..self.homes.len()).filter(is_wanted).collect();
         self.order(&homes).unwrap();

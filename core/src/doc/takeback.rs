@@ -128,11 +128,9 @@ impl Taker<'_> {
     /// What is to be deleted: all of the scope but types in which somebody else has written.
     fn doomed(&self, insertions: &IdSet, layout: &Layout) -> IdSet {
         let mut elements = layout.elements(insertions);
-        let is_type = |it: &Element| layout.get(it.of).is_some_and(|it| it.kind == Kind::Type);
-        let sheltering = match elements.iter().any(is_type) {
-            true => self.sheltering(insertions, layout),
-            false => Vec::new(),
-        };
+        let type_id = |it: &Element| Some(layout.get(it.of).filter(|it| it.kind == Kind::Type)?.id);
+        let types: Vec<_> = elements.iter().filter_map(type_id).collect();
+        let sheltering = self.sheltering(insertions, types, layout);
         elements.retain(|it| {
             let home = layout.get(it.of).and_then(|it| it.home);
             let is_sheltering = sheltering.get(it.of).is_some_and(|it| *it);
@@ -141,11 +139,11 @@ impl Taker<'_> {
         id_set(elements.iter().map(|it| (it.id, it.len)).collect())
     }
 
-    /// For each struct whether it is a type around something of somebody else which is there and not
-    /// among these ids. Formats alone are no content.
-    fn sheltering(&self, ids: &IdSet, layout: &Layout) -> Vec<bool> {
+    /// For each struct whether it is one of some types, or inside of one, and around something of
+    /// somebody else which is there and not among these ids. Formats alone are no content.
+    fn sheltering(&self, ids: &IdSet, types: Vec<Id>, layout: &Layout) -> Vec<bool> {
         let mut sheltering = Vec::new();
-        for it in layout.content() {
+        for it in layout.content(types) {
             if it.id.client == self.client && !self.copies.has_lent() {
                 continue;
             }
@@ -354,8 +352,9 @@ impl Revival<'_> {
         let stays = !self.layout.is_deleted(value.id) && !self.doomed.contains(&yrs_id(value.id));
         let is_foreign = || self.taker.copies.is_foreign(value.id, self.taker.client);
         let is_sheltering = || {
-            let is_type = self.layout.get(value.of).is_some_and(|it| it.kind == Kind::Type);
-            is_type && self.taker.sheltering(self.made, self.layout).get(value.of) == Some(&true)
+            let types = vec![value.id];
+            let sheltering = self.taker.sheltering(self.made, types, self.layout);
+            sheltering.get(value.of) == Some(&true)
         };
         stays && (is_foreign() || is_sheltering())
     }

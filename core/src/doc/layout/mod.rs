@@ -432,11 +432,33 @@ impl Layout {
         elements
     }
 
-    /// All structs that are there and hold content, with their indexes.
-    pub(super) fn content(&self) -> impl Iterator<Item = &Struct> {
+    /// All structs inside of some types that are there and hold content.
+    pub(super) fn content(&self, types: Vec<Id>) -> impl Iterator<Item = &Struct> {
+        let inside = self.inside(types);
+        let is_inside = move |home: usize| inside.get(home).is_some_and(|it| *it);
         let is_content = |kind| !matches!(kind, Kind::Gc | Kind::Deleted | Kind::Format);
+        let inside = self.structs.iter().filter(move |it| it.home.is_some_and(&is_inside));
         // What was deleted is a struct of its own.
-        self.structs.iter().filter(move |it| is_content(it.kind) && !self.is_deleted(it.id))
+        inside.filter(move |it| is_content(it.kind) && !self.is_deleted(it.id))
+    }
+
+    /// Of each home whether it is inside of one of these types.
+    fn inside(&self, mut types: Vec<Id>) -> Vec<bool> {
+        let mut inside = vec![false; self.homes.len()];
+        while !types.is_empty() {
+            sort_by_key(&mut types, Id::numbers);
+            let mut new = vec![false; inside.len()];
+            for ((home, new), inside) in self.homes.iter().zip(&mut new).zip(&mut inside) {
+                let is_here = |parent| types.binary_search(&parent).is_ok();
+                *new = !*inside && home.parent.is_some_and(is_here);
+                *inside |= *new;
+            }
+            // And the types in there.
+            let is_new = |home: usize| new.get(home).is_some_and(|it| *it);
+            let all = self.structs.iter().filter(|it| it.kind == Kind::Type);
+            types = all.filter(|it| it.home.is_some_and(is_new)).map(|it| it.id).collect();
+        }
+        inside
     }
 
     pub(super) fn is_deleted(&self, id: Id) -> bool {

@@ -123,6 +123,11 @@ pub(super) fn insert(ids: &mut IdSet, id: Id, len: u64) {
     ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
 }
 
+/// Adds one set to another.
+pub(super) fn insert_all(ids: &mut IdSet, others: &IdSet) {
+    ranges(others).for_each(|(id, len)| insert(ids, id, len));
+}
+
 /// The ranges of a set: where they begin, and how long they are.
 pub(super) fn ranges(ids: &IdSet) -> impl Iterator<Item = (Id, u64)> {
     ids.iter().flat_map(|(client, ranges)| {

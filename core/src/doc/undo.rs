@@ -10,7 +10,7 @@ use std::time::Duration;
 use yrs::{BranchID, Doc, ID, IdSet, Transact, TransactionMut};
 
 use super::content::{write_list, write_number};
-use super::copies::Copies;
+use super::copies::{Copies, insert_all};
 use super::kept::Kept;
 use super::node::{Node, Place};
 use crate::error::Error;
@@ -31,16 +31,8 @@ pub(super) struct Item {
 impl Item {
     /// Takes in a transaction.
     fn add(&mut self, other: &Self) {
-        for (own, other) in
-            [(&mut self.insertions, &other.insertions), (&mut self.deletions, &other.deletions)]
-        {
-            for (client, ranges) in other.iter() {
-                for range in ranges {
-                    let len = range.end.saturating_sub(range.start);
-                    own.insert(ID::new(*client, range.start), len);
-                }
-            }
-        }
+        insert_all(&mut self.insertions, &other.insertions);
+        insert_all(&mut self.deletions, &other.deletions);
         self.is_mixed |= other.is_mixed;
     }
 }
@@ -208,9 +200,8 @@ impl Undos {
         let gathering = Arc::clone(&self.gathering);
         let settle = move |txn: &mut TransactionMut<'_>| {
             let mut gathering = lock(&gathering);
-            let deleted = txn.delete_set();
-            if let Some(all) = gathering.deleted.as_mut().filter(|_| !deleted.is_empty()) {
-                all.merge_with(deleted.clone());
+            if let Some(deleted) = &mut gathering.deleted {
+                insert_all(deleted, txn.delete_set());
             }
             let is_gathered = gathering.gather(txn);
             drop(gathering);

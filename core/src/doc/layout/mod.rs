@@ -5,7 +5,7 @@ mod order;
 
 use yrs::IdSet;
 
-use super::copies::{insert, ranges};
+use super::copies::{insert, insert_all, ranges};
 use super::line::Element;
 use super::mix::Mix;
 use super::node::Place;
@@ -215,7 +215,7 @@ impl Layout {
     /// Takes in that elements were deleted.
     pub(super) fn delete(&mut self, ids: &IdSet) {
         self.cut_out(ids);
-        ranges(ids).for_each(|(id, len)| insert(&mut self.deleted, id, len));
+        insert_all(&mut self.deleted, ids);
     }
 
     /// About how many bytes of memory it takes.

@@ -86,7 +86,7 @@ fn many_items_are_undone_one_by_one_in_a_long_text() {
     while a.redo() {}
     let redo = start.elapsed();
     println!("200 deletions in {PIECES} pieces: undo {undo:?}, redo {redo:?}");
-    assert!((undo + redo).as_secs() < 20, "{undo:?}, {redo:?}");
+    assert!((undo + redo).as_secs() < 2, "{undo:?}, {redo:?}");
 }
 
 #[test]
@@ -110,5 +110,5 @@ fn only_the_first_undo_of_many_in_a_row_reads_a_long_document() {
     let (first, rest) = (times[0], &times[1..]);
     let sum = rest.iter().sum::<Duration>();
     println!("400 kB: first {first:?}, 299 more {sum:?}, at most {:?}", rest.iter().max().unwrap());
-    assert!(sum.as_secs() < 10, "{sum:?}");
+    assert!(sum < first * 30, "{first:?}, {sum:?}");
 }

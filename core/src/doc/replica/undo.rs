@@ -330,6 +330,29 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_on_to_edit_or_gets_much_of_others_keeps_nothing() {
+        let (mut one, mut other) = (person(1), person(2));
+        let bring_back = |one: &mut Replica| {
+            one.text_insert("t", 0, "text").unwrap();
+            one.text_delete("t", 0, 4).unwrap();
+            assert!(!one.undos.is_kept());
+            assert!(one.undo(1, false).unwrap());
+            assert!(one.undos.is_kept());
+        };
+        bring_back(&mut one);
+        // What the undo did is the first of 256.
+        (0..255).for_each(|_| one.text_insert("t", 0, "x").unwrap());
+        assert!(one.undos.is_kept());
+        one.text_insert("t", 0, "x").unwrap();
+        bring_back(&mut one);
+        other.text_insert("t", 0, &"much".repeat(100_000)).unwrap();
+        one.apply(&other.state(), &Limits::default()).unwrap();
+        bring_back(&mut one);
+        one.clear_undo(1);
+        assert!(!one.undos.is_kept());
+    }
+
+    #[test]
     fn what_is_kept_for_the_next_undo_is_what_would_be_read() {
         let setting = |name, default| {
             let value = std::env::var_os(name).and_then(|value| value.into_string().ok());

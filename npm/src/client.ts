@@ -119,7 +119,7 @@ export class Client implements Disposer {
     })
   }
 
-  /** Leaves a room that nobody is in, as soon as its edits are anywhere else. */
+  /** Leaves a room that nobody is in, as soon as its edits are kept anywhere else. */
   #leave(name: string, shared: Shared): void {
     if (shared.shares > 0 || this.#rooms.get(name) !== shared) return
     if (shared.session.isUnsaved) {

@@ -133,8 +133,8 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   }
 
   /**
-   * Gives the share back. The room is left when nobody has one, and its edits are on this device or at the
-   * relay.
+   * Gives the share back. The room is left when nobody has one, and its edits are on this device or on the
+   * relay's disk.
    */
   dispose(): void {
     this.#handle.dispose()

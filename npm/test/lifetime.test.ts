@@ -108,6 +108,26 @@ test('a room whose edits are nowhere else stays until they are, and is there for
   assert.deepEqual(later.presence.peers, [])
 })
 
+test('a room whose edits the relay only has in memory stays until they are on its disk', needsRelay, async t => {
+  const relay = await Relay.start(t, { COWEAVE_COMMIT_INTERVAL_MS: '10000' })
+  const it = client(t, relay.url)
+  const room = it.room('note')
+  await room.synced
+  room.doc.text('body').insert(0, 'flushed')
+  await room.flush()
+  room.doc.text('body').insert(0, 'taken, and ')
+  await until('the edit to be accepted', () => room.saved.tier === 'accepted')
+  room.dispose()
+  await turn()
+  assert.equal(it.debug().rooms.length, 1)
+  await relay.stop()
+  await relay.start()
+  await until('the room to be left', () => it.debug().rooms.length === 0)
+  const later = client(t, relay.url).room('note')
+  await later.synced
+  assert.equal(later.doc.text('body').toString(), 'taken, and flushed')
+})
+
 test('what was edited at the last moment is not said to be saved', async t => {
   const it = client(t, NOWHERE)
   const room = it.room('note')

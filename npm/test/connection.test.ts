@@ -148,6 +148,23 @@ test('a client disposed while it waits for a token opens no socket', async t => 
   assert.equal(FakeSocket.made.length, 0)
 })
 
+test('a client disposed before it asks for a token does not ask any more', async t => {
+  let asked = 0
+  const token = (): Promise<string> => {
+    asked += 1
+    return new Promise(() => undefined)
+  }
+  const it = client(t, NOWHERE, { webSocket: FakeSocket, token })
+  const room = it.room('room')
+  // It is told in the turn in which the module wants to connect.
+  room.on('loaded', () => {
+    it.dispose()
+  })
+  await room.loaded
+  await turn()
+  assert.equal(asked, 0)
+})
+
 test('a WebSocket that cannot be made is an attempt that failed', async t => {
   let attempts = 0
   class Refusing {

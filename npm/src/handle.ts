@@ -1,5 +1,6 @@
 // What one caller of `client.room` holds: a share in the room, and what hangs on it.
 
+import { Deferred } from './deferred.js'
 import { Cleanup, type Disposer } from './disposer.js'
 import { type RoomSession, disposedError } from './room-session.js'
 
@@ -33,6 +34,21 @@ export class Handle {
     })
     this.#owned.add(owned)
     return owned
+  }
+
+  /** What the room promises, as long as this share is there. */
+  here(promised: Promise<undefined>): Promise<undefined> {
+    const here = new Deferred<undefined>()
+    const left = this.own(new Cleanup(() => {
+      here.reject(disposedError())
+    }))
+    promised.then(() => {
+      here.resolve(undefined)
+    }, (error: unknown) => {
+      here.reject(error as Error)
+    })
+    if (this.#isDisposed) left.dispose()
+    return here.promise
   }
 
   dispose(): void {

@@ -30,6 +30,8 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   /** What the peers show each other. */
   readonly presence: Presence<S>
   readonly #handle: Handle
+  #loaded: Promise<void> | undefined
+  #synced: Promise<void> | undefined
 
   static {
     makeDisposable(this.prototype)
@@ -49,12 +51,12 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /** When what this device has is in the document. Offline, too; rejects when disposed before. */
   get loaded(): Promise<void> {
-    return this.#handle.session.loaded.promise
+    return this.#loaded ??= this.#handle.here(this.#handle.session.loaded.promise)
   }
 
-  /** When the document first has everything that the relay has; rejects when the room stops. */
+  /** When the document first has everything that the relay has; rejects when the room stops, or is disposed before. */
   get synced(): Promise<void> {
-    return this.#handle.session.synced.promise
+    return this.#synced ??= this.#handle.here(this.#handle.session.synced.promise)
   }
 
   /** How the room stands to the relay; the same object as long as nothing changes. */

@@ -179,6 +179,24 @@ test('handles and subscriptions can be used with `using`', { skip: !('dispose' i
   assert.equal(room.status.state, 'disposed')
 })
 
+test('what waits for a share in a room ends with it, although another one goes on', async t => {
+  const it = client(t, NOWHERE)
+  const left = it.room('room')
+  const stays = it.room('room')
+  const waiting = [left.loaded, left.synced]
+  left.dispose()
+  for (const promise of waiting) await assert.rejects(promise, { code: 'api.disposed' })
+  await stays.loaded
+  // It is there already: who leaves before the answer comes is not to use what is gone.
+  const late = it.room('room')
+  const { loaded } = late
+  assert.equal(loaded, late.loaded)
+  late.dispose()
+  await assert.rejects(loaded, { code: 'api.disposed' })
+  await assert.rejects(late.synced, { code: 'api.disposed' })
+  assert.equal(stays.doc.text('body').toString(), '')
+})
+
 test('what waits for a room ends when it is disposed before it is there', async t => {
   const it = client(t, NOWHERE)
   const room = it.room('room')

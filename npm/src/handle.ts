@@ -20,9 +20,14 @@ export class Handle {
     return this.#isDisposed
   }
 
-  /** The room, as long as neither the handle nor its client is disposed. */
+  /** Whether the handle or its client is disposed. */
+  get isOver(): boolean {
+    return this.#isDisposed || this.session.isClosed
+  }
+
+  /** The room, as long as it is not over. */
   use(): RoomSession {
-    if (this.#isDisposed || this.session.isClosed) throw disposedError()
+    if (this.isOver) throw disposedError()
     return this.session
   }
 
@@ -33,13 +38,14 @@ export class Handle {
       subscription.dispose()
     })
     this.#owned.add(owned)
+    if (this.isOver) owned.dispose()
     return owned
   }
 
   /** What the room promises, as long as this share is there. */
   here(promised: Promise<undefined>): Promise<undefined> {
     const here = new Deferred<undefined>()
-    const left = this.own(new Cleanup(() => {
+    this.own(new Cleanup(() => {
       here.reject(disposedError())
     }))
     promised.then(() => {
@@ -47,7 +53,6 @@ export class Handle {
     }, (error: unknown) => {
       here.reject(error as Error)
     })
-    if (this.#isDisposed) left.dispose()
     return here.promise
   }
 

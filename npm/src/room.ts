@@ -107,10 +107,13 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return this.#handle.use().seed(checkTexts(texts))
   }
 
-  /** Calls a function when something happens. */
+  /**
+   * Calls a function when something happens. Nothing does after `dispose`: components may subscribe
+   * anew in the moment in which another one lets go of the room.
+   */
   on<E extends keyof RoomEvents>(event: E, listener: (value: RoomEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')
-    const listeners: RoomListeners = this.#handle.use().listeners
+    const listeners: RoomListeners = this.#handle.session.listeners
     if (!Object.hasOwn(listeners, event)) {
       throw wrongType('the event', `one of ${Object.keys(listeners).join(', ')}`, event)
     }

@@ -140,7 +140,7 @@ describe('the panel says', () => {
   it('that the module does not arrive', async () => {
     const context = await browser.newContext()
     contexts.push(context)
-    await context.route('**/*.wasm', route => route.abort())
+    await context.route('**/*.wasm', route => route.fulfill({ status: 404 }))
     const page = await context.newPage()
     await page.goto(served.url)
     await page.waitForFunction(() => 'coweave' in window)

@@ -43,15 +43,17 @@ export class Handle {
   }
 
   /** What the room promises, as long as this share is there. */
-  here(promised: Promise<undefined>): Promise<undefined> {
-    const here = new Deferred<undefined>()
-    this.own(new Cleanup(() => {
+  here<T>(promised: Promise<T>): Promise<T> {
+    const here = new Deferred<T>()
+    const left = this.own(new Cleanup(() => {
       here.reject(disposedError())
     }))
-    promised.then(() => {
-      here.resolve(undefined)
+    promised.then(value => {
+      here.resolve(value)
     }, (error: unknown) => {
       here.reject(error as Error)
+    }).finally(() => {
+      left.dispose()
     })
     return here.promise
   }

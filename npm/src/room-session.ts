@@ -164,6 +164,11 @@ export class RoomSession implements Receiver, NodeSource {
     return this.#view.saved
   }
 
+  /** The module has it. */
+  get isOpen(): boolean {
+    return this.#wasm !== undefined
+  }
+
   get isClosed(): boolean {
     return this.#isClosed
   }

@@ -95,7 +95,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
    * that takes, also for the connection; rejects when the room stops or is disposed.
    */
   async flush(): Promise<void> {
-    await this.#handle.use().flush()
+    await this.#handle.here(this.#handle.use().flush())
   }
 
   /**
@@ -104,7 +104,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
    * once the room is in step with the relay.
    */
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
-    return this.#handle.use().seed(checkTexts(texts))
+    return this.#handle.here(this.#handle.use().seed(checkTexts(texts)))
   }
 
   /**
@@ -139,7 +139,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /**
    * Gives the share back. The room is left when nobody has one, and its edits are on this device or on the
-   * relay's disk.
+   * relay's disk; the last one of a client some seconds later, for whoever opens another one.
    */
   dispose(): void {
     this.#handle.dispose()

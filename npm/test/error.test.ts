@@ -206,7 +206,7 @@ test('what waits for a share in a room ends with it, although another one goes o
   const it = client(t, NOWHERE)
   const left = it.room('room')
   const stays = it.room('room')
-  const waiting = [left.loaded, left.synced]
+  const waiting = [left.loaded, left.synced, left.flush(), left.seed({ body: 'x' })]
   left.dispose()
   for (const promise of waiting) await assert.rejects(promise, { code: 'api.disposed' })
   await stays.loaded

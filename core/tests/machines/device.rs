@@ -90,6 +90,8 @@ struct Page {
     writes: VecDeque<(u64, Vec<Write>)>,
     frames: Vec<Bytes>,
     events: Vec<Event>,
+    /// Why something was to be set aside, and whether only room was to be made.
+    asides: Vec<(Code, bool)>,
 }
 
 impl Page {
@@ -102,9 +104,10 @@ impl Page {
         };
         let mut machine = Client::new(settings, u64::from(client), Time::ZERO);
         let key = machine.next_key();
-        let (writes, frames, events) = (VecDeque::new(), Vec::new(), Vec::new());
+        let (writes, frames, events, asides) = (VecDeque::new(), vec![], vec![], vec![]);
         let (now, wake, loads) = (Time::ZERO, None, 0);
-        let mut this = Self { client: machine, key, now, wake, loads, writes, frames, events };
+        let mut this =
+            Self { client: machine, key, now, wake, loads, writes, frames, events, asides };
         let name = RoomName::parse("room").unwrap();
         this.input(Input::Open { key, name, client: ClientId::from_u32(client) });
         this
@@ -122,6 +125,10 @@ impl Page {
             match self.client.poll(self.now) {
                 Output::Idle { wake } => return self.wake = wake,
                 Output::Load { .. } => self.loads += 1,
+                Output::SetAside { copy, is_dropped, .. } => {
+                    self.loads += 1;
+                    self.asides.push((copy.error.code, is_dropped));
+                }
                 Output::Write { ticket, writes, .. } => self.writes.push_back((ticket, writes)),
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Event { event, .. } => self.events.push(event),
@@ -385,6 +392,27 @@ fn a_store_with_another_history_is_left_alone() {
 }
 
 #[test]
+fn a_store_with_two_histories_is_set_aside_when_the_relay_has_said_which_goes_on() {
+    // Two tabs were there before the relay; one of them joined and left, then the relay lost the room.
+    let mixed = || Err(Error::new(Code::RoomLineageMismatch, "two histories"));
+    let mut page = Page::new(1);
+    page.answer_load(mixed());
+    page.type_in("mine");
+    page.wait_for_load();
+    page.answer_load(mixed());
+    assert!(is_lost(page.storage()) && page.asides.is_empty());
+    page.sync(0, None);
+    page.wait_for_load();
+    page.answer_load(mixed());
+    page.wait_for_load();
+    assert_eq!(page.asides, [(Code::RoomLineageMismatch, true)]);
+    let mut store = Store::default();
+    page.answer_load(Ok(store.load()));
+    page.write_to(&mut store);
+    assert_eq!((page.storage(), store.content().as_str()), (&Storage::Device, "mine"));
+}
+
+#[test]
 fn one_damaged_record_costs_no_other_one_and_is_never_deleted() {
     let broken = Bytes::from_static(&[9, 9]);
     let mut store = Store::default();
@@ -554,8 +582,30 @@ fn a_deletion_of_another_tab_is_pending_here_too_until_that_tab_says_that_it_is_
     let update = other.take_edits().unwrap();
     let number = EditNumber(2);
     assert_eq!(tell(&mut page, About::Edit { number, update: update.clone() }), [false, true]);
-    assert_eq!(tell(&mut page, About::Edit { number, update: update.clone() }).len(), 3);
-    assert_eq!(tell(&mut page, About::Known { number, update }).len(), 4);
+    // Told again it is no news: otherwise each visit would make more of what it found.
+    assert_eq!(tell(&mut page, About::Edit { number, update: update.clone() }).len(), 2);
+    assert_eq!(tell(&mut page, About::Known { number, update }).len(), 2);
     let through = number;
-    assert_eq!(tell(&mut page, About::Durable { through }), [false; 4]);
+    assert_eq!(tell(&mut page, About::Durable { through }), [false; 2]);
+}
+
+#[test]
+fn what_several_tabs_wrote_down_is_one_edit_to_whoever_finds_it() {
+    let mut other = Replica::new(ClientId::from_u32(77));
+    other.text_insert(TEXT, 0, "secret").unwrap();
+    let written = other.take_edits().unwrap();
+    other.text_delete(TEXT, 0, 3).unwrap();
+    let deleted = other.take_edits().unwrap();
+    let updates = [&written, &deleted, &written, &deleted, &deleted];
+    let record = |update: &&Bytes| Record { index: 0, is_pending: true, update: (*update).clone() };
+    let mut store = Store { records: updates.iter().map(record).collect(), ..Store::default() };
+    for client in 1..3 {
+        let mut page = Page::with(client, &mut store);
+        assert_eq!(page.saved(), Saved { tier: Tier::Device, pending: 2, is_on_device: true });
+        page.write_to(&mut store);
+        let pending = store.records.iter().map(|record| record.is_pending);
+        assert_eq!(pending.collect::<Vec<_>>(), [true, true, false, false, false]);
+        page.sync(0, None);
+        assert_eq!(page.sent(), "ret");
+    }
 }

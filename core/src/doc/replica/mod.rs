@@ -128,7 +128,8 @@ impl Replica {
         &self.known
     }
 
-    /// Takes in an update of others, or an own one of an earlier session.
+    /// Takes in an update of others, or an own one of an earlier session. In the answer, what it
+    /// deletes is news, too, unless it is deleted already.
     ///
     /// # Errors
     /// What the guard says, or `update.malformed` when the document can't take it.
@@ -182,8 +183,8 @@ impl Replica {
         limits: &Limits,
     ) -> Result<Summary, Error> {
         let seen = self.inspect(update, limits)?;
-        self.take_in(Some(origin), update, &seen)?;
-        Ok(seen.0)
+        let is_news = self.take_in(Some(origin), update, &seen)?;
+        Ok(Summary { is_news: is_news || seen.0.is_news, ..seen.0 })
     }
 
     /// Takes in an update that passed the guard. The answer is whether there was something new.
@@ -212,6 +213,7 @@ impl Replica {
         let update = whole.as_deref().unwrap_or(update);
         let mut result = self.integrate(origin, update);
         if result.is_err() {
+            self.undos.let_go();
             // Structs before the bad one are in the document already, and are not taken twice.
             let known = &self.known;
             let txn = self.doc.try_transact().map_err(busy)?;
@@ -299,9 +301,7 @@ impl Replica {
     /// The whole document as one update.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
-        self.doc
-            .try_transact()
-            .map_or_else(|_| vec![0, 0], |txn| txn.encode_diff_v1(&StateVector::default()))
+        state(&self.doc)
     }
 
     /// What somebody lacks who has `known`, as one update.
@@ -520,6 +520,11 @@ impl Replica {
     pub fn take_changes(&mut self) -> Vec<Change> {
         if self.depth > 0 { Vec::new() } else { self.changes.take() }
     }
+}
+
+fn state(doc: &Doc) -> Vec<u8> {
+    let whole = |txn: Transaction<'_>| txn.encode_diff_v1(&StateVector::default());
+    doc.try_transact().map_or_else(|_| vec![0, 0], whole)
 }
 
 fn new_document(client: ClientId, undos: &Undos) -> Doc {

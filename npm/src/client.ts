@@ -35,6 +35,9 @@ export interface ClientEvents {
   readonly restarted: CoweaveError
 }
 
+/** Whoever leaves the last room for another one within this time goes on over the same connection. */
+const LINGER_MS = 2_000
+
 /** The rooms of one relay, over one connection. */
 export class Client implements Disposer {
   /** The address of the relay. */
@@ -42,6 +45,9 @@ export class Client implements Disposer {
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
   readonly #guards = new Set<Disposer>()
+  /** Leaves the room that is there only for that. */
+  #endLingering: (() => void) | undefined
+  #timer: ReturnType<typeof setTimeout> | undefined
   readonly #listeners: { readonly [E in keyof ClientEvents]: Listeners<ClientEvents[E]> } = {
     restarted: new Listeners(),
   }
@@ -71,6 +77,8 @@ export class Client implements Disposer {
     this.#rooms.set(name, shared)
     if (refused !== undefined) shared.session.keepRefused(refused === 'keep')
     shared.shares += 1
+    // Behind the opening of this one.
+    this.#session.started.then(() => this.#endLingering?.(), () => undefined)
     return new Room(shared.session, () => {
       this.#release(name, shared)
     })
@@ -119,8 +127,8 @@ export class Client implements Disposer {
     })
   }
 
-  /** Leaves a room that nobody is in, as soon as its edits are anywhere else. */
-  #leave(name: string, shared: Shared): void {
+  /** Leaves a room that nobody is in, as soon as its edits are kept anywhere else. */
+  #leave(name: string, shared: Shared, mayLinger = true): void {
     if (shared.shares > 0 || this.#rooms.get(name) !== shared) return
     if (shared.session.isUnsaved) {
       shared.session.whenSaved = () => {
@@ -128,8 +136,29 @@ export class Client implements Disposer {
       }
       return
     }
+    if (mayLinger && this.#isLast(shared)) {
+      this.#linger(() => {
+        this.#leave(name, shared, false)
+      })
+      return
+    }
     this.#rooms.delete(name)
     shared.session.close()
+  }
+
+  /** Whether without this one nobody needs the connection, and with it somebody may soon. */
+  #isLast(shared: Shared): boolean {
+    if (shared.session.status.state === 'stopped') return false
+    return ![...this.#rooms.values()].some(it => it !== shared && it.session.isOpen)
+  }
+
+  #linger(leave: () => void): void {
+    clearTimeout(this.#timer)
+    this.#endLingering = () => {
+      this.#endLingering = undefined
+      leave()
+    }
+    this.#timer = setTimeout(this.#endLingering, LINGER_MS)
   }
 
   /**
@@ -139,6 +168,7 @@ export class Client implements Disposer {
   dispose(): void {
     if (this.#isDisposed) return
     this.#isDisposed = true
+    clearTimeout(this.#timer)
     for (const guard of this.#guards) guard.dispose()
     for (const { session } of this.#rooms.values()) {
       try {

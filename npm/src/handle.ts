@@ -1,5 +1,6 @@
 // What one caller of `client.room` holds: a share in the room, and what hangs on it.
 
+import { Deferred } from './deferred.js'
 import { Cleanup, type Disposer } from './disposer.js'
 import { type RoomSession, disposedError } from './room-session.js'
 
@@ -19,9 +20,14 @@ export class Handle {
     return this.#isDisposed
   }
 
-  /** The room, as long as neither the handle nor its client is disposed. */
+  /** Whether the handle or its client is disposed. */
+  get isOver(): boolean {
+    return this.#isDisposed || this.session.isClosed
+  }
+
+  /** The room, as long as it is not over. */
   use(): RoomSession {
-    if (this.#isDisposed || this.session.isClosed) throw disposedError()
+    if (this.isOver) throw disposedError()
     return this.session
   }
 
@@ -32,7 +38,24 @@ export class Handle {
       subscription.dispose()
     })
     this.#owned.add(owned)
+    if (this.isOver) owned.dispose()
     return owned
+  }
+
+  /** What the room promises, as long as this share is there. */
+  here<T>(promised: Promise<T>): Promise<T> {
+    const here = new Deferred<T>()
+    const left = this.own(new Cleanup(() => {
+      here.reject(disposedError())
+    }))
+    promised.then(value => {
+      here.resolve(value)
+    }, (error: unknown) => {
+      here.reject(error as Error)
+    }).finally(() => {
+      left.dispose()
+    })
+    return here.promise
   }
 
   dispose(): void {

@@ -1,7 +1,8 @@
 // A limit for what the app is asked for.
 
-/** What a promise gives, when it does so in time, and before nobody wants it any more. */
-export async function within<T>(ms: number, promise: T | Promise<T>, unwanted: AbortSignal): Promise<T> {
+/** What a function is asked for, when it gives it in time, and as long as somebody wants it. */
+export async function within<T>(ms: number, ask: () => T | Promise<T>, unwanted: AbortSignal): Promise<T> {
+  unwanted.throwIfAborted()
   let end: () => void = () => undefined
   const late = new Promise<never>((_resolve, reject) => {
     const timer = setTimeout(() => {
@@ -17,7 +18,7 @@ export async function within<T>(ms: number, promise: T | Promise<T>, unwanted: A
     unwanted.addEventListener('abort', abort)
   })
   try {
-    return await Promise.race([promise, late])
+    return await Promise.race([ask(), late])
   } finally {
     end()
   }

@@ -14,6 +14,9 @@ export interface Loader {
   readonly module: () => Promise<WebAssembly.Module>
 }
 
+/** A network that failed may be back after so long, and then after so long. */
+const WAITS_MS = [500, 1_500]
+
 /** A loader with a source of its own. */
 export function createLoader(find: () => WasmSource | Promise<WasmSource>): Loader {
   let loading: Promise<WebAssembly.Module> | undefined
@@ -36,6 +39,19 @@ export function createLoader(find: () => WasmSource | Promise<WasmSource>): Load
 
 async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (typeof source !== 'string' && !(source instanceof URL)) return WebAssembly.compile(source)
+  for (const ms of WAITS_MS) {
+    try {
+      return await download(source)
+    } catch (error) {
+      // That is how a network fails; what is there and is wrong, stays wrong.
+      if (!(error instanceof TypeError)) throw error
+      await new Promise(resolve => setTimeout(resolve, ms))
+    }
+  }
+  return download(source)
+}
+
+async function download(source: string | URL): Promise<WebAssembly.Module> {
   const response = await fetch(source)
   if (!response.ok) throw new Error(`${response.url} answers ${String(response.status)}`)
   // Browsers compile while they load, but only what is called by its proper type.

@@ -26,18 +26,25 @@ export class Presence<S extends object> {
     return this.#handle.session.peers.list as readonly Peer<S>[]
   }
 
-  /** Shows a JSON object to the others, or nothing any more. Shared by all handles of the room. */
+  /**
+   * Shows a JSON object to the others, or nothing any more. Shared by all handles of the room; one that
+   * is disposed shows nothing.
+   */
   set(state: S | null): void {
     const json = checkPresence(state)
+    if (json === null && this.#handle.isOver) return
     this.#handle.use().setPresence(json)
   }
 
-  /** Calls a function soon and then after changes, at most once per animation frame. */
+  /**
+   * Calls a function soon and then after changes, at most once per animation frame. There are none
+   * after `dispose`.
+   */
   subscribe(listener: (peers: readonly Peer<S>[]) => void): Disposer {
     checkFunction(listener, 'the listener')
-    const session = this.#handle.use()
-    session.peers.request()
-    return this.#handle.own(session.peers.listeners.add(() => {
+    const { peers } = this.#handle.session
+    if (!this.#handle.isOver) peers.request()
+    return this.#handle.own(peers.listeners.add(() => {
       listener(this.peers)
     }))
   }

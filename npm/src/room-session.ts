@@ -42,7 +42,7 @@ export class RoomSession implements Receiver, NodeSource {
   readonly peers: RoomPeers = new RoomPeers()
   /** The room is left as soon as they return. */
   readonly closing: Listeners<undefined> = new Listeners()
-  /** Is called once when edits are no longer in memory alone, or cannot get anywhere any more. */
+  /** Is called once when edits are kept anywhere, or cannot get anywhere any more. */
   whenSaved: (() => void) | undefined
 
   readonly #session: Session
@@ -164,13 +164,18 @@ export class RoomSession implements Receiver, NodeSource {
     return this.#view.saved
   }
 
+  /** The module has it. */
+  get isOpen(): boolean {
+    return this.#wasm !== undefined
+  }
+
   get isClosed(): boolean {
     return this.#isClosed
   }
 
-  /** Edits are nowhere but in memory, and may still get somewhere. */
+  /** Edits are nowhere but in memory, here or on the relay, and may still get somewhere. */
   get isUnsaved(): boolean {
-    return this.saved.tier === 'memory' && this.status.state !== 'stopped'
+    return this.saved.tier !== 'durable' && !this.#view.isOnDevice && this.status.state !== 'stopped'
   }
 
   /** What the module last told. */
@@ -487,7 +492,8 @@ export class RoomSession implements Receiver, NodeSource {
       })
     }
     if (this.status.state === 'stopped') this.#reject(this.status.error)
-    if (view.saved.tier !== 'memory' || this.status.state === 'stopped') this.#tellSaved(news)
+    const isKept = view.saved.tier === 'durable' || view.isOnDevice
+    if (isKept || this.status.state === 'stopped') this.#tellSaved(news)
   }
 
   #tellSaved(news: (() => void)[]): void {

@@ -30,6 +30,8 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   /** What the peers show each other. */
   readonly presence: Presence<S>
   readonly #handle: Handle
+  #loaded: Promise<void> | undefined
+  #synced: Promise<void> | undefined
 
   static {
     makeDisposable(this.prototype)
@@ -49,12 +51,12 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /** When what this device has is in the document. Offline, too; rejects when disposed before. */
   get loaded(): Promise<void> {
-    return this.#handle.session.loaded.promise
+    return this.#loaded ??= this.#handle.here(this.#handle.session.loaded.promise)
   }
 
-  /** When the document first has everything that the relay has; rejects when the room stops. */
+  /** When the document first has everything that the relay has; rejects when the room stops, or is disposed before. */
   get synced(): Promise<void> {
-    return this.#handle.session.synced.promise
+    return this.#synced ??= this.#handle.here(this.#handle.session.synced.promise)
   }
 
   /** How the room stands to the relay; the same object as long as nothing changes. */
@@ -93,7 +95,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
    * that takes, also for the connection; rejects when the room stops or is disposed.
    */
   async flush(): Promise<void> {
-    await this.#handle.use().flush()
+    await this.#handle.here(this.#handle.use().flush())
   }
 
   /**
@@ -102,13 +104,16 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
    * once the room is in step with the relay.
    */
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
-    return this.#handle.use().seed(checkTexts(texts))
+    return this.#handle.here(this.#handle.use().seed(checkTexts(texts)))
   }
 
-  /** Calls a function when something happens. */
+  /**
+   * Calls a function when something happens. Nothing does after `dispose`: components may subscribe
+   * anew in the moment in which another one lets go of the room.
+   */
   on<E extends keyof RoomEvents>(event: E, listener: (value: RoomEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')
-    const listeners: RoomListeners = this.#handle.use().listeners
+    const listeners: RoomListeners = this.#handle.session.listeners
     if (!Object.hasOwn(listeners, event)) {
       throw wrongType('the event', `one of ${Object.keys(listeners).join(', ')}`, event)
     }
@@ -133,8 +138,8 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   }
 
   /**
-   * Gives the share back. The room is left when nobody has one, and its edits are on this device or at the
-   * relay.
+   * Gives the share back. The room is left when nobody has one, and its edits are on this device or on the
+   * relay's disk; the last one of a client some seconds later, for whoever opens another one.
    */
   dispose(): void {
     this.#handle.dispose()

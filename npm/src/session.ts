@@ -166,7 +166,7 @@ export class Session {
     // The app's function runs in a microtask of its own, when Rust has returned.
     const ask = token && (async (): Promise<string> => {
       await Promise.resolve()
-      return within(TOKEN_MS_MAX, token(), this.#hints.signal)
+      return within(TOKEN_MS_MAX, token, this.#hints.signal)
     })
     const makeSocket = (address: string, protocol: string): object => {
       const socket = new webSocket(address, protocol)

@@ -234,6 +234,16 @@ test('two tabs that loaded each other\'s pending edits bring each of them once',
   }
 })
 
+test('a module that does not arrive at once is asked for again', needsBrowser, async t => {
+  const { context, address } = await browse(t)
+  await context.route('**/*.wasm', route => route.abort(), { times: 2 })
+  const page = await context.newPage()
+  await page.goto(address)
+  await page.waitForFunction(() => 'coweave' in globalThis)
+  await enter(page)
+  assert.equal(await read(page), '')
+})
+
 test('a module that does not arrive is told, and may arrive later', needsBrowser, async t => {
   const { context, address } = await browse(t)
   await context.route('**/*.wasm', route => route.abort())

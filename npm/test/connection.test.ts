@@ -110,6 +110,24 @@ test('a socket of another protocol is not used', async t => {
   await until('another socket', () => FakeSocket.made.length === 2)
 })
 
+test('a connection that was never there is not said to be lost', async t => {
+  const room = client(t, NOWHERE, { webSocket: FakeSocket }).room('room')
+  const reasons: (string | undefined)[] = []
+  room.on('status', status => {
+    if (status.state === 'offline') reasons.push(status.error?.message)
+  })
+  for (const isOpened of [false, true]) {
+    await until('a socket', () => FakeSocket.made.length === reasons.length + 1)
+    if (isOpened) last().open()
+    last().onclose?.()
+    await turn()
+  }
+  assert.deepEqual(reasons, [
+    'nobody answers at the relay\'s address, or takes this connection',
+    'the connection was lost',
+  ])
+})
+
 test('frames that are no frames end the connection and nothing else', async t => {
   const room = client(t, NOWHERE, { webSocket: FakeSocket }).room('room')
   await room.loaded
@@ -146,6 +164,23 @@ test('a client disposed while it waits for a token opens no socket', async t => 
   give('late')
   await turn()
   assert.equal(FakeSocket.made.length, 0)
+})
+
+test('a client disposed before it asks for a token does not ask any more', async t => {
+  let asked = 0
+  const token = (): Promise<string> => {
+    asked += 1
+    return new Promise(() => undefined)
+  }
+  const it = client(t, NOWHERE, { webSocket: FakeSocket, token })
+  const room = it.room('room')
+  // It is told in the turn in which the module wants to connect.
+  room.on('loaded', () => {
+    it.dispose()
+  })
+  await room.loaded
+  await turn()
+  assert.equal(asked, 0)
 })
 
 test('a WebSocket that cannot be made is an attempt that failed', async t => {

@@ -152,6 +152,8 @@ test('two shares of a room are one document; the last one ends it', needsRelay, 
   assert.equal(third.doc.text('body').toString(), 'x')
   await third.flush()
   third.dispose()
+  // While there is no other one, it stays for a moment.
+  await it.room('another').loaded
   await turn()
   const fresh = it.room('room')
   await fresh.loaded

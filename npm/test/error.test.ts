@@ -146,9 +146,8 @@ test('a disposed room or client says so, and to dispose twice does no harm', asy
   refuses('api.disposed', () => room.doc.text('body'))
   refuses('api.disposed', () => room.doc.transact(() => undefined))
   refuses('api.disposed', () => {
-    room.presence.set(null)
+    room.presence.set({ name: 'Ana' })
   })
-  refuses('api.disposed', () => room.on('status', () => undefined))
   await assert.rejects(room.flush(), { code: 'api.disposed' })
   await assert.rejects(room.seed({ body: 'x' }), { code: 'api.disposed' })
   await turn()
@@ -177,6 +176,48 @@ test('handles and subscriptions can be used with `using`', { skip: !('dispose' i
     ;(disposer as unknown as Disposable)[Symbol.dispose]()
   }
   assert.equal(room.status.state, 'disposed')
+})
+
+test('who listens to a room that is gone hears nothing, and shows nothing any more', async t => {
+  const it = client(t, NOWHERE)
+  const left = it.room('room')
+  const stays = it.room('room')
+  await stays.loaded
+  left.dispose()
+  let heard = 0
+  const hear = (): void => {
+    heard += 1
+  }
+  // Components clean up and subscribe in an order that no app decides.
+  const subscriptions = [left.on('saved', hear), left.presence.subscribe(hear)]
+  left.presence.set(null)
+  stays.doc.text('body').insert(0, 'x')
+  await new Promise(resolve => stays.presence.subscribe(resolve))
+  assert.equal(heard, 0)
+  for (const subscription of subscriptions) subscription.dispose()
+  assert.equal(it.debug().rooms[0]?.shares, 1)
+  it.dispose()
+  stays.on('status', hear)
+  stays.presence.subscribe(hear)
+  stays.presence.set(null)
+})
+
+test('what waits for a share in a room ends with it, although another one goes on', async t => {
+  const it = client(t, NOWHERE)
+  const left = it.room('room')
+  const stays = it.room('room')
+  const waiting = [left.loaded, left.synced, left.flush(), left.seed({ body: 'x' })]
+  left.dispose()
+  for (const promise of waiting) await assert.rejects(promise, { code: 'api.disposed' })
+  await stays.loaded
+  // It is there already: who leaves before the answer comes is not to use what is gone.
+  const late = it.room('room')
+  const { loaded } = late
+  assert.equal(loaded, late.loaded)
+  late.dispose()
+  await assert.rejects(loaded, { code: 'api.disposed' })
+  await assert.rejects(late.synced, { code: 'api.disposed' })
+  assert.equal(stays.doc.text('body').toString(), '')
 })
 
 test('what waits for a room ends when it is disposed before it is there', async t => {

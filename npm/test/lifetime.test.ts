@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { type Room, connect } from 'coweave'
+import { type Room, type WebSocketConstructor, connect } from 'coweave'
 import { NOWHERE, Relay, client, needsRelay, turn, until } from './world.js'
 
 /** The memories of all instances that are made from here on. */
@@ -108,6 +108,26 @@ test('a room whose edits are nowhere else stays until they are, and is there for
   assert.deepEqual(later.presence.peers, [])
 })
 
+test('a room whose edits the relay only has in memory stays until they are on its disk', needsRelay, async t => {
+  const relay = await Relay.start(t, { COWEAVE_COMMIT_INTERVAL_MS: '10000' })
+  const it = client(t, relay.url)
+  const room = it.room('note')
+  await room.synced
+  room.doc.text('body').insert(0, 'flushed')
+  await room.flush()
+  room.doc.text('body').insert(0, 'taken, and ')
+  await until('the edit to be accepted', () => room.saved.tier === 'accepted')
+  room.dispose()
+  await turn()
+  assert.equal(it.debug().rooms.length, 1)
+  await relay.stop()
+  await relay.start()
+  await until('the room to be left', () => it.debug().rooms.length === 0)
+  const later = client(t, relay.url).room('note')
+  await later.synced
+  assert.equal(later.doc.text('body').toString(), 'taken, and flushed')
+})
+
 test('what was edited at the last moment is not said to be saved', async t => {
   const it = client(t, NOWHERE)
   const room = it.room('note')
@@ -141,21 +161,45 @@ test('an instance is let go of with its client', async t => {
   })
 })
 
+/** A WebSocket that counts how often it is made. */
+async function countSockets(): Promise<{ readonly webSocket: WebSocketConstructor; sockets: number }> {
+  const { WebSocket } = await import('ws')
+  const counted = {
+    sockets: 0,
+    webSocket: class extends WebSocket {
+      constructor(url: string, protocol: string) {
+        super(url, protocol)
+        counted.sockets += 1
+      }
+    },
+  }
+  return counted
+}
+
+test('who leaves the last room for another one goes on over the same connection', needsRelay, async t => {
+  const counted = await countSockets()
+  const it = client(t, (await Relay.start(t)).url, counted)
+  const rooms = (): readonly string[] => it.debug().rooms.map(({ name }) => name)
+  for (const name of ['first', 'second', 'first']) {
+    const room = it.room(name)
+    await room.synced
+    assert.deepEqual(rooms(), [name])
+    room.dispose()
+    await turn()
+  }
+  assert.equal(counted.sockets, 1)
+  await until('the last room to be left', () => rooms().length === 0)
+  assert.equal(it.debug().connection?.state, 'unneeded')
+})
+
 test('mounted twice, as frameworks do, a room has one socket and loses no sync', needsRelay, async t => {
   const relay = await Relay.start(t)
   const writer = client(t, relay.url).room('room')
   await writer.synced
   writer.doc.text('body').insert(0, 'content')
   await writer.flush()
-  const { WebSocket } = await import('ws')
-  let sockets = 0
-  class CountedSocket extends WebSocket {
-    constructor(url: string, protocol: string) {
-      super(url, protocol)
-      sockets += 1
-    }
-  }
-  const it = client(t, relay.url, { webSocket: CountedSocket })
+  const counted = await countSockets()
+  const it = client(t, relay.url, counted)
   const mount = (): Room => {
     const room = it.room('room')
     room.on('synced', () => undefined)
@@ -173,7 +217,7 @@ test('mounted twice, as frameworks do, a room has one socket and loses no sync',
   await Promise.resolve()
   assert.equal(again.doc.text('body').toString(), 'content')
   assert.equal(again.status.state, 'live')
-  assert.equal(sockets, 1)
+  assert.equal(counted.sockets, 1)
   // What one effect has disposed is of no use to the next one, and says what is.
   assert.throws(() => first.doc.text('body').toString(), { code: 'api.disposed', message: /ask client\.room\(\)/ })
 })

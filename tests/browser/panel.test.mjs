@@ -94,7 +94,7 @@ describe('the panel says', () => {
     await relay.kill()
     await insert(page)
     await untilSays(page, /Saved on this device: 1 edit is not at the relay yet\./)
-    await untilSays(page, /The relay cannot be reached; next try (in \d+ s|now)\. The connection was lost \(connection\.lost\)\./)
+    await untilSays(page, /The relay cannot be reached; next try (in \d+ s|now)\. [^.]+ \(connection\.lost\)\./)
     await untilSays(page, /notes\/today 1 edit on this device, not at the relay yet/)
     await page.locator('coweave-panel summary', { hasText: 'Last events' }).click()
     await untilSays(page, /notes\/today: the relay is away: the connection was lost \(connection\.lost\)\./)
@@ -140,7 +140,7 @@ describe('the panel says', () => {
   it('that the module does not arrive', async () => {
     const context = await browser.newContext()
     contexts.push(context)
-    await context.route('**/*.wasm', route => route.abort())
+    await context.route('**/*.wasm', route => route.fulfill({ status: 404 }))
     const page = await context.newPage()
     await page.goto(served.url)
     await page.waitForFunction(() => 'coweave' in window)

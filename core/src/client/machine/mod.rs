@@ -193,8 +193,13 @@ impl Client {
             Input::SocketOpened { token } => self.socket_opened(token, now),
             Input::SocketFrame(frame) => self.socket_frame(&frame, now),
             Input::SocketClosed { error } => {
-                if self.is_connected() || matches!(self.socket, Socket::Connecting { .. }) {
-                    let lost = || Error::new(Code::ConnectionLost, "the connection was lost");
+                let is_connected = self.is_connected();
+                if is_connected || matches!(self.socket, Socket::Connecting { .. }) {
+                    let text = match is_connected {
+                        true => "the connection was lost",
+                        false => "nobody answers at the relay's address, or takes this connection",
+                    };
+                    let lost = || Error::new(Code::ConnectionLost, text);
                     self.lose_connection(&error.unwrap_or_else(lost), now);
                 }
             }

@@ -2,7 +2,7 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { checkFunction, wrongType } from './argument.js'
+import { checkEvent, checkFunction, wrongType } from './argument.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { CoweaveError } from './error.js'
 import { Listeners, report } from './listeners.js'
@@ -71,8 +71,7 @@ export class YjsBinding implements Disposer {
 
   /** Calls a function when the status changes. */
   on(event: 'status', listener: (status: YjsBindingStatus) => void): Disposer {
-    // Types promise nothing at run time.
-    if (!['status'].includes(event)) throw wrongType('the event', "'status'", event)
+    checkEvent(event, ['status'])
     checkFunction(listener, 'the listener')
     return this.#listeners.add(listener)
   }

@@ -2,7 +2,7 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { checkFunction, wrongType } from './argument.js'
+import { checkEvent, checkFunction } from './argument.js'
 import type { Disposer } from './disposer.js'
 import type { CoweaveError } from './error.js'
 import { report } from './listeners.js'
@@ -135,9 +135,7 @@ export class YjsProvider {
   }
 
   #of<E extends keyof YjsProviderEvents>(event: E): Set<YjsProviderEvents[E]> {
-    if (!Object.hasOwn(this.#calls, event)) {
-      throw wrongType('the event', `one of ${Object.keys(this.#calls).join(', ')}`, event)
-    }
+    checkEvent(event, Object.keys(this.#calls))
     return this.#calls[event]
   }
 

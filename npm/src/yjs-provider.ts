@@ -7,7 +7,7 @@ import type { Disposer } from './disposer.js'
 import type { CoweaveError } from './error.js'
 import { report } from './listeners.js'
 import type { Room } from './room.js'
-import { type YjsBinding, bindYjs } from './yjs-binding.js'
+import { type YjsBinding, bindYjs, checkDoc, checkOptions } from './yjs-binding.js'
 
 /** What `yjsProvider` can be told. */
 export interface YjsProviderOptions {
@@ -198,5 +198,7 @@ export class YjsProvider {
 
 /** A provider for a room, to be given to what is made for Yjs. */
 export function yjsProvider(room: Room<object>, options: YjsProviderOptions = {}): YjsProvider {
+  checkOptions(room, options)
+  if (options.doc !== undefined) checkDoc(options.doc)
   return new YjsProvider(room, options)
 }

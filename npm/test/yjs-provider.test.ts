@@ -141,11 +141,20 @@ test('a destroyed provider leaves nothing behind, and an awareness that is not i
   }
 })
 
-test('a provider ends with its document, and refuses events that it does not know', async t => {
+test('a provider ends with its document, and lets bindings listen to what others tell', async t => {
   const provider = yjsProvider(await open(t))
-  assert.throws(() => {
-    provider.on('unknown' as 'sync', () => undefined)
-  }, { name: 'CoweaveError', code: 'api.wrong_type' })
+  // As Lexical does, and who expects a y-websocket.
+  for (const event of ['reload', 'update', 'connection-error', '__proto__'] as 'reload'[]) {
+    const listener = (): void => { assert.fail(event) }
+    provider.on(event, listener)
+    provider.once(event, listener)
+    provider.off(event, listener)
+  }
+  for (const event of [undefined, null, 7, Symbol('sync'), ['sync']]) {
+    assert.throws(() => {
+      provider.on(event as unknown as 'sync', () => undefined)
+    }, { name: 'CoweaveError', code: 'api.wrong_type' })
+  }
   assert.throws(() => {
     provider.on('sync', 'no function' as unknown as () => void)
   }, { name: 'CoweaveError', code: 'api.wrong_type' })

@@ -79,6 +79,19 @@ export class YjsProvider {
       }),
     ]
     if (connect) this.connect()
+    if (this.#status === 'connected') this.#tellLater()
+  }
+
+  /** Of a room that is in step already, whoever makes the provider is told when it can listen. */
+  #tellLater(): void {
+    const binding = this.#binding
+    queueMicrotask(() => {
+      if (this.#binding !== binding || this.#status !== 'connected') return
+      this.#tell('status', { status: this.#status })
+      if (!this.#isSynced) return
+      this.#tell('sync', true)
+      this.#tell('synced', true)
+    })
   }
 
   /** Whether the document has everything that the relay has. */

@@ -129,6 +129,23 @@ it('a room leaves formats that say nothing any more where they are', async t => 
   assert.deepEqual(theirs.getText('text').toDelta(), [{ insert: 'ac' }])
 })
 
+it('a format that is there already is written again by Yjs when its value holds a list or an object in it', async t => {
+  const [ours, theirs] = await pair(t)
+  const link = () => ({ link: { to: 'x', as: [1] } })
+  theirs.getText('text').insert(0, 'abcd', link())
+  give(theirs, ours)
+  const news = []
+  ours.on('update', update => news.push('ours'))
+  theirs.on('update', update => news.push('theirs'))
+  // Yjs compares values one level deep.
+  theirs.getText('text').format(1, 2, link())
+  ours.text('text').format(1, 2, link())
+  await turn()
+  assert.deepEqual(news, ['theirs'])
+  assert.deepEqual(ours.text('text').toDelta(), [{ insert: 'abcd', attributes: link() }])
+  assert.equal(theirs.getText('text').toDelta().map(({ insert }) => insert).join(''), 'abcd')
+})
+
 it('what has formats of its own goes before a mark that ends nothing any more, in Yjs behind it', async t => {
   const [ours, theirs] = await pair(t)
   const text = theirs.getText('text')

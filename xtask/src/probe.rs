@@ -20,18 +20,20 @@ pub(crate) fn run(project: &Project, version: Option<&str>) -> Outcome {
         Some(version) => copy(project, version)?,
     };
     let step = format!("compiling the probe with yrs {}", version.unwrap_or("as it is in use"));
+    // To cargo the copies are one crate: in a folder together, one would pass for the other.
+    let target = project.target(TARGET).join(version.unwrap_or("in-use"));
     let mut cargo = project
         .cargo()
         .args(["build", "--release", "--manifest-path"])
         .arg(folder.join("Cargo.toml"))
         .arg("--target-dir")
-        .arg(project.target(TARGET));
+        .arg(&target);
     if version.is_none() {
         cargo = cargo.arg("--locked");
     }
     cargo.run(&step, project.verbosity)?;
     let name = format!("release/coweave-probe{}", std::env::consts::EXE_SUFFIX);
-    Program::new(project.target(TARGET).join(name), project.root()).show("the probe")
+    Program::new(target.join(name), project.root()).show("the probe")
 }
 
 /// The crate with another version of yrs, where nothing of the repository changes.

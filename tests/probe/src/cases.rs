@@ -6,8 +6,8 @@ use yrs::types::Delta;
 use yrs::types::text::YChange;
 use yrs::updates::decoder::Decode;
 use yrs::{
-    Any, Array, ArrayPrelim, ClientID, Doc, Map, OffsetKind, Options, ReadTxn, StateVector, Text,
-    Transact, Update, WriteTxn,
+    Any, Array, ArrayPrelim, ClientID, Doc, GetString, Map, OffsetKind, Options, ReadTxn,
+    StateVector, Text, Transact, Update, WriteTxn,
 };
 
 use crate::damage::damaged_updates;
@@ -27,11 +27,12 @@ const fn case(name: &'static str, wanted: &'static str, run: fn() -> String) -> 
 pub(crate) const CASES: &[Case] = &[
     case("in order: people converge", "200 of 200", || histories(false, false)),
     case("out of order: people converge", "200 of 200", || histories(true, false)),
-    case("out of order: the smallest case", "all there", waiting),
+    case("out of order: one waits", "all there", waiting),
+    case("out of order: two wait, one for the other", "all there", waiting_in_turn),
     case("formats, tidied up: people converge", "200 of 200", || formatted(true)),
     case("formats, left alone: people converge", "200 of 200", || formatted(false)),
     case("a delta deletes the end of bold text and types", "plain", delta_after_deletion),
-    case("half an emoji is deleted: clocks agree", "4", cut_clocks),
+    case("half an emoji is deleted", r#"4 "a\u{fffd}b""#, cut_pair),
     case("a list with an emoji among its entries", "read", astral_list),
     case("a format under a key is observed", "told", format_under_key),
     case("a client without structs (F1)", "refused", || hostile("0100010900")),
@@ -199,14 +200,32 @@ fn waiting() -> String {
     if len == 2 { "all there".to_owned() } else { format!("{len} of 2 are there") }
 }
 
-/// After half of "a🙂b" is deleted, the clock of its writer in what is encoded anew.
-fn cut_clocks() -> String {
+/// A writes to a list, B before it, and A before that; they come the other way round.
+fn waiting_in_turn() -> String {
+    let reader = document(9, false);
+    let updates = [
+        "01010101480200017c4100000000",
+        "01010200480100017c40e0000000",
+        "010101000801056172726179017c40c0000000",
+    ];
+    for update in updates {
+        apply(&reader, &hex(update)).ok();
+    }
+    let txn = reader.transact();
+    let len = txn.get_array("array").map_or(0, |array| array.len(&txn));
+    if len == 3 { "all there".to_owned() } else { format!("{len} of 3 are there") }
+}
+
+/// What is left of "a🙂b" when half an emoji is deleted, read from what is encoded anew.
+fn cut_pair() -> String {
     let doc = document(9, false);
     apply(&doc, &hex("01010100040104746578740661f09f99826200")).ok();
     apply(&doc, &hex("000101010201")).ok();
     let again = document(10, false);
     apply(&again, &state(&doc)).ok();
-    again.transact().state_vector().get(&ClientID::new(1)).to_string()
+    let txn = again.transact();
+    let text = txn.get_text("text").map(|text| text.get_string(&txn)).unwrap_or_default();
+    format!("{} {text:?}", txn.state_vector().get(&ClientID::new(1)))
 }
 
 /// What the second half of "arld" has for formats, whose last three letters were bold, when a delta

@@ -28,7 +28,7 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
   /** Whether a key has an entry. */
   has(key: string): boolean {
     const name = checkName(key)
-    return this.nodes.session.use(this.id, node => node.getEntry(name)) !== undefined
+    return this.nodes.session.use(this.id, node => node.hasEntry(name))
   }
 
   /**

@@ -156,14 +156,16 @@ function mapEntries(
 
 /** A key to write under. */
 export function checkKey(value: unknown): string {
-  const key = checkName(value)
+  const key = checkString(value, 'the key')
   if (key === SPECIAL) throw apiError('api.wrong_type', 'the key U+0000 is taken')
-  return key
+  return checkLength(key, JSON_LENGTH_MAX, 'the key')
 }
 
 /** A key to look for. */
 export function checkName(value: unknown): string {
-  return checkLength(checkString(value, 'the key'), JSON_LENGTH_MAX, 'the key')
+  const key = checkString(value, 'the key')
+  if (key.length <= JSON_LENGTH_MAX) return key
+  throw apiError('api.wrong_type', `no key has more than ${String(JSON_LENGTH_MAX)} characters`)
 }
 
 function special(...parts: readonly unknown[]): Record<string, unknown> {

@@ -49,6 +49,14 @@ impl Replica {
         })
     }
 
+    /// Whether there is an entry, however large it is.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entry_has(&self, node: &Node, key: &str) -> Result<bool, Error> {
+        self.read(node, |branch, txn| MapRef::from(branch).get(txn, key).is_some())
+    }
+
     /// All entries as a JSON object, by key.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ use super::nesting::Nesting;
 pub use super::node::{Kind, Node, Place};
 use super::observe::{Changes, unwatch, watch};
 use super::orphan::collect_orphans;
-use super::pair::{Pairs, break_pairs};
+use super::pair::Pairs;
 use super::splice;
 use super::typing::Typing;
 use super::undo::Undos;
@@ -208,8 +208,7 @@ impl Replica {
             false => None,
         };
         let update = cut.as_deref().unwrap_or(update);
-        let whole = self.keep_pairs_whole(update, summary)?;
-        let update = whole.as_deref().unwrap_or(update);
+        self.note_pairs(update, summary)?;
         let mut result = self.integrate(origin, update);
         if result.is_err() {
             // Structs before the bad one are in the document already, and are not taken twice.
@@ -250,23 +249,18 @@ impl Replica {
         Ok(!txn.insert_set().is_empty() || !txn.delete_set().is_empty())
     }
 
-    /// yrs cannot hold half a character. When an update cuts characters in two, their halves become
-    /// U+FFFD on both sides, as in Yjs: in the update, which is given back, and in the document.
-    fn keep_pairs_whole(
-        &mut self,
-        update: &[u8],
-        summary: &Summary,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    /// Notes which characters of two units there are with an update, and cuts those that it cuts.
+    fn note_pairs(&mut self, update: &[u8], summary: &Summary) -> Result<(), Error> {
         if !summary.has_astral && self.pairs.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
         let new = Pairs::of(update, &self.known)?;
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
-        if !cut.is_empty() && self.pairs.contains_any(&cut) {
-            self.rebuild(&break_pairs(&self.state(), &cut)?, true)?;
+        if !cut.is_empty() {
+            self.cut(cut.among(&self.pairs))?;
         }
         self.pairs.add(new, &cut);
-        if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }
+        Ok(())
     }
 
     /// Own edits since the last call as one update, or the first of several when they are large;

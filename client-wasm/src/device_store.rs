@@ -440,16 +440,13 @@ fn left_over(copy: &SetAsideCopy, rows: Vec<Row>) -> (Vec<RowKey>, Vec<SetAsideC
     let mut replica = Replica::new(random::client_id());
     // A copy that is no whole document has nothing in it that a row builds on.
     drop(replica.apply(&copy.update, &limits));
-    let before = replica.state();
-    let (mut state, mut keys, mut copies) = (before.clone(), Vec::new(), Vec::new());
+    let (mut is_more, mut keys, mut copies) = (false, Vec::new(), Vec::new());
     for row in rows {
         match replica.apply(&row.update, &limits) {
-            Ok(summary) if !summary.is_news && !summary.has_deletes => {}
+            Ok(summary) if !summary.is_news => {}
             Ok(_) => {
-                let next = replica.state();
-                if std::mem::replace(&mut state, next) != state {
-                    keys.push(row.key);
-                }
+                is_more = true;
+                keys.push(row.key);
             }
             Err(_) => {
                 keys.push(row.key);
@@ -457,8 +454,8 @@ fn left_over(copy: &SetAsideCopy, rows: Vec<Row>) -> (Vec<RowKey>, Vec<SetAsideC
             }
         }
     }
-    if state != before {
-        copies.push(beside(state.into()));
+    if is_more {
+        copies.push(beside(replica.state().into()));
     }
     (keys, copies)
 }

@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::aside::SetAsideCopy;
 use super::backoff::Backoff;
+use super::outbox::Found;
 use super::report::DeviceReport;
 use super::room::Room;
 use super::{Kept, Meta, Output, Record, StoredCopy, Write};
@@ -234,7 +235,8 @@ impl Room {
         self.sharing.entrusted.forget_records();
         let snapshot =
             copy.snapshot.map(|update| Record { index: SNAPSHOT, is_pending: false, update });
-        let found = self.use_records(snapshot.into_iter().chain(copy.records).collect(), limits);
+        let records = snapshot.into_iter().chain(copy.records).collect();
+        let (found, twins) = self.use_records(records, limits);
         self.device.unreadable = copy.damage;
         if self.meta.is_none() {
             // Of what cannot be used nobody knows where in the log it stands: all of it is synced.
@@ -257,6 +259,7 @@ impl Room {
         } else {
             self.device.phase = Phase::Restoring;
         }
+        self.settle_records(&twins);
         Ok(found)
     }
 
@@ -266,7 +269,8 @@ impl Room {
             return Vec::new();
         }
         let records = std::mem::take(&mut self.device.unusable);
-        let found = self.use_records(records, limits);
+        let (found, twins) = self.use_records(records, limits);
+        self.settle_records(&twins);
         if self.device.is_open() {
             self.show_storage();
         }
@@ -274,8 +278,13 @@ impl Room {
     }
 
     /// Brings records into the document. Those of two tabs lie as they were written: one may need
-    /// what stands behind it.
-    fn use_records(&mut self, records: Vec<Record>, limits: &Limits) -> Vec<(EditNumber, Bytes)> {
+    /// what stands behind it. The answer is the edits that are new here, and the records of others that
+    /// are not needed.
+    fn use_records(
+        &mut self,
+        records: Vec<Record>,
+        limits: &Limits,
+    ) -> (Vec<(EditNumber, Bytes)>, Records) {
         let limits = limits.for_taken();
         let (mut rest, mut found) = (records, Vec::new());
         self.device.damage = None;
@@ -284,7 +293,7 @@ impl Room {
             rest.retain(|record| match self.replica.apply(&record.update, &limits) {
                 Ok(summary) => {
                     // In this order; that some of them are pending is kept behind.
-                    if summary.is_news || summary.has_deletes {
+                    if summary.is_news {
                         self.kept.push(Kept::Other { update: record.update.clone() });
                     }
                     found.push(record.clone());
@@ -308,19 +317,26 @@ impl Room {
             }
         }
         self.device.unusable = rest;
-        let mut edits = Vec::new();
+        let (mut edits, mut twins) = (Vec::new(), Vec::new());
         // In the order in which they build on each other.
         for Record { index, is_pending, update } in found {
             if !is_pending {
                 if index != SNAPSHOT {
                     self.device.count_settled(update.len());
                 }
-            } else if !self.outbox.has_record(index, &update) {
-                let number = self.push_pending(index, update.clone());
-                edits.push((number, update));
+            } else {
+                match self.outbox.find_record(index, &update) {
+                    Found::Here => {}
+                    // Several tabs wrote it down. Whoever reads them keeps the first one of them.
+                    Found::Twice => twins.push((index, update.len())),
+                    Found::Nowhere => {
+                        let number = self.push_pending(index, update.clone());
+                        edits.push((number, update));
+                    }
+                }
             }
         }
-        edits
+        (edits, twins)
     }
 
     fn show_storage(&mut self) {

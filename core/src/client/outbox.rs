@@ -29,6 +29,17 @@ pub(super) struct Outbox {
     durable: EditNumber,
 }
 
+/// What a record on the device is to the outbox.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// The record of an edit in it.
+    Here,
+    /// An edit in it, which has a record already.
+    Twice,
+    /// An edit that is not in it.
+    Nowhere,
+}
+
 #[derive(Debug)]
 struct Entry {
     number: EditNumber,
@@ -90,12 +101,16 @@ impl Outbox {
         self.entries.iter_mut().for_each(|entry| entry.index = 0);
     }
 
-    /// Notes that an edit is recorded; false when there is none with this content.
-    pub(super) fn has_record(&mut self, index: u64, update: &Bytes) -> bool {
-        // Edits are recorded in their order: mostly the first one is it.
-        let mut entries = self.entries.iter_mut().filter(|entry| entry.index == 0);
-        let entry = entries.find(|entry| entry.update == update);
-        entry.map(|entry| entry.index = index).is_some()
+    /// Notes where an edit is recorded.
+    pub(super) fn find_record(&mut self, index: u64, update: &Bytes) -> Found {
+        match self.entries.iter_mut().find(|entry| entry.update == update) {
+            Some(entry) if entry.index == 0 => {
+                entry.index = index;
+                Found::Here
+            }
+            Some(_) => Found::Twice,
+            None => Found::Nowhere,
+        }
     }
 
     /// Numbers the records of all edits that have none, and gives their contents.

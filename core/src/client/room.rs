@@ -336,7 +336,7 @@ impl Room {
         limits: &Limits,
     ) -> Result<(bool, Records), Error> {
         let summary = self.replica.apply(&update, &limits.for_taken())?;
-        let is_news = summary.is_news || summary.has_deletes;
+        let is_news = summary.is_news;
         // What is not in sight yet is not on the device either: it would lie beside another history.
         if !is_news || self.leaving.is_some() {
             return Ok((is_news, Vec::new()));

@@ -14,6 +14,10 @@ use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
 
+/// An edit may be written down by each tab that heard of it, and by who takes it over from one that is
+/// gone; what multiplies with each visit would soon be more.
+const TWINS_MAX: usize = 12;
+
 /// One browser, and what it keeps.
 #[derive(Debug)]
 pub struct Browser {
@@ -258,6 +262,12 @@ impl Browser {
         if kept.metas.len() > 1 {
             return unavailable("this device holds two histories of the room");
         }
+        let mut twins = BTreeMap::<_, usize>::new();
+        for row in kept.records.iter().filter(|row| row.is_pending) {
+            *twins.entry(&row.update).or_default() += 1;
+        }
+        let most = twins.into_values().max().unwrap_or_default();
+        assert!(most <= TWINS_MAX, "an edit is on the device {most} times");
         let meta = kept.metas.values().next().copied();
         self.logs.insert(reader, Log { mark: kept.mark, lineage: meta.map(|meta| meta.lineage) });
         let rows = kept.snapshots.iter_mut().chain(&mut kept.records);

@@ -128,7 +128,8 @@ impl Replica {
         &self.known
     }
 
-    /// Takes in an update of others, or an own one of an earlier session.
+    /// Takes in an update of others, or an own one of an earlier session. In the answer, what it
+    /// deletes is news, too, unless it is deleted already.
     ///
     /// # Errors
     /// What the guard says, or `update.malformed` when the document can't take it.
@@ -182,8 +183,8 @@ impl Replica {
         limits: &Limits,
     ) -> Result<Summary, Error> {
         let seen = self.inspect(update, limits)?;
-        self.take_in(Some(origin), update, &seen)?;
-        Ok(seen.0)
+        let is_news = self.take_in(Some(origin), update, &seen)?;
+        Ok(Summary { is_news: is_news || seen.0.is_news, ..seen.0 })
     }
 
     /// Takes in an update that passed the guard. The answer is whether there was something new.

@@ -1,5 +1,6 @@
 //! A simulated person with our client, and a device that can crash.
 
+mod errand;
 mod page;
 mod promises;
 
@@ -9,9 +10,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use coweave_core::client::tabs::Tabs;
-use coweave_core::client::{
-    self, Client, Kept, Room, RoomKey, RoomState, Settings, Storage, Tier, Write,
-};
+use coweave_core::client::{self, Client, Kept, Room, RoomKey, RoomState, Settings, Storage, Tier};
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
@@ -20,6 +19,7 @@ use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::{Time, earliest};
 
+use self::errand::Errand;
 use super::browser::Browser;
 use super::network::{Network, Socket};
 
@@ -35,8 +35,8 @@ pub struct Actor {
     rooms: Vec<RoomName>,
     /// Shared with others where this is one of several tabs.
     browser: Rc<RefCell<Browser>>,
-    /// Writes under way: when they are done, of which room.
-    writes: VecDeque<(Time, RoomKey, RoomName, u64, Vec<Write>)>,
+    /// What the device was asked for and has not done, in this order.
+    errands: VecDeque<Errand>,
     pub process: Option<Process>,
     /// When the page is opened again.
     pub back_at: Time,
@@ -117,7 +117,7 @@ impl Actor {
             limits,
             rooms,
             browser,
-            writes: VecDeque::new(),
+            errands: VecDeque::new(),
             process: None,
             back_at: Time::ZERO,
             told_durable: BTreeMap::new(),
@@ -196,8 +196,8 @@ impl Actor {
         if let Some(socket) = before.socket {
             network.cut(socket, now);
         }
-        for (_, key, name, _, writes) in std::mem::take(&mut self.writes) {
-            drop(self.browser.borrow_mut().write((before.tab, key), &name, writes));
+        for errand in std::mem::take(&mut self.errands) {
+            errand.happen(&mut self.browser.borrow_mut(), before.tab);
         }
         self.browser.borrow_mut().close_tab(before.tab, random, now);
         let mut process = self.begin(random, now);
@@ -267,16 +267,16 @@ impl Actor {
     /// The page is gone, and with it what the device had not finished writing; of the write under
     /// way all or nothing.
     pub fn crash(&mut self, network: &mut Network, random: &mut Random, now: Time) {
-        let writes = std::mem::take(&mut self.writes);
+        let errands = std::mem::take(&mut self.errands);
         let Some(process) = self.process.take() else { return };
         if let Some(socket) = process.socket {
             network.cut(socket, now);
         }
         let mut browser = self.browser.borrow_mut();
         if random.chance(50)
-            && let Some((_, key, name, _, first)) = writes.into_iter().next()
+            && let Some(first) = errands.into_iter().next()
         {
-            drop(browser.write((process.tab, key), &name, first));
+            first.happen(&mut browser, process.tab);
         }
         browser.close_tab(process.tab, random, now);
     }
@@ -330,7 +330,7 @@ impl Actor {
         let error = Error::new(Code::DeviceUnavailable, "the quota is used up");
         process.client.handle(client::Input::WriteFailed { key, error }, now);
         process.wake = Some(Time::ZERO);
-        self.writes.retain(|(_, _, room, _, _)| *room != name);
+        self.errands.retain(|errand| !errand.writes_in(&name));
         self.browser.borrow_mut().lost.push(name);
     }
 
@@ -352,7 +352,7 @@ impl Actor {
     /// True when all is in step and on the relay's disk.
     pub fn is_settled(&self) -> bool {
         let Some(process) = &self.process else { return false };
-        self.writes.is_empty()
+        !self.errands.iter().any(Errand::is_of_a_room)
             && process.keys.values().all(|key| {
                 process.client.room(*key).is_some_and(|room| {
                     room.state() == &RoomState::Live
@@ -364,10 +364,10 @@ impl Actor {
     }
 
     pub fn next_at(&self) -> Option<Time> {
-        let write = self.writes.front().map(|(at, ..)| *at);
-        let Some(process) = &self.process else { return earliest(write, Some(self.back_at)) };
+        let errand = self.errands.front().map(|errand| errand.at);
+        let Some(process) = &self.process else { return earliest(errand, Some(self.back_at)) };
         let mail = self.browser.borrow().next_at(process.tab);
-        earliest(write, earliest(process.wake, mail))
+        earliest(errand, earliest(process.wake, mail))
     }
 }
 

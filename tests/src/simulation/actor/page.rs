@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use coweave_core::client::tabs;
-use coweave_core::client::{self, Event, Output, Room, RoomKey, RoomState, StoredCopy};
-use coweave_core::error::{Code, Error};
-use coweave_core::ids::RoomName;
+use coweave_core::client::{self, Event, Output, Room, RoomState};
+use coweave_core::error::Code;
 use coweave_core::random::Random;
 use coweave_core::time::{Time, earliest};
 
+use super::errand::Job;
 use super::{Actor, with_unknown_message};
 use crate::simulation::network::{Arrival, Network, Way};
 use crate::simulation::relay::is_repeatable;
@@ -29,7 +29,7 @@ impl Actor {
     }
 
     pub fn run(&mut self, network: &mut Network, random: &mut Random, repeats: bool, now: Time) {
-        self.finish_writes(now, now);
+        self.hear_from_device(now);
         loop {
             let Some(process) = &mut self.process else { return };
             while let Some(input) = self.browser.borrow_mut().take(process.tab, now) {
@@ -72,28 +72,6 @@ impl Actor {
                 }
             }
         }
-    }
-
-    /// The device has written what was given to it before a time.
-    fn finish_writes(&mut self, through: Time, now: Time) {
-        while self.writes.front().is_some_and(|(at, ..)| *at <= through) {
-            let Some((_, key, name, ticket, writes)) = self.writes.pop_front() else { break };
-            if let Some(process) = &mut self.process {
-                let result = self.browser.borrow_mut().write((process.tab, key), &name, writes);
-                let input = match result {
-                    Ok(()) => client::Input::Written { key, ticket },
-                    Err(error) => client::Input::WriteFailed { key, error },
-                };
-                process.client.handle(input, now);
-                process.wake = Some(Time::ZERO);
-            }
-        }
-    }
-
-    /// The device reads behind what it writes.
-    fn finish_all_writes(&mut self, now: Time) {
-        let last = self.writes.back().map_or(now, |(at, ..)| *at);
-        self.finish_writes(last, now);
     }
 
     /// What the tab wants of the browser and the network.
@@ -148,31 +126,16 @@ impl Actor {
                 process.tabs.handle(tabs::Input::Talk { to, talk }, now);
             }
             Output::Load { key, name, lineage } => {
-                self.finish_all_writes(now);
-                let Some(process) = &mut self.process else { return };
-                let copy = self.browser.borrow_mut().load((process.tab, key), &name, lineage);
-                self.load(key, &name, copy, now);
+                self.ask_device(Job::Load { key, name, lineage }, random, now);
             }
             Output::SetAside { key, name, copy, .. } => {
-                self.finish_all_writes(now);
-                let Some(process) = &mut self.process else { return };
-                let (mut browser, reader) = (self.browser.borrow_mut(), (process.tab, key));
-                browser.set_aside(reader, &name, &copy);
-                let copy = browser.load(reader, &name, None);
-                drop(browser);
-                self.load(key, &name, copy, now);
+                self.ask_device(Job::SetAside { key, name, copy }, random, now);
             }
             Output::FindStranded { after } => {
-                self.finish_all_writes(now);
-                let Some(process) = &mut self.process else { return };
-                let room = self.browser.borrow().stranded(after.as_ref());
-                process.client.handle(client::Input::FoundStranded { room }, now);
+                self.ask_device(Job::FindStranded { after }, random, now);
             }
             Output::LoadStranded { key, name } => {
-                self.finish_all_writes(now);
-                let Some(process) = &mut self.process else { return };
-                let updates = self.browser.borrow_mut().load_stranded((process.tab, key), &name);
-                process.client.handle(client::Input::LoadedStranded { key, updates }, now);
+                self.ask_device(Job::LoadStranded { key, name }, random, now);
             }
             Output::Carry { room } => self.carried += u64::from(room.is_some()),
             Output::Closed { key } => {
@@ -182,9 +145,7 @@ impl Actor {
                 process.flushes.retain(|(of, _), _| *of != key);
             }
             Output::Write { key, name, ticket, writes } => {
-                let last = self.writes.back().map_or(now, |(at, ..)| *at);
-                let at = last.max(now) + Duration::from_millis(random.below(20));
-                self.writes.push_back((at, key, name, ticket, writes));
+                self.ask_device(Job::Write { key, name, ticket, writes }, random, now);
             }
             Output::Event { event: Event::Refused { error, .. }, .. } => {
                 assert!(error.code.is_retryable(), "an honest edit was refused: {error}");
@@ -211,16 +172,6 @@ impl Actor {
             }
             Output::Event { .. } => {}
             other => panic!("unknown output {other:?}"),
-        }
-    }
-
-    /// The device has answered.
-    fn load(&mut self, key: RoomKey, name: &RoomName, copy: Result<StoredCopy, Error>, now: Time) {
-        let Some(process) = &mut self.process else { return };
-        let is_there = copy.is_ok();
-        process.client.handle(client::Input::Loaded { key, copy }, now);
-        if is_there {
-            self.check_device(name, key);
         }
     }
 }

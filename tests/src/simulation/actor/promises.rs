@@ -1,20 +1,16 @@
 //! What a person was told is safe, and whether it is.
 
 use coweave_core::client::{RoomKey, Storage, Tier};
-use coweave_core::ids::RoomName;
 
 use super::Actor;
 
 impl Actor {
     /// Everything that was shown as saved on this device has to be there again.
-    pub(super) fn check_device(&mut self, name: &RoomName, key: RoomKey) {
-        let mut browser = self.browser.borrow_mut();
-        if browser.lost.contains(name) {
-            return;
-        }
+    pub(super) fn check_device(&self, key: RoomKey) {
         // It may have been closed before that, or stand in another history than what is stored.
         let Some(room) = self.process.as_ref().and_then(|p| p.client.room(key)) else { return };
-        if room.storage() != &Storage::Device {
+        let (name, mut browser) = (room.name(), self.browser.borrow_mut());
+        if browser.lost.contains(name) || room.storage() != &Storage::Device {
             return;
         }
         let told = browser.told.entry(name.clone()).or_default();

@@ -276,12 +276,12 @@ impl Replica {
             bytes <= EDIT_BYTES_MAX
         });
         let count = fits.count().max(1);
-        let mut edits: Vec<_> = self.edits.drain(..count).collect();
-        self.has_imports &= !self.edits.is_empty();
-        let merged = match edits.len() {
-            1 => edits.pop(),
-            _ => splice::merge(&edits).ok(),
+        let merged = match count {
+            // As with each key.
+            1 => Some(self.edits.remove(0)),
+            _ => splice::merge(&self.edits.drain(..count).collect::<Vec<_>>()).ok(),
         };
+        self.has_imports &= !self.edits.is_empty();
         Some(Bytes::from(merged.unwrap_or_else(|| self.state())))
     }
 

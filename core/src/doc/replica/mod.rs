@@ -255,7 +255,10 @@ impl Replica {
         if !summary.has_astral && self.pairs.is_empty() {
             return Ok(());
         }
-        let new = Pairs::of(update, &self.known)?;
+        let new = match summary.has_astral {
+            true => Pairs::of(update, &self.known)?,
+            false => Pairs::default(),
+        };
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() {
             self.cut(cut.among(&self.pairs))?;

@@ -262,6 +262,8 @@ impl Replica {
         };
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() {
+            // What undo has read has them whole.
+            self.undos.let_go();
             self.cut(cut.among(&self.pairs))?;
         }
         self.pairs.add(new, &cut);

@@ -120,15 +120,10 @@ struct KnownRow {
 }
 
 impl DeviceLog {
-    /// Takes what the device has; `writer` is a name that nobody else uses.
-    ///
-    /// # Errors
-    /// `device.unavailable` when the rows belong to two histories, which must not be mixed.
-    pub(crate) fn open(writer: String, stored: Rows) -> Result<(Self, StoredCopy), Error> {
-        if stored.metas.len() > 1 {
-            let text = "this device holds two histories of the room, which cannot be merged";
-            return Err(Error::new(Code::DeviceUnavailable, text));
-        }
+    /// Takes what the device has; `writer` is a name that nobody else uses. The copy is
+    /// `room.lineage_mismatch` when the rows belong to two histories, which must not be mixed.
+    pub(crate) fn open(writer: String, stored: Rows) -> (Self, Result<StoredCopy, Error>) {
+        let is_mixed = stored.metas.len() > 1;
         let order_base = stored.rows.iter().map(|row| row.key.order).max().unwrap_or(0);
         let (mark, records, snapshots) = (stored.mark.name, Vec::new(), Vec::new());
         let meta = stored.metas.first().copied();
@@ -156,7 +151,11 @@ impl DeviceLog {
             copy.records.push(Record { index, is_pending, update: row.update });
             log.records.push(KnownRow { index, key: row.key, is_pending });
         }
-        Ok((log, copy))
+        if is_mixed {
+            let text = "this device holds two histories of the room, which cannot be merged";
+            return (log, Err(Error::new(Code::RoomLineageMismatch, text)));
+        }
+        (log, Ok(copy))
     }
 
     /// What has to be true of the stored rows when something is written.
@@ -294,7 +293,8 @@ mod tests {
                 metas: self.metas.values().copied().collect(),
                 ..Rows::default()
             };
-            DeviceLog::open(writer.to_owned(), rows).unwrap()
+            let (log, copy) = DeviceLog::open(writer.to_owned(), rows);
+            (log, copy.unwrap())
         }
 
         fn write(&mut self, log: &mut DeviceLog, writes: &[Write]) {
@@ -433,7 +433,7 @@ mod tests {
         };
         let log = |name: Option<&str>| {
             let rows = Rows { mark: mark(name, None), ..Rows::default() };
-            DeviceLog::open("writer".to_owned(), rows).unwrap().0
+            DeviceLog::open("writer".to_owned(), rows).0
         };
         let pass = |known, mark| log(known).fence().pass(&mark).map(str::to_owned);
         assert_eq!(pass(None, mark(None, None)), Ok("writer".to_owned()));
@@ -509,8 +509,8 @@ mod tests {
         store.write(&mut first, &[Write::SetMeta(meta(1))]);
         store.write(&mut second, &[Write::SetMeta(meta(2))]);
         let metas = store.metas.values().copied().collect();
-        let error = DeviceLog::open("b".to_owned(), Rows { metas, ..Rows::default() });
-        assert_eq!(error.unwrap_err().code, Code::DeviceUnavailable);
+        let (_, copy) = DeviceLog::open("b".to_owned(), Rows { metas, ..Rows::default() });
+        assert_eq!(copy.unwrap_err().code, Code::RoomLineageMismatch);
     }
 
     /// A tab with its log and all that it knows to be in the room.

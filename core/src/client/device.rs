@@ -17,6 +17,8 @@ use crate::time::Time;
 /// The device's log of a room is folded into a snapshot when that makes more than these go.
 const FOLD_RECORDS_MIN: usize = 500;
 const FOLD_BYTES_MIN: usize = 256 << 10;
+/// No structs, no deletions.
+const EMPTY_UPDATE: &[u8] = &[0, 0];
 /// The record that is the snapshot.
 const SNAPSHOT: u64 = 0;
 
@@ -428,11 +430,19 @@ impl Room {
 
     /// From here on the room is in memory only, until the store can be used again.
     pub(super) fn lose_storage(&mut self, error: Error, retry_at: Time) {
+        // Of two histories nobody can tell what is of which. When the relay has said which one goes on,
+        // all of it is set aside.
+        let is_mixed = error.code == Code::RoomLineageMismatch;
+        if is_mixed && self.is_synced && self.device.aside.is_empty() {
+            let nothing = SetAsideCopy::new(error.clone(), Bytes::from_static(EMPTY_UPDATE));
+            self.device.replace(nothing, true);
+        }
         self.storage = Storage::Lost { error };
         self.device.phase = Phase::Lost { retry_at };
         self.device.is_writing = false;
         self.device.waiting.clear();
     }
+
     pub(super) fn device_report(&self) -> DeviceReport {
         let device = &self.device;
         let (records, bytes) =

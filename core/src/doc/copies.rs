@@ -34,7 +34,7 @@ impl Copies {
     pub(super) fn add(&mut self, copies: Vec<Copy>, client: ClientId) {
         for copy in &copies {
             if self.is_foreign(copy.from, client) {
-                self.lent.insert(yrs_id(copy.to), u32::try_from(copy.len).unwrap_or(u32::MAX));
+                insert(&mut self.lent, copy.to, copy.len);
             }
         }
         self.all.extend(copies);
@@ -113,9 +113,19 @@ pub(super) fn id_set(mut ranges: Vec<(Id, u64)>) -> IdSet {
     sort_by_key(&mut ranges, |(id, _)| id.numbers());
     let mut ids = IdSet::new();
     for (id, len) in ranges.into_iter().filter(|(_, len)| *len > 0) {
-        ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
+        insert(&mut ids, id, len);
     }
     ids
+}
+
+/// Adds a range to a set.
+pub(super) fn insert(ids: &mut IdSet, id: Id, len: u64) {
+    ids.insert(yrs_id(id), u32::try_from(len).unwrap_or(u32::MAX));
+}
+
+/// Adds one set to another.
+pub(super) fn insert_all(ids: &mut IdSet, others: &IdSet) {
+    ranges(others).for_each(|(id, len)| insert(ids, id, len));
 }
 
 /// The ranges of a set: where they begin, and how long they are.

@@ -12,6 +12,7 @@ mod elements;
 pub mod equivocation;
 pub mod guard;
 mod json;
+mod kept;
 pub mod known;
 mod layout;
 mod line;

@@ -5,10 +5,12 @@
 //! comes back that the item made itself. Types in which others have written stay, and so do the
 //! entries that others have set since.
 
+use std::slice::from_ref;
+
 use yrs::IdSet;
 
 use super::copies::{Copies, Copy, id_set, ranges};
-use super::layout::{Layout, Lines, Struct};
+use super::layout::Layout;
 use super::line::Element;
 use super::node::Place;
 use super::piece::Piece;
@@ -18,7 +20,7 @@ use super::walk::{CONTENT, HAS_ORIGIN, HAS_PARENT_KEY, HAS_RIGHT_ORIGIN, Id, Kin
 use crate::error::Error;
 use crate::ids::ClientId;
 use crate::ordered::sort_by_key;
-use crate::wire::primitive::{write_string, write_var};
+use crate::wire::primitive::{Reader, len_u64, write_string, write_var};
 
 /// An update that takes an item back, and what it brings back.
 #[derive(Default)]
@@ -38,22 +40,38 @@ pub(super) struct Taker<'t> {
     pub(super) is_deleted_by_others: &'t dyn Fn(Id) -> bool,
 }
 
-impl Taker<'_> {
-    /// The update for an item that does nothing but insert what nobody else can have written in; `None`
-    /// for any other.
-    pub(super) fn delete(&self, item: &Item) -> Option<TakeBack> {
-        let is_simple = !item.is_mixed && item.deletions.diff(&item.insertions).is_empty();
-        is_simple.then(|| {
-            let update = finish(Piece::default(), &self.copies.follow(&item.insertions));
-            TakeBack { update, copies: Vec::new() }
-        })
-    }
+/// The update for an item that does nothing but insert what nobody else can have written in; `None` for
+/// any other.
+pub(super) fn delete(item: &Item, copies: &Copies) -> Option<TakeBack> {
+    let is_simple = !item.is_mixed && item.deletions.diff(&item.insertions).is_empty();
+    is_simple.then(|| {
+        let update = finish(Piece::default(), &copies.follow(&item.insertions));
+        TakeBack { update, copies: Vec::new() }
+    })
+}
 
+impl Taker<'_> {
     /// The update for an item.
     ///
     /// # Errors
     /// `update.malformed` when the layout is not that of a document.
-    pub(super) fn take_back(&self, item: &Item, layout: &Layout<'_>) -> Result<TakeBack, Error> {
+    pub(super) fn take_back(&self, item: &Item, layout: &mut Layout) -> Result<TakeBack, Error> {
+        // Nothing is brought back twice.
+        let wanted = self.copies.rest(&item.deletions.diff(&item.insertions));
+        layout.cut_out(&wanted);
+        let parts = self.parts(&wanted, layout);
+        let mut open = Vec::new();
+        let mut homes = Vec::new();
+        for (at, part) in parts.iter().enumerate() {
+            homes.push(part.home);
+            if let Some(to) = self.place(part.home, layout) {
+                open.push((at, to));
+                homes.extend(other_home(part.home, to, layout));
+            }
+        }
+        layout.order(&homes)?;
+        // That may have split some more.
+        let parts = self.parts(&wanted, layout);
         let doomed = self.doomed(&self.copies.follow(&item.insertions), layout);
         let mut revival = Revival {
             taker: self,
@@ -64,32 +82,68 @@ impl Taker<'_> {
             next: self.next,
             copies: Vec::new(),
         };
-        revival.run(&item.deletions.diff(&item.insertions))?;
+        revival.run(&parts, open)?;
         let Revival { piece, copies, .. } = revival;
         Ok(TakeBack { update: finish(piece, &doomed), copies })
     }
 
+    /// All that may come back, by the parents of the homes it was in.
+    fn parts(&self, wanted: &IdSet, layout: &Layout) -> Vec<Part> {
+        let mut found = Vec::new();
+        for element in layout.elements(wanted) {
+            if let Some(it) = layout.get(element.of)
+                && !matches!(it.kind, Kind::Gc | Kind::Deleted)
+                && let Some(home) = it.home
+                && layout.is_in(home, self.scope)
+            {
+                found.push((home, element));
+            }
+        }
+        let mut parts: Vec<Part> = Vec::new();
+        // Those of one home stay in the order of their ids.
+        sort_by_key(&mut found, |(home, _)| layout.home(*home).map_or((0, 0), |home| home.number));
+        for (home, element) in found {
+            match parts.last_mut().filter(|part| part.home == home) {
+                Some(part) => part.elements.push(element),
+                None => parts.push(Part { home, elements: vec![element] }),
+            }
+        }
+        sort_by_key(&mut parts, |part| {
+            let parent = layout.home(part.home).and_then(|home| home.parent);
+            parent.map_or((0, 0), |it| (it.client.get().saturating_add(1), it.clock))
+        });
+        parts
+    }
+
+    /// Where something of a home comes back, if the type around it is there now.
+    fn place(&self, home: usize, layout: &Layout) -> Option<To> {
+        let Some(parent) = layout.home(home)?.parent else { return Some(To::Same) };
+        let now = self.copies.last(parent);
+        if layout.is_deleted(now.unwrap_or(parent)) {
+            return None;
+        }
+        Some(now.map_or(To::Same, To::Other))
+    }
+
     /// What is to be deleted: all of the scope but types in which somebody else has written.
-    fn doomed(&self, insertions: &IdSet, layout: &Layout<'_>) -> IdSet {
+    fn doomed(&self, insertions: &IdSet, layout: &Layout) -> IdSet {
         let mut elements = layout.elements(insertions);
-        let is_type = |it: &Element| layout.get(it.of).is_some_and(|it| it.kind == Kind::Type);
-        let sheltering = match elements.iter().any(is_type) {
-            true => self.sheltering(insertions, layout),
-            false => Vec::new(),
-        };
+        let type_id = |it: &Element| Some(layout.get(it.of).filter(|it| it.kind == Kind::Type)?.id);
+        let types: Vec<_> = elements.iter().filter_map(type_id).collect();
+        let sheltering = self.sheltering(insertions, types, layout);
         elements.retain(|it| {
-            let home = layout.get(it.of).and_then(Struct::home);
+            let home = layout.get(it.of).and_then(|it| it.home);
             let is_sheltering = sheltering.get(it.of).is_some_and(|it| *it);
             !is_sheltering && home.is_some_and(|home| layout.is_in(home, self.scope))
         });
         id_set(elements.iter().map(|it| (it.id, it.len)).collect())
     }
 
-    /// For each struct whether it is a type around something of somebody else which is there and not
-    /// among these ids. Formats alone are no content.
-    fn sheltering(&self, ids: &IdSet, layout: &Layout<'_>) -> Vec<bool> {
+    /// For each struct whether it is one of some types, or inside of one, and around something of
+    /// somebody else which is there and not among these ids. Formats alone are no content.
+    fn sheltering(&self, ids: &IdSet, types: Vec<Id>, layout: &Layout) -> Vec<bool> {
         let mut sheltering = Vec::new();
-        for it in layout.content() {
+        for it in layout.content(types) {
             if it.id.client == self.client && !self.copies.has_lent() {
                 continue;
             }
@@ -147,7 +201,7 @@ enum To {
 /// Structs that are written again.
 struct Revival<'r> {
     taker: &'r Taker<'r>,
-    layout: &'r Layout<'r>,
+    layout: &'r Layout,
     doomed: &'r IdSet,
     /// What the item had inserted.
     made: &'r IdSet,
@@ -156,33 +210,23 @@ struct Revival<'r> {
     copies: Vec<Copy>,
 }
 
+/// The home of the same key in another type.
+fn other_home(home: usize, to: To, layout: &Layout) -> Option<usize> {
+    let To::Other(parent) = to else { return None };
+    layout.entry(parent, layout.home(home)?.key.as_deref()?)
+}
+
 impl Revival<'_> {
-    fn run(&mut self, deletions: &IdSet) -> Result<(), Error> {
-        let parts = self.parts(deletions);
-        let mut open = Vec::new();
-        let mut homes = Vec::new();
-        let mut cuts = Vec::new();
-        for (at, part) in parts.iter().enumerate() {
-            let to = self.place(part.home);
-            open.extend(to.map(|to| (at, to)));
-            homes.push(part.home);
-            homes.extend(to.and_then(|to| self.other_home(part.home, to)));
-            for it in &part.elements {
-                let Some(of) = self.layout.get(it.of) else { continue };
-                cuts.extend((it.id != of.id).then_some(it.id));
-                cuts.extend((it.end() < of.end()).then_some(Id { clock: it.end(), ..it.id }));
-            }
-        }
-        let lines = self.layout.lines(&homes, cuts)?;
+    fn run(&mut self, parts: &[Part], mut open: Vec<(usize, To)>) -> Result<(), Error> {
         // By the parents of their homes: `parts` is sorted so.
         let parent = |part: &Part| self.layout.home(part.home).and_then(|home| home.parent);
         let parents: Vec<_> = parts.iter().map(parent).collect();
         while let Some((at, to)) = open.pop() {
             let Some(part) = parts.get(at) else { continue };
             let before = self.copies.len();
-            match self.layout.home(part.home).and_then(|home| home.key) {
-                Some(key) => self.entry(key, part, &lines, to)?,
-                None => self.list(part, lines.of(part.home), to)?,
+            match self.layout.home(part.home).and_then(|home| home.key.as_deref()) {
+                Some(key) => self.entry(key, part, to)?,
+                None => self.list(part, to)?,
             }
             // What was inside the types that came back.
             for copy in self.copies.get(before..).unwrap_or_default() {
@@ -195,62 +239,19 @@ impl Revival<'_> {
         Ok(())
     }
 
-    /// The home of the same key in another type.
-    fn other_home(&self, home: usize, to: To) -> Option<usize> {
-        let key = self.layout.home(home)?.key?;
-        match to {
-            To::Other(parent) => self.layout.home_of(parent, key),
-            To::Same | To::New(_) => None,
-        }
-    }
-
-    /// All that may come back, by the parents of the homes it was in.
-    fn parts(&self, deletions: &IdSet) -> Vec<Part> {
-        let mut found = Vec::new();
-        // Nothing is brought back twice.
-        for element in self.layout.elements(&self.taker.copies.rest(deletions)) {
-            if let Some(it) = self.layout.get(element.of)
-                && !matches!(it.kind, Kind::Gc | Kind::Deleted)
-                && let Some(home) = it.home()
-                && self.layout.is_in(home, self.taker.scope)
-            {
-                found.push((home, element));
-            }
-        }
-        let mut parts: Vec<Part> = Vec::new();
-        // Those of one home stay in the order of their ids.
-        sort_by_key(&mut found, |(home, _)| (u64::try_from(*home).unwrap_or(u64::MAX), 0));
-        for (home, element) in found {
-            match parts.last_mut().filter(|part| part.home == home) {
-                Some(part) => part.elements.push(element),
-                None => parts.push(Part { home, elements: vec![element] }),
-            }
-        }
-        sort_by_key(&mut parts, |part| {
-            let parent = self.layout.home(part.home).and_then(|home| home.parent);
-            parent.map_or((0, 0), |it| (it.client.get().saturating_add(1), it.clock))
-        });
-        parts
-    }
-
-    /// Where something of a home comes back, if the type around it is there now.
-    fn place(&self, home: usize) -> Option<To> {
-        let Some(parent) = self.layout.home(home)?.parent else { return Some(To::Same) };
-        let now = self.taker.copies.last(parent);
-        if self.layout.is_deleted(now.unwrap_or(parent)) {
-            return None;
-        }
-        Some(now.map_or(To::Same, To::Other))
-    }
-
     /// Brings back what was in a list.
-    fn list(&mut self, part: &Part, line: &[Element], to: To) -> Result<(), Error> {
-        let is_wanted = wanted(part, line);
+    fn list(&mut self, part: &Part, to: To) -> Result<(), Error> {
+        let layout = self.layout;
+        let line = match to {
+            To::Same => part.elements.clone(),
+            To::Other(_) | To::New(_) => layout.line(part.home),
+        };
+        let is_wanted = wanted(part, &line);
         // What stands on the right of each element in the list where it comes back.
         let mut rights = vec![None; line.len()];
         if let To::Other(parent) = to {
             let mut right = None;
-            for (slot, it) in rights.iter_mut().zip(line).rev() {
+            for (slot, it) in rights.iter_mut().zip(&line).rev() {
                 right = self.now(it, parent).next().map(|(first, _)| first).or(right);
                 *slot = right;
             }
@@ -258,32 +259,29 @@ impl Revival<'_> {
         let mut left = None;
         let mut at = 0;
         while let Some(first) = line.get(at) {
-            let mut element = *first;
-            let right = match to {
-                To::Same => Some(first.id),
-                To::Other(_) | To::New(_) => rights.get(at).copied().flatten(),
-            };
             let is_back = is_wanted.get(at).is_some_and(|it| *it);
-            at = at.saturating_add(1);
-            // What was one struct stays one.
-            while let Some(next) = line.get(at)
-                && is_back
-                && is_wanted.get(at).is_some_and(|it| *it)
-                && next.of == element.of
-                && next.id.clock == element.end()
-            {
-                element.len = element.len.saturating_add(next.len);
-                at = at.saturating_add(1);
+            let mut right = rights.get(at).copied().flatten();
+            if matches!(to, To::Same) {
+                (left, right) = (layout.before(first.of), Some(first.id));
             }
+            let mut end = at.saturating_add(1);
+            while is_back
+                && is_wanted.get(end).is_some_and(|it| *it)
+                && let Some([last, next]) = line.get(end.saturating_sub(1)..=end)
+                && is_joint(layout, last, next)
+            {
+                end = end.saturating_add(1);
+            }
+            let elements = line.get(at..end).unwrap_or_default();
+            at = end;
             let copy = match is_back {
-                true => self.write(&element, [left, right], to, None)?,
+                true => self.write(elements, [left, right], to, None)?,
                 false => None,
             };
             left = match to {
-                To::Same => Some(element.last()),
-                To::New(_) => copy.or(left),
+                To::Same | To::New(_) => copy.or(left),
                 To::Other(parent) => {
-                    let now = || self.now(&element, parent).last().map(|(_, last)| last);
+                    let now = || self.now(first, parent).last().map(|(_, last)| last);
                     copy.or_else(now).or(left)
                 }
             };
@@ -308,24 +306,28 @@ impl Revival<'_> {
 
     /// Brings back the last one of the values of a key that the item deleted, unless somebody else has
     /// set another one since.
-    fn entry(&mut self, key: &str, part: &Part, lines: &Lines, to: To) -> Result<(), Error> {
-        let line = lines.of(part.home);
-        let is_wanted = wanted(part, line);
+    fn entry(&mut self, key: &str, part: &Part, to: To) -> Result<(), Error> {
+        let line = self.layout.line(part.home);
+        let is_wanted = wanted(part, &line);
         let Some(at) = is_wanted.iter().rposition(|it| *it) else { return Ok(()) };
         let (Some(value), Some(last)) = (line.get(at), line.last()) else { return Ok(()) };
-        if !self.is_last(at, line) || self.is_of_others(last) {
+        if !self.is_last(at, &line) || self.is_of_others(last) {
             return Ok(());
         }
         let left = match to {
-            To::Same => Some(last),
+            To::Same => Some(*last),
             To::New(_) => None,
-            To::Other(_) => self.other_home(part.home, to).and_then(|home| lines.of(home).last()),
+            To::Other(_) => {
+                let home = other_home(part.home, to, self.layout);
+                home.and_then(|home| self.layout.line(home).pop())
+            }
         };
         let is_taken = |it: &Element| !self.layout.is_deleted(it.id) && !self.gives_way(it);
-        if matches!(to, To::Other(_)) && left.is_some_and(is_taken) {
+        if matches!(to, To::Other(_)) && left.as_ref().is_some_and(is_taken) {
             return Ok(());
         }
-        self.write(value, [left.map(Element::last), None], to, Some(key)).map(drop)
+        let left = left.as_ref().map(Element::last);
+        self.write(from_ref(value), [left, None], to, Some(key)).map(drop)
     }
 
     /// Whether a value of a key is the last one but for those that give way. What was undone since stands
@@ -350,8 +352,9 @@ impl Revival<'_> {
         let stays = !self.layout.is_deleted(value.id) && !self.doomed.contains(&yrs_id(value.id));
         let is_foreign = || self.taker.copies.is_foreign(value.id, self.taker.client);
         let is_sheltering = || {
-            let is_type = self.layout.get(value.of).is_some_and(|it| it.kind == Kind::Type);
-            is_type && self.taker.sheltering(self.made, self.layout).get(value.of) == Some(&true)
+            let types = vec![value.id];
+            let sheltering = self.taker.sheltering(self.made, types, self.layout);
+            sheltering.get(value.of) == Some(&true)
         };
         stays && (is_foreign() || is_sheltering())
     }
@@ -365,23 +368,24 @@ impl Revival<'_> {
             || (self.taker.is_deleted_by_others)(element.id)
     }
 
-    /// Writes a copy between two elements, or without them as the first one in a type; gives its last
-    /// element.
+    /// Writes a copy of elements that become one struct between two others, or without them as the
+    /// first one in a type; gives its last element.
     fn write(
         &mut self,
-        element: &Element,
+        elements: &[Element],
         [left, right]: [Option<Id>; 2],
         to: To,
         key: Option<&str>,
     ) -> Result<Option<Id>, Error> {
-        let Some(of) = self.layout.get(element.of) else { return Ok(None) };
-        let mut run = of.run(element.id.clock)?;
+        let Some(first) = elements.first() else { return Ok(None) };
+        let Some(of) = self.layout.get(first.of) else { return Ok(None) };
         let id = Id { client: self.taker.client, clock: self.next };
         let Some(structs) = self.piece.part(0, id.client) else { return Ok(None) };
+        let layout = self.layout;
         structs.add(id.clock, |out| {
             let sides = [(left, HAS_ORIGIN), (right, HAS_RIGHT_ORIGIN)];
             let given = sides.into_iter().filter(|(id, _)| id.is_some());
-            let info = given.fold(of.info() & CONTENT, |info, (_, flag)| info | flag);
+            let info = given.fold(layout.info(of) & CONTENT, |info, (_, flag)| info | flag);
             out.push(if key.is_some() { info | HAS_PARENT_KEY } else { info });
             for side in [left, right].into_iter().flatten() {
                 write_id(side, out);
@@ -393,12 +397,49 @@ impl Revival<'_> {
                 write_id(parent, out);
                 key.iter().for_each(|key| write_string(out, key));
             }
-            run.write_content(element.len, out)
+            write_contents(layout, elements, out)
         })?;
-        self.copies.push(Copy { from: element.id, to: id, len: element.len });
-        self.next = self.next.saturating_add(element.len);
+        let len = length(elements);
+        self.copies.push(Copy { from: first.id, to: id, len });
+        self.next = self.next.saturating_add(len);
         Ok(Some(Id { clock: self.next.saturating_sub(1), ..id }))
     }
+}
+
+/// Whether an element stands behind another one, and comes back in the same struct.
+fn is_joint(layout: &Layout, left: &Element, right: &Element) -> bool {
+    let kind = |it: &Element| layout.get(it.of).map(|it| it.kind);
+    layout.before(right.of) == Some(left.last())
+        && right.id == Id { clock: left.end(), ..left.id }
+        && kind(left) == kind(right)
+        && matches!(kind(left), Some(Kind::Text | Kind::Values))
+}
+
+fn length(elements: &[Element]) -> u64 {
+    elements.iter().fold(0, |len, it| len.saturating_add(it.len))
+}
+
+/// Writes the contents of elements as one: of several ones when all are texts, or all are values.
+fn write_contents(layout: &Layout, elements: &[Element], out: &mut Vec<u8>) -> Result<(), Error> {
+    let mut all = Vec::new();
+    let mut is_text = false;
+    for element in elements {
+        let Some(it) = layout.get(element.of) else { continue };
+        let mut run = layout.run(it, element.id.clock)?;
+        if elements.len() == 1 {
+            return run.write_content(element.len, out);
+        }
+        let mut content = Vec::new();
+        run.write_content(element.len, &mut content)?;
+        // How long it is comes first: in bytes, or in values.
+        let mut reader = Reader::new(&content);
+        reader.var().ok();
+        is_text = it.kind == Kind::Text;
+        all.extend_from_slice(content.get(reader.position()..).unwrap_or_default());
+    }
+    write_var(out, if is_text { len_u64(&all) } else { length(elements) });
+    out.extend_from_slice(&all);
+    Ok(())
 }
 
 /// Which elements of a line are to come back.

@@ -10,8 +10,10 @@ use std::time::Duration;
 use yrs::{BranchID, Doc, ID, IdSet, Transact, TransactionMut};
 
 use super::content::{write_list, write_number};
-use super::copies::Copies;
+use super::copies::{Copies, insert_all};
+use super::kept::Kept;
 use super::node::{Node, Place};
+use crate::error::Error;
 use crate::time::Time;
 
 /// The key under which transactions are observed.
@@ -29,16 +31,8 @@ pub(super) struct Item {
 impl Item {
     /// Takes in a transaction.
     fn add(&mut self, other: &Self) {
-        for (own, other) in
-            [(&mut self.insertions, &other.insertions), (&mut self.deletions, &other.deletions)]
-        {
-            for (client, ranges) in other.iter() {
-                for range in ranges {
-                    let len = range.end.saturating_sub(range.start);
-                    own.insert(ID::new(*client, range.start), len);
-                }
-            }
-        }
+        insert_all(&mut self.insertions, &other.insertions);
+        insert_all(&mut self.deletions, &other.deletions);
         self.is_mixed |= other.is_mixed;
     }
 }
@@ -160,6 +154,8 @@ struct Gathering {
     is_group: bool,
     /// The present transaction takes something back.
     is_taking_back: bool,
+    /// What was deleted since the layout that is kept was brought up to date.
+    deleted: Option<IdSet>,
 }
 
 impl Gathering {
@@ -181,6 +177,8 @@ pub(super) struct Undos {
     gathering: Arc<Mutex<Gathering>>,
     /// What was brought back.
     pub(super) copies: Copies,
+    /// What was read to bring something back.
+    kept: Option<Box<Kept>>,
     last_number: u32,
 }
 
@@ -201,7 +199,13 @@ impl Undos {
     pub(super) fn watch(&self, doc: &Doc) {
         let gathering = Arc::clone(&self.gathering);
         let settle = move |txn: &mut TransactionMut<'_>| {
-            if !lock(&gathering).gather(txn) && !txn.delete_set().is_empty() {
+            let mut gathering = lock(&gathering);
+            if let Some(deleted) = &mut gathering.deleted {
+                insert_all(deleted, txn.delete_set());
+            }
+            let is_gathered = gathering.gather(txn);
+            drop(gathering);
+            if !is_gathered && !txn.delete_set().is_empty() {
                 let deleted = txn.delete_set().clone();
                 txn.gc(Some(&deleted));
             }
@@ -287,9 +291,48 @@ impl Undos {
         self.lock().is_taking_back = is_taking_back;
     }
 
+    /// Where everything in the document stands, as it was kept, or else read from its state.
+    pub(super) fn take_kept(
+        &mut self,
+        state: impl FnOnce() -> Vec<u8>,
+    ) -> Result<Box<Kept>, Error> {
+        let deleted = self.lock().deleted.take();
+        if let (Some(mut kept), Some(deleted)) = (self.kept.take(), deleted)
+            && kept.catch_up(&deleted).is_ok()
+        {
+            return Ok(kept);
+        }
+        Kept::read(state())
+    }
+
+    /// Keeps it for the next undo.
+    pub(super) fn keep(&mut self, kept: Box<Kept>) {
+        self.kept = Some(kept);
+        self.lock().deleted = Some(IdSet::new());
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Notes an update that the document took in.
+    pub(super) fn took_in(&mut self, update: &[u8]) {
+        if self.kept.as_mut().is_some_and(|kept| !kept.note(update)) {
+            self.let_go();
+        }
+    }
+
+    /// Keeps no layout any more.
+    pub(super) fn let_go(&mut self) {
+        self.kept = None;
+        self.lock().deleted = None;
+    }
+
     /// The document is another one: nothing in it can be undone.
     pub(super) fn begin_again(&mut self) {
         self.copies = Copies::default();
+        self.let_go();
         self.lock().all.iter_mut().for_each(Undo::clear);
     }
 
@@ -298,6 +341,7 @@ impl Undos {
         let is_empty = self.lock().all.iter().all(|undo| undo.counts() == [0, 0]);
         if is_empty {
             self.copies = Copies::default();
+            self.let_go();
             if let Ok(mut txn) = doc.try_transact_mut() {
                 txn.gc(None);
             }

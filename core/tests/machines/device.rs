@@ -90,6 +90,8 @@ struct Page {
     writes: VecDeque<(u64, Vec<Write>)>,
     frames: Vec<Bytes>,
     events: Vec<Event>,
+    /// Why something was to be set aside, and whether only room was to be made.
+    asides: Vec<(Code, bool)>,
 }
 
 impl Page {
@@ -102,9 +104,10 @@ impl Page {
         };
         let mut machine = Client::new(settings, u64::from(client), Time::ZERO);
         let key = machine.next_key();
-        let (writes, frames, events) = (VecDeque::new(), Vec::new(), Vec::new());
+        let (writes, frames, events, asides) = (VecDeque::new(), vec![], vec![], vec![]);
         let (now, wake, loads) = (Time::ZERO, None, 0);
-        let mut this = Self { client: machine, key, now, wake, loads, writes, frames, events };
+        let mut this =
+            Self { client: machine, key, now, wake, loads, writes, frames, events, asides };
         let name = RoomName::parse("room").unwrap();
         this.input(Input::Open { key, name, client: ClientId::from_u32(client) });
         this
@@ -122,6 +125,10 @@ impl Page {
             match self.client.poll(self.now) {
                 Output::Idle { wake } => return self.wake = wake,
                 Output::Load { .. } => self.loads += 1,
+                Output::SetAside { copy, is_dropped, .. } => {
+                    self.loads += 1;
+                    self.asides.push((copy.error.code, is_dropped));
+                }
                 Output::Write { ticket, writes, .. } => self.writes.push_back((ticket, writes)),
                 Output::Frame(frame) => self.frames.push(frame),
                 Output::Event { event, .. } => self.events.push(event),
@@ -382,6 +389,27 @@ fn a_store_with_another_history_is_left_alone() {
         assert!(is_lost(page.storage()) && page.writes.is_empty());
     }
     assert_eq!((page.text().as_str(), store.content().as_str()), ("mine", "another history"));
+}
+
+#[test]
+fn a_store_with_two_histories_is_set_aside_when_the_relay_has_said_which_goes_on() {
+    // Two tabs were there before the relay; one of them joined and left, then the relay lost the room.
+    let mixed = || Err(Error::new(Code::RoomLineageMismatch, "two histories"));
+    let mut page = Page::new(1);
+    page.answer_load(mixed());
+    page.type_in("mine");
+    page.wait_for_load();
+    page.answer_load(mixed());
+    assert!(is_lost(page.storage()) && page.asides.is_empty());
+    page.sync(0, None);
+    page.wait_for_load();
+    page.answer_load(mixed());
+    page.wait_for_load();
+    assert_eq!(page.asides, [(Code::RoomLineageMismatch, true)]);
+    let mut store = Store::default();
+    page.answer_load(Ok(store.load()));
+    page.write_to(&mut store);
+    assert_eq!((page.storage(), store.content().as_str()), (&Storage::Device, "mine"));
 }
 
 #[test]

@@ -259,9 +259,6 @@ impl Browser {
                 return unavailable("another tab has set this copy of the room aside");
             }
         }
-        if kept.metas.len() > 1 {
-            return unavailable("this device holds two histories of the room");
-        }
         let mut twins = BTreeMap::<_, usize>::new();
         for row in kept.records.iter().filter(|row| row.is_pending) {
             *twins.entry(&row.update).or_default() += 1;
@@ -284,6 +281,10 @@ impl Browser {
                 record.index += 1;
                 row.indexes.insert(reader, record.index);
             }
+        }
+        if kept.metas.len() > 1 {
+            let text = "this device holds two histories of the room";
+            return Err(Error::new(Code::RoomLineageMismatch, text));
         }
         Ok(StoredCopy { meta, snapshot, records, damage: None })
     }

@@ -50,6 +50,7 @@ impl Replica {
     /// Takes in what an update brought to the document.
     pub(super) fn advance(&mut self, update: &[u8], summary: &Summary) {
         self.known.advance(summary);
+        self.undos.took_in(update);
         if summary.is_news
             && let Some(nesting) = &mut self.nesting
             && nesting.add(update).is_err()

@@ -212,6 +212,7 @@ impl Replica {
         self.note_pairs(update, summary)?;
         let mut result = self.integrate(origin, update);
         if result.is_err() {
+            self.undos.let_go();
             // Structs before the bad one are in the document already, and are not taken twice.
             let known = &self.known;
             let txn = self.doc.try_transact().map_err(busy)?;
@@ -261,6 +262,8 @@ impl Replica {
         };
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() {
+            // What was read of the document for undo has these characters whole.
+            self.undos.let_go();
             self.cut(cut.among(&self.pairs))?;
         }
         self.pairs.add(new, &cut);
@@ -297,9 +300,7 @@ impl Replica {
     /// The whole document as one update.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
-        self.doc
-            .try_transact()
-            .map_or_else(|_| vec![0, 0], |txn| txn.encode_diff_v1(&StateVector::default()))
+        state(&self.doc)
     }
 
     /// What somebody lacks who has `known`, as one update.
@@ -518,6 +519,11 @@ impl Replica {
     pub fn take_changes(&mut self) -> Vec<Change> {
         if self.depth > 0 { Vec::new() } else { self.changes.take() }
     }
+}
+
+fn state(doc: &Doc) -> Vec<u8> {
+    let whole = |txn: Transaction<'_>| txn.encode_diff_v1(&StateVector::default());
+    doc.try_transact().map_or_else(|_| vec![0, 0], whole)
 }
 
 fn new_document(client: ClientId, undos: &Undos) -> Doc {

@@ -45,10 +45,11 @@ impl World {
                 self.actors.iter().map(move |actor| {
                     let room = actor.room(name);
                     format!(
-                        "{} in {name}: {:?} {:?}",
+                        "{} in {name}: {:?} {:?} {:?}",
                         actor.name,
                         room.map(|room| room.state().clone()),
-                        room.map(coweave_core::client::Room::saved)
+                        room.map(coweave_core::client::Room::saved),
+                        room.map(coweave_core::client::Room::storage)
                     )
                 })
             })

@@ -262,7 +262,7 @@ impl Replica {
         };
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
         if !cut.is_empty() {
-            // What undo has read has them whole.
+            // What was read of the document for undo has these characters whole.
             self.undos.let_go();
             self.cut(cut.among(&self.pairs))?;
         }

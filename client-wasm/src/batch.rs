@@ -95,6 +95,8 @@ impl Batches {
             batch.is_view_old || !batch.changes.is_empty()
         });
         if batches.is_empty() {
+            // What was saved comes with each key: the space for it stays.
+            self.0 = batches;
             return None;
         }
         let mut json = format!("[{},[", to_json(&batches));

@@ -186,6 +186,15 @@ impl Node {
         self.access(|replica| replica.entry_get(&self.node, key))
     }
 
+    /// Whether there is an entry of a map.
+    ///
+    /// # Errors
+    /// None of its own.
+    #[wasm_bindgen(js_name = hasEntry)]
+    pub fn has_entry(&self, key: &str) -> Result<bool, JsValue> {
+        self.access(|replica| replica.entry_has(&self.node, key))
+    }
+
     /// All entries of a map, or all attributes.
     ///
     /// # Errors

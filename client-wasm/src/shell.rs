@@ -121,11 +121,13 @@ impl Shell {
     /// Hands an input to the machine and carries out what it wants.
     pub(crate) fn handle(&self, input: Input) {
         self.take_in(Either::Client(input));
+        self.tell();
     }
 
     /// The same for the machine between the session and the socket.
     pub(crate) fn handle_tabs(&self, input: tabs::Input) {
         self.take_in(Either::Tabs(input));
+        self.tell();
     }
 
     fn take_in(&self, input: Either) {
@@ -151,7 +153,10 @@ impl Shell {
             }
         }
         self.is_busy.set(false);
-        if !self.batches.borrow().is_empty() {
+    }
+
+    fn tell(&self) {
+        if !self.is_busy.get() && !self.batches.borrow().is_empty() {
             // Only a microtask is set up there; a failure would be a bug of the npm package.
             drop(self.notify.call0(&JsValue::NULL));
         }
@@ -206,7 +211,7 @@ impl Shell {
                 }
             }
             Output::Keep { key, kept } => {
-                kept.iter().for_each(|kept| self.keeper.keep(key, kept));
+                self.keeper.keep(key, &kept);
             }
             Output::Closed { key } => self.forget(key),
             Output::FindStranded { after } => {
@@ -372,6 +377,11 @@ impl Shell {
 
     /// Lets the machine see the edits since the last time: they leave as one update per room.
     pub(crate) fn settle(&self) {
+        self.take_edits();
+        self.tell();
+    }
+
+    fn take_edits(&self) {
         let edited = self.edited.take();
         if edited.is_empty() {
             return;
@@ -379,7 +389,7 @@ impl Shell {
         for key in edited {
             self.collect_changes(key);
         }
-        self.handle(Input::Tick);
+        self.take_in(Either::Client(Input::Tick));
     }
 
     /// Asks to be told when everything in a document is on the relay's disk.
@@ -404,7 +414,7 @@ impl Shell {
 
     /// Settles, then takes all news, as JSON.
     pub(crate) fn drain(&self) -> Option<String> {
-        self.settle();
+        self.take_edits();
         let machine = self.machine.borrow();
         let mut batches = self.batches.borrow_mut();
         batches.take(|key| machine.room(key), |key, saved| self.keeper.tell_saved(key, saved))

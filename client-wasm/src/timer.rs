@@ -36,13 +36,14 @@ impl Timer {
         Self { handler: Closure::new(on_due), id: RefCell::new(None), due: Cell::new(None) }
     }
 
-    /// Calls at `wake` instead of at the time set before.
+    /// Calls at `wake`, or before. Mostly the time moves on with each message: a timer that is early
+    /// costs less than to set it anew each time.
     pub(crate) fn set(&self, wake: Option<Time>, now: Time) {
-        if self.due.get() == wake {
+        let Some(wake) = wake else { return self.cancel() };
+        if self.due.get().is_some_and(|due| due <= wake) {
             return;
         }
         self.cancel();
-        let Some(wake) = wake else { return };
         let ms = wake.as_ms().saturating_sub(now.as_ms()).min(WAIT_MS_MAX);
         let id = set_timeout(self.handler.as_ref().unchecked_ref(), ms as f64);
         self.id.replace(Some(id));

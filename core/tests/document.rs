@@ -398,6 +398,33 @@ fn what_follows_a_deletion_in_a_delta_has_the_formats_that_it_is_given() {
 }
 
 #[test]
+fn deletions_in_a_row_are_one() {
+    for step in ["", r#",{"insert":"X"}"#] {
+        let mut replica = replica(1);
+        let text = Node::text("text");
+        let start = r#"[{"insert":"ab"},{"insert":"AB","attributes":{"bold":true}}]"#;
+        replica.text_apply(&text, start).unwrap();
+        let steps = format!(r#"[{{"retain":1}},{{"delete":1}},{{"delete":1}}{step}]"#);
+        replica.text_apply(&text, &steps).unwrap();
+        let plain = if step.is_empty() { "a" } else { "aX" };
+        let expected =
+            format!(r#"[{{"insert":"{plain}"}},{{"insert":"B","attributes":{{"bold":true}}}}]"#);
+        assert_eq!(replica.text_delta(&text).unwrap(), expected);
+    }
+}
+
+#[test]
+fn formats_of_no_text_are_none() {
+    let mut replica = replica(1);
+    let text = Node::text("text");
+    replica.text_apply(&text, r#"[{"insert":"ab"}]"#).unwrap();
+    replica.take_edits();
+    let steps = r#"[{"retain":1},{"delete":0},{"retain":0,"attributes":{"bold":true}}]"#;
+    replica.text_apply(&text, steps).unwrap();
+    assert_eq!(replica.take_edits(), None);
+}
+
+#[test]
 fn a_delta_does_to_a_plain_text_what_its_steps_do_one_after_the_other() {
     let bold = r#","attributes":{"bold":true}"#;
     let steps = [

@@ -40,13 +40,19 @@ export function isBytes(value: unknown): value is Uint8Array {
 
 export function checkBytes(value: unknown, what: string): Uint8Array {
   if (!isBytes(value)) throw wrongType(what, 'a Uint8Array', value)
-  return value
+  // Nobody can read those that were transferred away, which look empty.
+  return value.length === 0 ? new Uint8Array() : value
 }
 
 /** A function. */
 export function checkFunction<T extends (...never: never[]) => unknown>(value: T, what: string): T {
   if (typeof value !== 'function') throw wrongType(what, 'a function', value)
   return value
+}
+
+/** The name of something that can be listened to. */
+export function checkEvent(value: unknown, names: readonly string[]): void {
+  if (!names.includes(value as string)) throw wrongType('the event', `one of ${names.join(', ')}`, value)
 }
 
 /** The name of a room, by the same rules as in the core. */

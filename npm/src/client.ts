@@ -1,6 +1,6 @@
 // A client: the rooms of one relay.
 
-import { checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
+import { checkEvent, checkFunction, checkRoomName, checkUrl, checkUser, wrongType } from './argument.js'
 import { type DebugSnapshot, takeSnapshot } from './debug.js'
 import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { type CoweaveError, apiError } from './error.js'
@@ -112,9 +112,7 @@ export class Client implements Disposer {
   /** Calls a function when something happens. */
   on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')
-    if (!Object.hasOwn(this.#listeners, event)) {
-      throw wrongType('the event', `one of ${Object.keys(this.#listeners).join(', ')}`, event)
-    }
+    checkEvent(event, Object.keys(this.#listeners))
     return this.#listeners[event].add(listener)
   }
 

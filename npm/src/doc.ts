@@ -1,9 +1,10 @@
 // The document of a room.
 
-import { checkBytes, checkFunction, wrongType } from './argument.js'
+import { checkBytes, checkEvent, checkFunction } from './argument.js'
 import type { Disposer } from './disposer.js'
 import { apiError } from './error.js'
 import type { Handle } from './handle.js'
+import { report } from './listeners.js'
 import { DocParts } from './parts.js'
 import { PastDoc } from './past.js'
 import { Undo, type UndoOptions } from './undo.js'
@@ -26,7 +27,10 @@ export class Doc extends DocParts {
   transact<T>(change: () => T, origin?: unknown): T {
     checkFunction(change, 'the change')
     const result = this.#handle.use().transact(change, origin)
-    if (result instanceof Promise) {
+    // Not every promise is a `Promise`: libraries and other windows have their own.
+    if (typeof (result as Partial<Promise<unknown>> | null | undefined)?.then === 'function') {
+      // Nobody else can hear of what is thrown in it.
+      Promise.resolve(result).catch(report)
       throw apiError('api.wrong_type', 'the change must not be async: it ends when it returns')
     }
     return result
@@ -110,8 +114,7 @@ export class Doc extends DocParts {
    * the whole document that took the place of the one before.
    */
   on(event: 'update', listener: UpdateListener): Disposer {
-    // Types promise nothing at run time.
-    if (!['update'].includes(event)) throw wrongType('the event', "'update'", event)
+    checkEvent(event, ['update'])
     checkFunction(listener, 'the listener')
     return this.#handle.own(this.#handle.use().onUpdate(listener))
   }

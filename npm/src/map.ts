@@ -1,11 +1,11 @@
 // A map of a document.
 
-import { checkFunction, checkString } from './argument.js'
+import { checkFunction } from './argument.js'
 import type { ChangeSource, KeyChange } from './delta.js'
 import type { Disposer } from './disposer.js'
 import type { Input } from './new.js'
 import { SharedNode, toKeys } from './shared.js'
-import { checkKey, contentJson } from './value.js'
+import { checkKey, checkName, contentJson } from './value.js'
 
 /** How a map changed. */
 export interface MapChange extends ChangeSource {
@@ -20,15 +20,15 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
 
   /** The entry of a key; `undefined` when there is none. */
   get<K extends keyof T & string>(key: K): T[K] | undefined {
-    const name = checkString(key, 'the key')
+    const name = checkName(key)
     const json = this.nodes.session.use(this.id, node => node.getEntry(name))
     return json === undefined ? undefined : this.read(json) as T[K]
   }
 
   /** Whether a key has an entry. */
   has(key: string): boolean {
-    const name = checkString(key, 'the key')
-    return this.nodes.session.use(this.id, node => node.getEntry(name)) !== undefined
+    const name = checkName(key)
+    return this.nodes.session.use(this.id, node => node.hasEntry(name))
   }
 
   /**
@@ -45,7 +45,7 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
 
   /** Deletes an entry, when there is one. */
   delete(key: string): void {
-    const name = checkString(key, 'the key')
+    const name = checkName(key)
     this.nodes.session.edit(this.id, node => {
       node.deleteEntry(name)
     })

@@ -13,6 +13,9 @@ export interface Position {
   readonly assoc: number
 }
 
+/** No part of a document has a name that takes more. */
+const JSON_LENGTH_MAX = 1 << 20
+
 /** Which of its parts the bytes of a position hold, by their first byte. */
 const BESIDE = 0
 const NAMED = 1
@@ -22,7 +25,7 @@ const NESTED = 2
 export function jsonOf(position: unknown): string {
   try {
     const json: unknown = typeof position === 'object' ? JSON.stringify(position) : undefined
-    return typeof json === 'string' ? json : 'null'
+    return typeof json === 'string' && json.length <= JSON_LENGTH_MAX ? json : 'null'
   } catch {
     return 'null'
   }
@@ -34,20 +37,16 @@ export function jsonOf(position: unknown): string {
  */
 export function encodePosition(position: Position): Uint8Array {
   const { item, tname, type, assoc } = Object(position) as Partial<Position>
-  const bytes: number[] = []
-  if (isId(item)) {
-    bytes.push(BESIDE, ...varUint(item.client), ...varUint(item.clock))
-  } else if (typeof tname === 'string') {
-    const name = new TextEncoder().encode(tname)
-    bytes.push(NAMED, ...varUint(name.length), ...name)
-  } else if (isId(type)) {
-    bytes.push(NESTED, ...varUint(type.client), ...varUint(type.clock))
-  } else {
-    throw wrongType('the position', 'what `position` gives', position)
-  }
   // A signed number of one byte: only its sign says something.
-  bytes.push(typeof assoc === 'number' && assoc < 0 ? 0x41 : 0)
-  return Uint8Array.from(bytes)
+  const side = typeof assoc === 'number' && assoc < 0 ? 0x41 : 0
+  if (isId(item)) return Uint8Array.of(BESIDE, ...varUint(item.client), ...varUint(item.clock), side)
+  if (typeof tname === 'string') {
+    const name = new TextEncoder().encode(tname)
+    // A call has no place for a name of any length.
+    return Uint8Array.from([NAMED, ...varUint(name.length), ...name, side])
+  }
+  if (isId(type)) return Uint8Array.of(NESTED, ...varUint(type.client), ...varUint(type.clock), side)
+  throw wrongType('the position', 'what `position` gives', position)
 }
 
 /**

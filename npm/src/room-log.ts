@@ -102,8 +102,13 @@ export class RoomLog {
   /** Own edits become durable in their order. */
   #countFoldable(): void {
     for (; this.#counted < this.#numbers.length && !this.#isPending(this.#counted); this.#counted += 1) {
-      this.#count += 1
-      this.#bytes += this.#updates.at(this.#counted).length
+      const { length } = this.#updates.at(this.#counted)
+      // A document that came as one update is one already.
+      if (this.#counted === 0) this.#foldedBytes = length
+      else {
+        this.#count += 1
+        this.#bytes += length
+      }
     }
   }
 
@@ -135,14 +140,13 @@ export class RoomLog {
     this.#updates = new UpdateList()
     this.#numbers = []
     this.#counted = 0
+    this.#count = 0
+    this.#bytes = 0
     this.#add(document, 0)
     for (const [index, number] of numbers.entries()) {
       if (number > this.#durable) this.#add(updates.at(index), number)
     }
     this.#told = this.#numbers.length
-    this.#count = 0
-    this.#bytes = 0
-    this.#foldedBytes = document.length
   }
 
   /**

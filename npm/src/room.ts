@@ -1,6 +1,6 @@
 // A room as an app holds it.
 
-import { checkFunction, checkTexts, wrongType } from './argument.js'
+import { checkEvent, checkFunction, checkTexts } from './argument.js'
 import type { SetAsideCopy } from './copies.js'
 import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { Doc } from './doc.js'
@@ -114,9 +114,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   on<E extends keyof RoomEvents>(event: E, listener: (value: RoomEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')
     const listeners: RoomListeners = this.#handle.session.listeners
-    if (!Object.hasOwn(listeners, event)) {
-      throw wrongType('the event', `one of ${Object.keys(listeners).join(', ')}`, event)
-    }
+    checkEvent(event, Object.keys(listeners))
     return this.#handle.own(listeners[event].add(listener))
   }
 

@@ -111,7 +111,6 @@ export class Session {
   /** What the app has not yet been told. */
   #untold: (() => void)[] = []
   #isScheduled = false
-  #isDraining = false
   readonly #turn = (): void => {
     this.#isScheduled = false
     this.#settle()
@@ -175,8 +174,7 @@ export class Session {
       return Object.assign(socket, { onerror: () => undefined })
     }
     const notify = (): void => {
-      // What happens while the news are taken is among them.
-      if (!this.#isDraining) this.schedule()
+      this.schedule()
     }
     const instance = new Instance(module, cause => {
       this.#trapped(cause)
@@ -294,7 +292,7 @@ export class Session {
     const wasm = this.#wasm
     if (wasm === undefined || this.#error !== undefined) return
     try {
-      this.#receive(this.#drain(wasm))
+      this.#receive(wasm.drain())
       for (const receiver of this.#receivers.values()) receiver.told(this.#untold)
       // Last, because it may be too much for the module: what was told is not told again.
       for (const receiver of this.#receivers.values()) receiver.fold()
@@ -303,15 +301,6 @@ export class Session {
       if (wasm === this.#wasm) report(error)
     }
     this.settled.notify(undefined)
-  }
-
-  #drain(wasm: WasmClient): string | undefined {
-    this.#isDraining = true
-    try {
-      return wasm.drain()
-    } finally {
-      this.#isDraining = false
-    }
   }
 
   #receive(news: string | undefined): void {

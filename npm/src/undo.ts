@@ -1,6 +1,6 @@
 // Undo and redo of what was edited through this client.
 
-import { checkFunction, wrongType } from './argument.js'
+import { checkEvent, checkFunction, wrongType } from './argument.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { apiError, guarded, toError } from './error.js'
 import type { Handle } from './handle.js'
@@ -150,9 +150,7 @@ export class Undo implements Disposer {
   on<E extends keyof UndoEvents>(event: E, listener: (value: UndoEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')
     const listeners: { readonly [E in keyof UndoEvents]: Listeners<UndoEvents[E]> } = this.#listeners
-    if (!Object.hasOwn(listeners, event)) {
-      throw wrongType('the event', `one of ${Object.keys(listeners).join(', ')}`, event)
-    }
+    checkEvent(event, Object.keys(listeners))
     return listeners[event].add(listener)
   }
 
@@ -202,7 +200,7 @@ export class Undo implements Disposer {
 
   /** @internal The origin of what is edited from here on. */
   track(origin: unknown): void {
-    const constructor: unknown = typeof origin === 'object' ? origin?.constructor : undefined
+    const constructor: unknown = (origin as object | null | undefined)?.constructor
     const isTracking = this.#origins.has(origin ?? undefined)
       || constructor !== undefined && this.#origins.has(constructor)
     if (isTracking === this.#isTracking) return
@@ -282,8 +280,9 @@ function checkOptions(options: UndoOptions): UndoOptions {
   if (!(scope instanceof SharedNode) && !Array.isArray(scope)) {
     throw wrongType('options.scope', 'a shared type or a list of them', scope)
   }
-  const isIterable = typeof new Object(origins)[Symbol.iterator as never] === 'function'
-  if (origins !== undefined && !isIterable) throw wrongType('options.origins', 'iterable', origins)
+  // The letters of a string are not meant.
+  const isList = typeof origins === 'object' && typeof origins?.[Symbol.iterator as never] === 'function'
+  if (origins !== undefined && !isList) throw wrongType('options.origins', 'a list of origins', origins)
   if (captureTimeout !== undefined && !(typeof captureTimeout === 'number' && captureTimeout >= 0)) {
     throw wrongType('options.captureTimeout', 'a number of milliseconds', captureTimeout)
   }

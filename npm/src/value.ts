@@ -1,7 +1,7 @@
 // Values on their way into the module and back: JSON, with one form for what JSON cannot say (see
 // core/src/doc/content.rs).
 
-import { checkLength, checkString, isBytes, wrongType } from './argument.js'
+import { checkIndex, checkLength, checkString, isBytes, wrongType } from './argument.js'
 import { apiError } from './error.js'
 import { Kind } from './kind.js'
 import { New } from './new.js'
@@ -23,7 +23,8 @@ export function contentJson(value: unknown, what: string): string {
 /** Contents of a sequence. */
 export function contentsJson(values: unknown, what: string): string {
   if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
-  return toJson(values.map(value => content(value, what, [])), what)
+  // Not `map`, here and below: it passes over holes, and makes another instance of what is no plain array.
+  return toJson(Array.from(values, value => content(value, what, [])), what)
 }
 
 /** The steps of a delta. */
@@ -42,7 +43,7 @@ function content(value: unknown, what: string, outer: readonly unknown[]): unkno
   const part = (at: number): unknown => value.parts[at]
   const list = (values: unknown): unknown => {
     if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
-    return values.map(item => content(item, what, inside))
+    return Array.from(values, item => content(item, what, inside))
   }
   const entries = (values: unknown): unknown => {
     return mapEntries(values, what, entry => content(entry, what, inside))
@@ -65,12 +66,14 @@ function content(value: unknown, what: string, outer: readonly unknown[]): unkno
 
 function delta(steps: unknown, what: string, outer: readonly unknown[]): unknown {
   if (!Array.isArray(steps)) throw wrongType(what, 'an array of steps', steps)
-  return steps.map((step: unknown) => {
+  return Array.from(steps, (step: unknown) => {
     if (typeof step !== 'object' || step === null) throw wrongType(`a step of ${what}`, 'an object', step)
     const { insert, retain, delete: gone, attributes } = step as Record<string, unknown>
     const formats = attributes === undefined || attributes === null
       ? {}
       : { attributes: checkFormats(attributes) }
+    const given = [insert, retain, gone].filter(it => it !== undefined)
+    if (given.length !== 1) throw wrongType(`a step of ${what}`, 'one of insert, retain and delete', step)
     if (insert !== undefined) {
       if (typeof insert !== 'string' && (typeof insert !== 'object' || insert === null)) {
         throw wrongType('what a step inserts', 'a string, an object or a new shared type', insert)
@@ -78,11 +81,9 @@ function delta(steps: unknown, what: string, outer: readonly unknown[]): unknown
       const inserted = insert instanceof New ? content(insert, what, outer) : plain(insert, what, outer, true)
       return { insert: inserted, ...formats }
     }
-    const [length, name] = gone === undefined ? [retain, 'retain'] : [gone, 'delete']
-    if (typeof length !== 'number' || !Number.isInteger(length) || length < 0) {
-      throw wrongType(`a step of ${what}`, 'one of insert, retain and delete', length)
-    }
-    return name === 'retain' ? { retain: length, ...formats } : { delete: length }
+    return gone === undefined
+      ? { retain: checkIndex(retain, 'what a step retains'), ...formats }
+      : { delete: checkIndex(gone, 'what a step deletes') }
   })
 }
 
@@ -116,7 +117,6 @@ function plain(value: unknown, what: string, outer: readonly unknown[], isJson =
     if (isJson) throw apiError('api.wrong_type', `${what} must not hold bytes: formats and embedded objects are JSON`)
     return special('bytes', latin1(value))
   }
-  // Without holes, which would be passed over.
   if (Array.isArray(value)) return Array.from(value, item => plain(item, what, inside, isJson))
   if (value instanceof New) {
     throw apiError('api.wrong_type', `${what} holds a new shared type inside a plain value: use newMap or newArray around it`)
@@ -154,11 +154,18 @@ function mapEntries(
   return Object.fromEntries(entries)
 }
 
-/** A key of an entry. */
+/** A key to write under. */
 export function checkKey(value: unknown): string {
   const key = checkString(value, 'the key')
   if (key === SPECIAL) throw apiError('api.wrong_type', 'the key U+0000 is taken')
   return checkLength(key, JSON_LENGTH_MAX, 'the key')
+}
+
+/** A key to look for. */
+export function checkName(value: unknown): string {
+  const key = checkString(value, 'the key')
+  if (key.length <= JSON_LENGTH_MAX) return key
+  throw apiError('api.wrong_type', `no key has more than ${String(JSON_LENGTH_MAX)} characters`)
 }
 
 function special(...parts: readonly unknown[]): Record<string, unknown> {

@@ -105,6 +105,7 @@ export interface WasmNode {
   setEntry(key: string, content: string): void
   deleteEntry(key: string): void
   getEntry(key: string): string | undefined
+  hasEntry(key: string): boolean
   entries(): string
   entryNames(): string
   entryCount(): number

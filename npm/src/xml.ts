@@ -1,13 +1,13 @@
 // Elements, fragments and texts of a document, as editors of rich text keep them.
 
-import { checkFunction, checkIndex, checkString } from './argument.js'
+import { checkFunction, checkIndex } from './argument.js'
 import type { ChangeSource, Delta, KeyChange, SequenceDelta } from './delta.js'
 import type { Disposer } from './disposer.js'
 import type { New } from './new.js'
 import type { Nodes } from './nodes.js'
 import { type NodeId, SharedSequence, toDelta, toKeys } from './shared.js'
 import { Text } from './text.js'
-import { checkKey, contentJson, contentsJson } from './value.js'
+import { checkKey, checkName, contentJson, contentsJson } from './value.js'
 
 /** What stands in an element or a fragment. */
 export type XmlChild = XmlElement | XmlText | XmlFragment
@@ -108,7 +108,7 @@ export class XmlElement extends XmlParent {
 
   /** The value of an attribute; `undefined` when there is none. */
   getAttribute(key: string): unknown {
-    const name = checkString(key, 'the name of the attribute')
+    const name = checkName(key)
     const json = this.nodes.session.use(this.id, node => node.getEntry(name))
     return json === undefined ? undefined : this.read(json)
   }
@@ -124,7 +124,7 @@ export class XmlElement extends XmlParent {
 
   /** Removes an attribute, when there is one. */
   removeAttribute(key: string): void {
-    const name = checkString(key, 'the name of the attribute')
+    const name = checkName(key)
     this.nodes.session.edit(this.id, node => {
       node.deleteEntry(name)
     })

@@ -2,7 +2,7 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { checkFunction, wrongType } from './argument.js'
+import { checkEvent, checkFunction, wrongType } from './argument.js'
 import { type Disposer, makeDisposable } from './disposer.js'
 import { CoweaveError } from './error.js'
 import { Listeners, report } from './listeners.js'
@@ -71,8 +71,7 @@ export class YjsBinding implements Disposer {
 
   /** Calls a function when the status changes. */
   on(event: 'status', listener: (status: YjsBindingStatus) => void): Disposer {
-    // Types promise nothing at run time.
-    if (!['status'].includes(event)) throw wrongType('the event', "'status'", event)
+    checkEvent(event, ['status'])
     checkFunction(listener, 'the listener')
     return this.#listeners.add(listener)
   }
@@ -235,15 +234,31 @@ export class YjsBinding implements Disposer {
  * when `room.loaded` is there. The Y.Doc needs no other provider, and no storage of its own.
  */
 export function bindYjs(room: Room<object>, doc: Y.Doc, options: BindOptions = {}): YjsBinding {
-  // Another copy of Yjs has another class.
-  if (typeof (doc as Partial<Y.Doc> | undefined)?.transact !== 'function') {
-    throw wrongType('the document', 'a Y.Doc', doc)
+  checkDoc(doc)
+  checkOptions(room, options)
+  return new YjsBinding(room, doc, options.awareness)
+}
+
+/** Types promise nothing at run time. */
+export function checkDoc(doc: unknown): void {
+  if (!has(doc, 'transact')) throw wrongType('the document', 'a Y.Doc', doc)
+}
+
+/** A Y.Doc, or an awareness, is taken for options by who is used to other providers. */
+export function checkOptions(room: unknown, options: unknown): void {
+  if (!has(room, 'own')) throw wrongType('the room', 'what client.room() gives', room)
+  if (typeof options !== 'object' || options === null || has(options, 'on')) {
+    throw wrongType('the options', 'an object such as { awareness }', options)
   }
-  const { awareness } = options
-  if (awareness !== undefined && typeof (awareness as Partial<Awareness> | null)?.getLocalState !== 'function') {
+  const { awareness } = options as BindOptions
+  if (awareness !== undefined && !has(awareness, 'getLocalState')) {
     throw wrongType('options.awareness', 'an Awareness', awareness)
   }
-  return new YjsBinding(room, doc, awareness)
+}
+
+/** Not by its class: another copy of Yjs has another one. */
+function has(value: unknown, method: string): boolean {
+  return typeof (new Object(value) as Record<string, unknown>)[method] === 'function'
 }
 
 /** What a Y.Doc received and cannot use yet is not for the room. */

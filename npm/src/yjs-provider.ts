@@ -2,12 +2,12 @@
 
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
-import { checkFunction, wrongType } from './argument.js'
+import { checkFunction, checkString } from './argument.js'
 import type { Disposer } from './disposer.js'
 import type { CoweaveError } from './error.js'
 import { report } from './listeners.js'
 import type { Room } from './room.js'
-import { type YjsBinding, bindYjs } from './yjs-binding.js'
+import { type YjsBinding, bindYjs, checkDoc, checkOptions } from './yjs-binding.js'
 
 /** What `yjsProvider` can be told. */
 export interface YjsProviderOptions {
@@ -22,7 +22,7 @@ export interface YjsProviderOptions {
 /** How a provider stands to the relay. */
 export type YjsProviderStatus = 'connected' | 'connecting' | 'disconnected'
 
-/** What a provider tells; the names are those of y-websocket. */
+/** What a provider tells; the names are those of y-websocket. To listen to others does no harm. */
 export interface YjsProviderEvents {
   /** The document has, or has no more, everything that the relay has. */
   readonly sync: (isSynced: boolean) => void
@@ -31,6 +31,10 @@ export interface YjsProviderEvents {
   readonly status: (event: { readonly status: YjsProviderStatus }) => void
   /** The document holds what the room will not have: see `YjsBindingStatus`. */
   readonly stopped: (error: CoweaveError) => void
+  /** Never told: Lexical listens to it, because some providers change their document. */
+  readonly reload: (doc: Y.Doc) => void
+  /** Never told, likewise: the document tells its updates. */
+  readonly update: (update: unknown) => void
 }
 
 type Calls = { readonly [E in keyof YjsProviderEvents]: Set<YjsProviderEvents[E]> }
@@ -44,7 +48,14 @@ export class YjsProvider {
   /** What the peers show each other. */
   readonly awareness: Awareness
   readonly #ownsAwareness: boolean
-  readonly #calls: Calls = { sync: new Set(), synced: new Set(), status: new Set(), stopped: new Set() }
+  readonly #calls: Calls = {
+    sync: new Set(),
+    synced: new Set(),
+    status: new Set(),
+    stopped: new Set(),
+    reload: new Set(),
+    update: new Set(),
+  }
   readonly #subscriptions: readonly Disposer[]
   #binding: YjsBinding | undefined
   #status: YjsProviderStatus = 'disconnected'
@@ -68,6 +79,19 @@ export class YjsProvider {
       }),
     ]
     if (connect) this.connect()
+    if (this.#status === 'connected') this.#tellLater()
+  }
+
+  /** Of a room that is in step already, whoever makes the provider is told when it can listen. */
+  #tellLater(): void {
+    const binding = this.#binding
+    queueMicrotask(() => {
+      if (this.#binding !== binding || this.#status !== 'connected') return
+      this.#tell('status', { status: this.#status })
+      if (!this.#isSynced) return
+      this.#tell('sync', true)
+      this.#tell('synced', true)
+    })
   }
 
   /** Whether the document has everything that the relay has. */
@@ -135,10 +159,9 @@ export class YjsProvider {
   }
 
   #of<E extends keyof YjsProviderEvents>(event: E): Set<YjsProviderEvents[E]> {
-    if (!Object.hasOwn(this.#calls, event)) {
-      throw wrongType('the event', `one of ${Object.keys(this.#calls).join(', ')}`, event)
-    }
-    return this.#calls[event]
+    const name = checkString(event, 'the event')
+    // Who knows other providers may listen to what they tell.
+    return Object.hasOwn(this.#calls, name) ? this.#calls[event] : new Set()
   }
 
   #tell<E extends keyof YjsProviderEvents>(event: E, value: Parameters<YjsProviderEvents[E]>[0]): void {
@@ -200,5 +223,7 @@ export class YjsProvider {
 
 /** A provider for a room, to be given to what is made for Yjs. */
 export function yjsProvider(room: Room<object>, options: YjsProviderOptions = {}): YjsProvider {
+  checkOptions(room, options)
+  if (options.doc !== undefined) checkDoc(options.doc)
   return new YjsProvider(room, options)
 }

@@ -12,6 +12,7 @@ import {
   type Text,
   type XmlElement,
   type XmlText,
+  decodePosition,
   newArray,
   newMap,
   newText,
@@ -52,7 +53,7 @@ function partsOf(doc: Doc | PastDoc): Parts {
   }
 }
 
-type Write = (parts: Parts, value: never) => void
+type Write = (parts: Parts, value: never) => unknown
 
 /** Where any value can stand. */
 const contents: Readonly<Record<string, Write>> = {
@@ -84,6 +85,14 @@ const strings: Readonly<Record<string, Write>> = {
   'map.set, key': ({ map }, value) => { map.set(value, 1) },
   'element.setAttribute, key': ({ element }, value) => { element.setAttribute(value, 1) },
   'newXmlElement, name': ({ element }, value) => { element.push(newXmlElement(value)) },
+}
+/** Where one stands to be looked for. */
+const lookups: Readonly<Record<string, Write>> = {
+  'map.get': ({ map }, value) => map.get(value),
+  'map.has': ({ map }, value) => map.has(value),
+  'map.delete': ({ map }, value) => { map.delete(value) },
+  'element.getAttribute': ({ element }, value) => element.getAttribute(value),
+  'element.removeAttribute': ({ element }, value) => { element.removeAttribute(value) },
 }
 /** Where only what has the right form can stand. */
 const forms: Readonly<Record<string, Write>> = {
@@ -183,11 +192,73 @@ test('what no document can hold is refused wherever content is written', async t
 
 test('what is no string, or no whole one, is refused wherever one is written', async t => {
   const { 'half a character': half, 'a string of 100 MB': long, ...others } = values
-  await refusesAll(t, strings, { ...others, half, long, undefined, 'a number': 1, 'nothing': null, 'a list': ['x'] })
+  await refusesAll(t, { ...strings, ...lookups }, { ...others, half, long, undefined, 'a number': 1, 'nothing': null, 'a list': ['x'] })
 })
 
 test('what has another form is refused wherever a form is asked for', async t => {
   await refusesAll(t, forms, { ...values, undefined, 'a number': 1, 'nothing': null })
+})
+
+test('lists with holes, and steps that say two things, are refused', async t => {
+  const { doc } = await open(t)
+  fill(doc)
+  const { text, array, element } = partsOf(doc)
+  const state = doc.encodeState()
+  const hole: never[] = []
+  hole.length = 2
+  for (const write of [
+    () => { array.insertAll(0, hole) },
+    () => { array.push(newArray(hole)) },
+    () => { element.insertAll(0, hole) },
+    () => { text.applyDelta(hole) },
+    () => { text.applyDelta([{ retain: 1, delete: 1 }]) },
+    () => { text.applyDelta([{ insert: 'x', delete: 1 }]) },
+  ]) {
+    assert.throws(write, { code: 'api.wrong_type' }, String(write))
+  }
+  assert.deepEqual(doc.encodeState(), state)
+  // What is more than a list is read as one, whatever it says of itself.
+  class List extends Array<unknown> {
+    toJSON(): unknown {
+      return {}
+    }
+  }
+  array.insertAll(0, List.from(['item']))
+  assert.equal(array.get(0), 'item')
+})
+
+test('bytes that were transferred away are refused, and stop nothing', async t => {
+  const it = client(t, NOWHERE)
+  const { doc, loaded } = it.room('room')
+  await loaded
+  it.on('restarted', error => { assert.fail(error) })
+  const gone = new Uint8Array(8)
+  structuredClone(gone, { transfer: [gone.buffer] })
+  for (const use of [
+    () => { doc.applyUpdate(gone) },
+    () => { doc.applyUpdateV2(gone) },
+    () => doc.encodeDifference(gone),
+    () => doc.equals(gone),
+    () => doc.at(gone),
+    () => doc.at(doc.snapshot(), gone),
+  ]) {
+    assert.throws(use, { code: 'update.malformed' }, String(use))
+  }
+  assert.equal(decodePosition(gone), null)
+})
+
+test('events are asked for by name, whatever else is given', async t => {
+  const it = client(t, NOWHERE)
+  const room = it.room('room')
+  await room.loaded
+  const undo = room.doc.undo({ scope: room.doc.text('text') })
+  const odd: readonly unknown[] = [undefined, null, 'never', '__proto__', Symbol('x'), Object.create(null), nested(100_000)]
+  for (const event of odd) {
+    for (const source of [it, room, room.doc, undo]) {
+      const on = source.on.bind(source) as (event: unknown, listener: () => void) => void
+      assert.throws(() => { on(event, () => undefined) }, { code: 'api.wrong_type' })
+    }
+  }
 })
 
 test('what is no index inside is refused wherever one is given', async t => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { TextChange } from 'coweave'
-import { NOWHERE, Relay, client, needsRelay, open, turn } from './world.js'
+import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
 
 test('a text is edited and read, with nobody to connect to', async t => {
   const room = await open(t)
@@ -67,6 +67,25 @@ test('a transaction gives its result, nests, and leaves what was done before it 
   }, /mine/)
   assert.equal(body.toString(), 'abc')
   assert.equal(room.saved.pending, 2)
+})
+
+test('a function that goes on later is no transaction, and what it throws is reported', async t => {
+  const { doc } = await open(t)
+  const body = doc.text('body')
+  const reported: unknown[] = []
+  t.mock.method(console, 'error', (error: unknown) => reported.push(error))
+  const later = async (): Promise<void> => {
+    body.insert(0, 'at once')
+    await turn()
+    throw new Error('mine')
+  }
+  // Some libraries bring a promise of their own.
+  const other = (): unknown => ({ then: () => undefined })
+  for (const change of [later, other]) {
+    assert.throws(() => doc.transact(change), { code: 'api.wrong_type' })
+  }
+  assert.equal(body.toString(), 'at once')
+  await until('it is reported', () => reported.length === 1)
 })
 
 test('a room may be disposed within its own transaction or listener', async t => {

@@ -50,6 +50,14 @@ test('bytes that are no position are none, and old ones without a side stick to 
   }
 })
 
+test('a name of any length has its bytes, and one that no part has leads nowhere', async t => {
+  const { doc } = await open(t)
+  const position = { type: null, tname: 'x'.repeat(2 << 20), item: null, assoc: 0 }
+  assert.deepEqual(encodePosition(position), Y.encodeRelativePosition(Y.createRelativePositionFromJSON(position)))
+  assert.deepEqual(decodePosition(encodePosition(position)), position)
+  assert.equal(doc.text('body').resolve(position), null)
+})
+
 test('what is no position or no bytes is refused', () => {
   const refused = (call: () => unknown): void => {
     assert.throws(call, (error: unknown) => error instanceof CoweaveError && error.code === 'api.wrong_type')

@@ -82,9 +82,9 @@ test('only the origins that are asked for are undone', async t => {
   const body = doc.text('body')
   const key = Symbol('the editor')
   const typed = doc.undo({ scope: body, captureTimeout: 0 })
-  const edited = doc.undo({ scope: body, captureTimeout: 0, origins: [key, Command] })
+  const edited = doc.undo({ scope: body, captureTimeout: 0, origins: [key, Command, Number] })
   body.insert(0, 'a')
-  for (const [content, origin] of [['b', key], ['c', new Command()], ['d', 'other']] as const) {
+  for (const [content, origin] of [['b', key], ['c', new Command()], ['d', 'other'], ['f', 42]] as const) {
     doc.transact(() => {
       body.insert(body.length, content)
     }, origin)
@@ -92,7 +92,7 @@ test('only the origins that are asked for are undone', async t => {
   doc.transact(() => {
     body.insert(body.length, 'e')
   }, null)
-  for (const expected of ['abde', 'ade', 'ade']) {
+  for (const expected of ['abcde', 'abde', 'ade', 'ade']) {
     edited.undo()
     assert.equal(body.toString(), expected)
   }
@@ -247,7 +247,7 @@ test('what is no use is refused in words', async t => {
   const other = await open(t)
   const wrong: readonly unknown[] = [
     undefined, {}, { scope: [] }, { scope: [1] }, { scope: other.doc.text('body') },
-    { scope: doc.text('body'), origins: 5 }, { scope: doc.text('body'), captureTimeout: NaN },
+    { scope: doc.text('body'), origins: 5 }, { scope: doc.text('body'), origins: 'editor' }, { scope: doc.text('body'), captureTimeout: NaN },
     { scope: doc.text('body'), captureTimeout: '1' },
   ]
   for (const options of wrong) {

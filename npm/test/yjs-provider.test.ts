@@ -58,6 +58,37 @@ test('a provider tells what y-websocket tells, and as it does', needsRelay, asyn
   assert.deepEqual(told.slice(-3), ['connected', true, 'shared, offline'])
 })
 
+test('a provider of a room that is in step already tells so when one can listen', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const room = await open(t, relay.url)
+  await room.synced
+  const told: unknown[] = []
+  const listen = (provider: YjsProvider): YjsProvider => {
+    provider.on('status', ({ status }) => told.push(status))
+    provider.on('sync', isSynced => told.push(isSynced))
+    provider.once('synced', () => told.push('once'))
+    return provider
+  }
+  // As frameworks do that mount twice.
+  listen(yjsProvider(room)).destroy()
+  told.length = 0
+  const provider = listen(yjsProvider(room))
+  t.after(() => {
+    provider.destroy()
+  })
+  assert.equal(provider.synced, true)
+  await turn()
+  assert.deepEqual(told, ['connected', true, 'once'])
+  const other = listen(yjsProvider(room, { connect: false }))
+  t.after(() => {
+    other.destroy()
+  })
+  await turn()
+  assert.equal(told.length, 3)
+  other.connect()
+  assert.deepEqual(told.slice(3), ['connected', true, 'once'])
+})
+
 test('without the relay a provider is not synced, and the document is that of the device', async t => {
   const room = await open(t)
   room.doc.text('text').insert(0, 'of the device')
@@ -141,11 +172,20 @@ test('a destroyed provider leaves nothing behind, and an awareness that is not i
   }
 })
 
-test('a provider ends with its document, and refuses events that it does not know', async t => {
+test('a provider ends with its document, and lets bindings listen to what others tell', async t => {
   const provider = yjsProvider(await open(t))
-  assert.throws(() => {
-    provider.on('unknown' as 'sync', () => undefined)
-  }, { name: 'CoweaveError', code: 'api.wrong_type' })
+  // As Lexical does, and who expects a y-websocket.
+  for (const event of ['reload', 'update', 'connection-error', '__proto__'] as 'reload'[]) {
+    const listener = (): void => { assert.fail(event) }
+    provider.on(event, listener)
+    provider.once(event, listener)
+    provider.off(event, listener)
+  }
+  for (const event of [undefined, null, 7, Symbol('sync'), ['sync']]) {
+    assert.throws(() => {
+      provider.on(event as unknown as 'sync', () => undefined)
+    }, { name: 'CoweaveError', code: 'api.wrong_type' })
+  }
   assert.throws(() => {
     provider.on('sync', 'no function' as unknown as () => void)
   }, { name: 'CoweaveError', code: 'api.wrong_type' })

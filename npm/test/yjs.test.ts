@@ -5,8 +5,8 @@ import test from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Client, CoweaveError } from 'coweave'
-import { type YjsBinding, type YjsBindingStatus, bindYjs } from 'coweave/yjs'
-import { removeAwarenessStates } from 'y-protocols/awareness'
+import { type YjsBinding, type YjsBindingStatus, bindYjs, yjsProvider } from 'coweave/yjs'
+import { Awareness, removeAwarenessStates } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { Traps } from './trap.js'
 import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
@@ -391,11 +391,25 @@ test('Y.Docs that were bound and let go of leave nothing in memory', async t => 
   assert.equal(room.doc.text('text').length, 200)
 })
 
-test('what is no Y.Doc is refused', async t => {
+test('what is no Y.Doc, no room or no options is refused', async t => {
   const room = await open(t)
-  for (const wrong of [undefined, null, {}, 'doc', new Y.Map()]) {
-    assert.throws(() => bindYjs(room, wrong as Y.Doc), { name: 'CoweaveError', code: 'api.wrong_type' })
+  const refused = (bind: () => unknown): void => {
+    assert.throws(bind, { name: 'CoweaveError', code: 'api.wrong_type' })
   }
+  for (const wrong of [undefined, null, {}, 'doc', new Y.Map()]) refused(() => bindYjs(room, wrong as Y.Doc))
+  const other = new Y.Doc()
+  const awareness = new Awareness(other)
+  for (const wrong of [null, 5, other, awareness]) {
+    refused(() => bindYjs(room, new Y.Doc(), wrong as never))
+    refused(() => yjsProvider(room, wrong as never))
+  }
+  for (const wrong of [undefined, null, {}, room.doc]) {
+    refused(() => bindYjs(wrong as never, new Y.Doc()))
+    refused(() => yjsProvider(wrong as never))
+  }
+  refused(() => yjsProvider(room, { doc: {} as never, connect: false }))
+  refused(() => yjsProvider(room, { awareness: {} as never, connect: false }))
+  other.destroy()
   room.dispose()
   const doc = new Y.Doc()
   assert.throws(() => bindYjs(room, doc), { code: 'api.disposed' })

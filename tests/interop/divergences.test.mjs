@@ -57,13 +57,33 @@ it('a bigint of Yjs that went through a room is a number to the next one', async
 
 it('a document inside a document is nothing to a room, and stays there for Yjs', async t => {
   const [ours, theirs] = await pair(t)
-  theirs.getMap('map').set('inner', new Y.Doc({ guid: 'an-id' }))
+  theirs.getMap('map').set('inner', new Y.Doc({ guid: 'an-id', autoLoad: true, meta: { title: 'x' } }))
   give(theirs, ours)
   assert.equal(ours.map('map').get('inner'), undefined)
   assert.ok(ours.map('map').has('inner'))
   const next = new Y.Doc()
   take(ours, next)
-  assert.equal(next.getMap('map').get('inner').guid, 'an-id')
+  const { guid, autoLoad, meta } = next.getMap('map').get('inner')
+  // yrs has no place for what an app says of it.
+  assert.deepEqual({ guid, autoLoad, meta }, { guid: 'an-id', autoLoad: true, meta: null })
+})
+
+it('attributes of a text are nothing to a room, and stay there for Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  const text = theirs.getText('text')
+  text.insert(0, 'x')
+  text.setAttribute('dir', 'ltr')
+  give(theirs, ours)
+  assert.deepEqual(ours.text('text').toDelta(), [{ insert: 'x' }])
+  const next = new Y.Doc()
+  take(ours, next)
+  assert.deepEqual(next.getText('text').getAttributes(), { dir: 'ltr' })
+})
+
+it('a hook, which Yjs has for elements of somebody else, is refused', async t => {
+  const [ours, theirs] = await pair(t)
+  theirs.getXmlFragment('xml').insert(0, [new Y.XmlHook('hook')])
+  assert.throws(() => give(theirs, ours), { code: 'update.malformed' })
 })
 
 it('what is embedded in a text counts one in the string of a room, and is left out by Yjs', async t => {
@@ -107,6 +127,23 @@ it('a room leaves formats that say nothing any more where they are', async t => 
   give(theirs, ours)
   assert.deepEqual(ours.text('text').toDelta(), [{ insert: 'ac' }])
   assert.deepEqual(theirs.getText('text').toDelta(), [{ insert: 'ac' }])
+})
+
+it('a format that is there already is written again by Yjs when its value holds a list or an object in it', async t => {
+  const [ours, theirs] = await pair(t)
+  const link = () => ({ link: { to: 'x', as: [1] } })
+  theirs.getText('text').insert(0, 'abcd', link())
+  give(theirs, ours)
+  const news = []
+  ours.on('update', update => news.push('ours'))
+  theirs.on('update', update => news.push('theirs'))
+  // Yjs compares values one level deep.
+  theirs.getText('text').format(1, 2, link())
+  ours.text('text').format(1, 2, link())
+  await turn()
+  assert.deepEqual(news, ['theirs'])
+  assert.deepEqual(ours.text('text').toDelta(), [{ insert: 'abcd', attributes: link() }])
+  assert.equal(theirs.getText('text').toDelta().map(({ insert }) => insert).join(''), 'abcd')
 })
 
 it('what has formats of its own goes before a mark that ends nothing any more, in Yjs behind it', async t => {

@@ -14,8 +14,10 @@ pub(crate) struct Browser {
     /// The variable that names it, for those who have it in another place.
     pub(crate) variable: &'static str,
     programs: &'static [&'static str],
-    /// Debian's package.
-    package: &'static str,
+    /// What it answers when it works.
+    question: &'static str,
+    /// Debian's packages.
+    packages: &'static [&'static str],
     /// What does as well.
     advice: &'static str,
 }
@@ -24,7 +26,8 @@ pub(crate) const CHROMIUM: Browser = Browser {
     name: "Chromium",
     variable: "COWEAVE_CHROMIUM",
     programs: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
-    package: "chromium",
+    question: "--version",
+    packages: &["chromium"],
     advice: "install Chromium or Google Chrome",
 };
 
@@ -32,8 +35,19 @@ pub(crate) const FIREFOX: Browser = Browser {
     name: "Firefox",
     variable: "COWEAVE_FIREFOX",
     programs: &["firefox-esr", "firefox"],
-    package: "firefox-esr",
+    question: "--version",
+    packages: &["firefox-esr"],
     advice: "install Firefox",
+};
+
+/// It has no mode without a display, so a virtual one comes with it.
+pub(crate) const WEBKIT: Browser = Browser {
+    name: "WebKit",
+    variable: "COWEAVE_WEBKIT_DRIVER",
+    programs: &["WebKitWebDriver"],
+    question: "--help",
+    packages: &["webkit2gtk-driver", "xvfb"],
+    advice: "install the driver of WebKitGTK, and Xvfb",
 };
 
 impl Browser {
@@ -41,7 +55,7 @@ impl Browser {
     pub(crate) fn find_or_install(&self, project: &Project) -> Outcome<PathBuf> {
         if let Some(chosen) = env::var_os(self.variable) {
             let chosen = PathBuf::from(chosen);
-            return if starts(project, &chosen) {
+            return if self.starts(project, &chosen) {
                 Ok(chosen)
             } else {
                 let (variable, chosen) = (self.variable, chosen.display());
@@ -62,11 +76,11 @@ impl Browser {
         self.programs
             .iter()
             .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
-            .find(|program| program.is_file() && starts(project, program))
+            .find(|program| program.is_file() && self.starts(project, program))
     }
 
     fn install(&self, project: &Project) -> Outcome {
-        let Self { name, package, .. } = self;
+        let Self { name, packages, .. } = self;
         let id = Program::new("id", project.root()).arg("-u").output();
         let is_root = id.is_some_and(|id| id == "0");
         let apt_get = |arguments: &[&str]| {
@@ -84,7 +98,8 @@ impl Browser {
         apt_get(&["update"])
             .run(&format!("looking for {name} in the system's packages"), project.verbosity)
             .and_then(|_output| {
-                apt_get(&["install", "-y", "--no-install-recommends", package])
+                apt_get(&["install", "-y", "--no-install-recommends"])
+                    .args(*packages)
                     .run(&format!("installing {name} for the browser tests"), project.verbosity)
             })
             .map_err(|failure| {
@@ -99,9 +114,9 @@ impl Browser {
             "the browser tests need {name}, and {reason}: {advice}, or set {variable} to its path"
         ))
     }
-}
 
-/// Ubuntu's `chromium-browser` is a script that only says to install something else.
-fn starts(project: &Project, program: &Path) -> bool {
-    Program::new(program, project.root()).arg("--version").output().is_some()
+    /// Ubuntu's `chromium-browser` is a script that only says to install something else.
+    fn starts(&self, project: &Project, program: &Path) -> bool {
+        Program::new(program, project.root()).arg(self.question).output().is_some()
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) fn everything(project: &Project) -> Outcome {
     toolchain(project)?;
     npm_packages(project, &NPM_FOLDERS)?;
     npm_packages(project, &CONSUMERS)?;
-    for browser in [browser::CHROMIUM, browser::FIREFOX] {
+    for browser in [browser::CHROMIUM, browser::FIREFOX, browser::WEBKIT] {
         say(&format!("  browser: {}", browser.find_or_install(project)?.display()));
     }
     Ok(())

@@ -301,8 +301,8 @@ pub enum Output {
     Keep {
         /// The room.
         key: RoomKey,
-        /// What is new, in order.
-        kept: Vec<Kept>,
+        /// What is new.
+        kept: Kept,
     },
     /// Tell the other tabs of this browser.
     Talk {

@@ -413,7 +413,9 @@ fn write_step(step: &Step, json: &mut String) {
 }
 
 pub(super) fn utf16_len(text: &str) -> u32 {
-    u32::try_from(text.encode_utf16().count()).unwrap_or(u32::MAX)
+    // Most text; looked at many bytes at a time.
+    let units = if text.is_ascii() { text.len() } else { text.encode_utf16().count() };
+    u32::try_from(units).unwrap_or(u32::MAX)
 }
 
 /// Where so many UTF-16 units end; before a character that would be cut.

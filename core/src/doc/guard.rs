@@ -316,6 +316,9 @@ impl Guard<'_> {
 
     fn check_deleted_clients(&mut self) -> Result<(), Error> {
         let clients = &mut self.deleted_clients;
+        if clients.len() < 2 {
+            return Ok(());
+        }
         sort_by_key(clients, |client| (client.get(), 0));
         match first_twice(clients.iter().copied()) {
             None => Ok(()),

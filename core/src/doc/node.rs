@@ -44,6 +44,19 @@ impl Kind {
         })
     }
 
+    /// The kind of a branch; `None` for one that is not spoken of here.
+    pub(super) fn of(branch: &yrs::branch::Branch) -> Option<Self> {
+        Some(match branch.type_ref() {
+            TypeRef::Array => Self::Array,
+            TypeRef::Map => Self::Map,
+            TypeRef::Text => Self::Text,
+            TypeRef::XmlElement(_) => Self::XmlElement,
+            TypeRef::XmlFragment => Self::XmlFragment,
+            TypeRef::XmlText => Self::XmlText,
+            _ => return None,
+        })
+    }
+
     /// Whether it is a text, with or without elements around it.
     #[must_use]
     pub const fn is_text(self) -> bool {
@@ -84,16 +97,7 @@ impl Node {
 
     /// The node of a branch; `None` for one of a kind that is not spoken of here.
     pub(super) fn of(branch: &yrs::branch::Branch) -> Option<Self> {
-        let kind = match branch.type_ref() {
-            TypeRef::Array => Kind::Array,
-            TypeRef::Map => Kind::Map,
-            TypeRef::Text => Kind::Text,
-            TypeRef::XmlElement(_) => Kind::XmlElement,
-            TypeRef::XmlFragment => Kind::XmlFragment,
-            TypeRef::XmlText => Kind::XmlText,
-            _ => return None,
-        };
-        Some(Self { kind, place: Place::of(branch)? })
+        Some(Self { kind: Kind::of(branch)?, place: Place::of(branch)? })
     }
 
     /// The branch, made when it has a name and nobody did yet.

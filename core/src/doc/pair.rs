@@ -1,17 +1,14 @@
 //! Characters of two UTF-16 units, and updates that cut them in two.
 //!
-//! A client of JavaScript can delete half an emoji, or type between its halves. Yjs then makes each
-//! half a U+FFFD. yrs counts wrongly from there on, so that must not happen inside it: wherever an
-//! update would cut a character, the character is replaced by two U+FFFD before.
+//! A client of JavaScript can delete half an emoji, or type between its halves. Yjs and yrs then make
+//! each half a U+FFFD, and tell nobody: who listens is told of it here. Our own edits cut none.
 
 use super::guard::Summary;
 use super::known::Known;
-use super::splice::replace;
-use super::walk::{Block, Id, Kind, Visit, walk};
+use super::walk::{Block, Id, Visit, walk};
 use crate::error::Error;
 use crate::ids::ClientId;
 use crate::ordered::sort_by_key;
-use crate::wire::primitive::write_string;
 
 /// How many are sorted in at once, rather than put in their places one by one.
 const MANY: usize = 16;
@@ -42,8 +39,9 @@ impl Pairs {
         self.0.binary_search(&id).is_ok()
     }
 
-    pub(super) fn contains_any(&self, others: &Self) -> bool {
-        others.0.iter().any(|id| self.contains(*id))
+    /// Those that are among others, too.
+    pub(super) fn among(&self, others: &Self) -> impl Iterator<Item = Id> {
+        self.0.iter().copied().filter(|id| others.contains(*id))
     }
 
     /// Adds those of an update that it did not cut, and removes those that it did.
@@ -137,33 +135,6 @@ impl<'a> Visit<'a> for Cuts<'_> {
         self.at(Id { client, clock: end });
         Ok(())
     }
-}
-
-/// The update with two U+FFFD for each of these characters.
-///
-/// # Errors
-/// `update.malformed` for bytes that are no update.
-pub(super) fn break_pairs(update: &[u8], cut: &Pairs) -> Result<Vec<u8>, Error> {
-    replace(update, &|block| {
-        if block.kind != Kind::Text || !block.has_astral {
-            return None;
-        }
-        let mut clock = block.id.clock;
-        let mut text = String::new();
-        for character in block.text().ok()?.chars() {
-            let is_pair = character.len_utf16() == 2;
-            let second = Id { clock: clock.saturating_add(1), ..block.id };
-            if is_pair && cut.contains(second) {
-                text.push_str("\u{fffd}\u{fffd}");
-            } else {
-                text.push(character);
-            }
-            clock = clock.saturating_add(if is_pair { 2 } else { 1 });
-        }
-        let mut bytes = block.bytes.strip_suffix(block.content)?.to_vec();
-        write_string(&mut bytes, &text);
-        Some(bytes)
-    })
 }
 
 #[cfg(test)]

@@ -120,9 +120,14 @@ fn node_part(project: &Project, part: Part, browser: Option<&std::path::Path>) -
     if let Some(browser) = browser {
         program = program.env(browser::CHROMIUM.variable, browser);
     }
-    if part == Part::Firefox {
-        program = match browser::FIREFOX.find_or_install(project) {
-            Ok(path) => program.env(browser::FIREFOX.variable, path),
+    let own = match part {
+        Part::Firefox => Some(browser::FIREFOX),
+        Part::Webkit => Some(browser::WEBKIT),
+        _ => None,
+    };
+    if let Some(own) = own {
+        program = match own.find_or_install(project) {
+            Ok(path) => program.env(own.variable, path),
             Err(failure) => return Report::broken(part, Duration::ZERO, failure),
         };
     }

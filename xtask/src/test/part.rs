@@ -17,13 +17,15 @@ pub(crate) enum Part {
     Browser,
     /// The main paths in Firefox, against a relay.
     Firefox,
+    /// The same few in WebKit, as a smoke test.
+    Webkit,
     /// The packed package in tiny projects, one for each way to import it.
     Packages,
 }
 
 impl Part {
     /// Every part that can be named.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Rust,
         Self::Simulation,
         Self::Wasm,
@@ -31,17 +33,19 @@ impl Part {
         Self::Interop,
         Self::Browser,
         Self::Firefox,
+        Self::Webkit,
         Self::Packages,
     ];
 
     /// What a run without names consists of; the simulation is in `rust`.
-    pub(crate) const EVERY_RUN: [Self; 7] = [
+    pub(crate) const EVERY_RUN: [Self; 8] = [
         Self::Rust,
         Self::Wasm,
         Self::Npm,
         Self::Interop,
         Self::Browser,
         Self::Firefox,
+        Self::Webkit,
         Self::Packages,
     ];
 
@@ -54,6 +58,7 @@ impl Part {
             Self::Interop => "interop",
             Self::Browser => "browser",
             Self::Firefox => "firefox",
+            Self::Webkit => "webkit",
             Self::Packages => "packages",
         }
     }
@@ -71,7 +76,7 @@ impl Part {
         match self {
             Self::Npm => Some("npm"),
             Self::Interop => Some("tests/interop"),
-            Self::Browser | Self::Firefox => Some("tests/browser"),
+            Self::Browser | Self::Firefox | Self::Webkit => Some("tests/browser"),
             Self::Packages => Some("tests/packages"),
             Self::Rust | Self::Simulation | Self::Wasm => None,
         }
@@ -81,6 +86,7 @@ impl Part {
     pub(super) const fn npm_script(self) -> &'static str {
         match self {
             Self::Firefox => "firefox",
+            Self::Webkit => "webkit",
             _ => "test",
         }
     }

@@ -79,7 +79,9 @@ pub struct Client {
     pub(super) diary: Diary,
     frame: Vec<u8>,
     outputs: VecDeque<Output>,
-    /// What the other tabs are told once the frames are on their way.
+    /// How many other tabs there are.
+    company: u32,
+    /// What they are told once the frames are on their way.
     talks: Vec<Output>,
 }
 
@@ -125,6 +127,7 @@ impl Client {
             diary: Diary::new(),
             frame: Vec::new(),
             outputs: VecDeque::new(),
+            company: 0,
             talks: Vec::new(),
         }
     }
@@ -341,21 +344,15 @@ impl Client {
 
     /// Takes what edits were made, sends them, and gives the device what it has to keep.
     fn settle(&mut self, now: Time) {
-        let keys: Vec<_> = self.rooms.keys().copied().collect();
-        for key in keys {
-            let Some(room) = self.rooms.get_mut(&key) else { continue };
-            let mut edits = Vec::new();
-            while let Some(edit) = if room.is_loaded { room.take_edits() } else { None } {
-                edits.push(edit);
-            }
-            let kept = std::mem::take(&mut room.kept);
-            if !kept.is_empty() && !self.courier.carries(key) {
-                self.outputs.push_back(Output::Keep { key, kept });
-            }
-            if !edits.is_empty() {
+        for at in 0.. {
+            let Some(key) = self.rooms.keys().nth(at).copied() else { break };
+            while let Some(room) = self.rooms.get_mut(&key) {
+                let edit = if room.is_loaded { room.take_edits() } else { None };
+                let is_told = !self.courier.carries(key);
+                let kept = room.kept.drain(..).filter(|_| is_told);
+                self.outputs.extend(kept.map(|kept| Output::Keep { key, kept }));
+                let Some((number, kind, update)) = edit else { break };
                 self.tell(key, Event::DocumentChanged);
-            }
-            for (number, kind, update) in edits {
                 self.send_edit(key, number, kind, update, now);
             }
             self.send_presence(key, now);

@@ -64,6 +64,7 @@ impl Client {
 
     /// Another tab is there: what it has and what it still has to bring is to be known here.
     pub(super) fn tab_came(&mut self, tab: TabId) {
+        self.company += 1;
         let shared = self.rooms.values().filter(|room| room.is_shared());
         let asks: Vec<_> =
             shared.map(|room| (room.key, room.replica.known().encode().into())).collect();
@@ -74,6 +75,7 @@ impl Client {
 
     /// Another tab is no more.
     pub(super) fn tab_gone(&mut self, tab: TabId, now: Time) {
+        self.company = self.company.saturating_sub(1);
         self.courier.forget(tab);
         self.search(now);
         let keys: Vec<_> = self.rooms.keys().copied().collect();
@@ -191,6 +193,10 @@ impl Client {
     /// Tells the other tabs what there is to tell.
     pub(super) fn share(&mut self, key: RoomKey, now: Time) {
         let Some(room) = self.rooms.get_mut(&key).filter(|room| room.is_loaded) else { return };
+        if self.company == 0 {
+            // Who comes asks for it.
+            room.sharing.edits.clear();
+        }
         let edits = std::mem::take(&mut room.sharing.edits);
         let durable = room.outbox.durable();
         let is_more_durable = std::mem::replace(&mut room.sharing.durable, durable) != durable;
@@ -198,7 +204,7 @@ impl Client {
         for (number, update) in edits {
             self.talk(key, None, About::Edit { number, update });
         }
-        if is_more_durable {
+        if is_more_durable && self.company > 0 {
             self.talk(key, None, About::Durable { through: durable });
         }
         if asks {

@@ -264,35 +264,43 @@ impl Line {
             let all = self.ports().into_iter();
             return all.for_each(|port| self.tell(port, PortEvent::Frame(frame.clone())));
         };
-        let mut parts = Vec::new();
-        let mut is_as_sent = true;
-        for message in &messages {
-            is_as_sent &= self.inward(message, &mut parts);
+        if let Some(port) = self.whole_for(&messages) {
+            return self.tell(port, PortEvent::Frame(frame.clone()));
         }
-        let is_as_sent = is_as_sent && parts.len() == 1;
+        let mut parts = Vec::new();
+        for message in &messages {
+            self.inward(message, &mut parts);
+        }
         for Part { port, bytes } in parts {
-            let part = if is_as_sent { frame.clone() } else { bytes.into() };
-            self.tell(port, PortEvent::Frame(part));
+            self.tell(port, PortEvent::Frame(bytes.into()));
         }
     }
 
-    /// Gives one message to those it is for; false when it is not the same for them.
-    fn inward(&mut self, message: &Raw, parts: &mut Vec<Part>) -> bool {
+    /// Who gets a frame as it is: mostly all of it is about one room, under the number of its tab.
+    fn whole_for(&self, messages: &[Raw]) -> Option<Port> {
+        let room = self.room(messages.first()?.channel)?;
+        let is_same = |it: &Raw| it.channel == room.channel && !it.is_error();
+        let is_whole = room.own == room.channel && messages.iter().all(is_same);
+        self.callers.iter().find(|it| is_whole && it.port.tab == room.tab).map(|it| it.port)
+    }
+
+    /// Gives one message to those it is for.
+    fn inward(&mut self, message: &Raw, parts: &mut Vec<Part>) {
         if message.channel != Channel::CONNECTION {
-            let Some(room) = self.room(message.channel) else { return false };
+            let Some(room) = self.room(message.channel) else { return };
             if message.is_error() {
                 self.end_room(room.channel);
             }
             if let Some(part) = self.part_for(room.tab, parts) {
                 message.write(room.own, part);
             }
-            return room.own == room.channel;
+            return;
         }
         if let Some(number) = message.ping() {
             let mut pong = Vec::new();
             raw::write_pong(number, &mut pong);
             self.outputs.push_back(Output::Send(pong.into()));
-            return false;
+            return;
         }
         // A pong that nobody asked for says to all that the line is alive.
         if let Some(number) = message.pong().filter(|number| *number > 0) {
@@ -302,7 +310,7 @@ impl Line {
                     raw::write_pong(own, part);
                 }
             }
-            return false;
+            return;
         }
         let is_welcome = message.is_welcome();
         if is_welcome {
@@ -319,7 +327,6 @@ impl Line {
                 }
             }
         }
-        true
     }
 
     /// What a tab gets of a frame, so far.

@@ -1,9 +1,13 @@
-//! Another document in the place of the one that is observed: observers are told how it differs.
+//! What changes a document in no transaction: observers are told how it differs then.
 
 use std::sync::Arc;
 
-use super::{Change, Node, Observed, REMOTE, Replica, Segment, Step, new_document};
+use yrs::types::Attrs;
+use yrs::{Assoc, StickyIndex, Text, TextRef, Transact};
+
+use super::{Change, Node, Observed, Replica, Segment, Step, busy, yrs_id};
 use crate::doc::shape::Shape;
+use crate::doc::walk::Id;
 use crate::error::Error;
 
 /// What an observed type held, or one inside it.
@@ -14,14 +18,23 @@ pub(super) struct Seen {
 }
 
 impl Replica {
-    /// Builds the document anew from another form of its state; `is_same_length` when only characters
-    /// were replaced by as many others.
-    pub(super) fn rebuild(&mut self, state: &[u8], is_same_length: bool) -> Result<(), Error> {
+    /// Cuts characters before each of these units, as the update does that comes next: each half
+    /// becomes U+FFFD, of which yrs says nothing.
+    pub(super) fn cut(&self, units: impl Iterator<Item = Id>) -> Result<(), Error> {
+        if self.observed.is_empty() {
+            return Ok(());
+        }
         let before = self.seen();
-        self.doc = new_document(self.client, &self.undos);
-        self.integrate(Some(REMOTE), state)?;
-        self.watch_again(&before, is_same_length);
-        self.undos.begin_again();
+        let mut txn = self.doc.try_transact_mut().map_err(busy)?;
+        for unit in units {
+            let unit = StickyIndex::from_id(yrs_id(unit), Assoc::After);
+            if let Some(at) = unit.get_offset(&txn) {
+                // Who is about to write there cuts, even when nothing is written.
+                TextRef::from(at.branch).format(&mut txn, at.index, 0, Attrs::new());
+            }
+        }
+        drop(txn);
+        self.watch_again(&before, true);
         Ok(())
     }
 

@@ -2,7 +2,6 @@
 
 use std::iter;
 
-use yrs::branch::BranchPtr;
 use yrs::{Map, MapRef, Out, ReadTxn};
 
 use super::content::{self, Value, write_list, write_object, write_string};
@@ -10,7 +9,6 @@ use super::sequence::{json, set};
 use super::text::check_size;
 use super::{Node, Replica};
 use crate::error::Error;
-use crate::ordered::OrderedMap;
 
 impl Replica {
     /// Sets an entry to a content, written as JSON.
@@ -49,6 +47,14 @@ impl Replica {
         })
     }
 
+    /// Whether there is an entry, however large it is.
+    ///
+    /// # Errors
+    /// `api.deleted`.
+    pub fn entry_has(&self, node: &Node, key: &str) -> Result<bool, Error> {
+        self.read(node, |branch, txn| MapRef::from(branch).get(txn, key).is_some())
+    }
+
     /// All entries as a JSON object, by key.
     ///
     /// # Errors
@@ -56,9 +62,10 @@ impl Replica {
     pub fn entries(&self, node: &Node) -> Result<String, Error> {
         let mut json = String::new();
         self.read(node, |branch, txn| {
-            let entries = in_order(branch, txn);
-            let entries = entries.iter().map(|(key, out)| (key, out.clone()));
-            write_object(&mut json, entries, |out, json| Value::new(out).write(json));
+            let map = MapRef::from(branch);
+            write_object(&mut json, in_order(&map, txn).iter(), |out, json| {
+                Value::new(out.clone()).write(json);
+            });
         })?;
         Ok(if json.is_empty() { "{}".to_owned() } else { json })
     }
@@ -70,7 +77,8 @@ impl Replica {
     pub fn entry_names(&self, node: &Node) -> Result<String, Error> {
         let mut json = String::new();
         self.read(node, |branch, txn| {
-            write_list(&mut json, in_order(branch, txn).keys(), |key, json| {
+            let map = MapRef::from(branch);
+            write_list(&mut json, in_order(&map, txn).iter(), |(key, _), json| {
                 write_string(key, json);
             });
         })?;
@@ -87,10 +95,11 @@ impl Replica {
 }
 
 /// The entries by key: yrs has them in no order.
-pub(super) fn in_order<T: ReadTxn>(branch: BranchPtr, txn: &T) -> OrderedMap<String, Out> {
-    let mut entries = OrderedMap::new();
-    for (key, out) in MapRef::from(branch).iter(txn) {
-        entries.insert(key.to_owned(), out);
+pub(super) fn in_order<'t, T: ReadTxn>(map: &'t MapRef, txn: &'t T) -> Vec<(&'t str, Out)> {
+    let mut entries: Vec<(&str, Out)> = Vec::new();
+    for entry in map.iter(txn) {
+        let at = entries.partition_point(|(key, _)| *key < entry.0);
+        entries.insert(at, entry);
     }
     entries
 }

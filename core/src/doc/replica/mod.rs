@@ -30,7 +30,7 @@ use super::nesting::Nesting;
 pub use super::node::{Kind, Node, Place};
 use super::observe::{Changes, unwatch, watch};
 use super::orphan::collect_orphans;
-use super::pair::{Pairs, break_pairs};
+use super::pair::Pairs;
 use super::splice;
 use super::typing::Typing;
 use super::undo::Undos;
@@ -209,8 +209,7 @@ impl Replica {
             false => None,
         };
         let update = cut.as_deref().unwrap_or(update);
-        let whole = self.keep_pairs_whole(update, summary)?;
-        let update = whole.as_deref().unwrap_or(update);
+        self.note_pairs(update, summary)?;
         let mut result = self.integrate(origin, update);
         if result.is_err() {
             self.undos.let_go();
@@ -252,23 +251,23 @@ impl Replica {
         Ok(!txn.insert_set().is_empty() || !txn.delete_set().is_empty())
     }
 
-    /// yrs cannot hold half a character. When an update cuts characters in two, their halves become
-    /// U+FFFD on both sides, as in Yjs: in the update, which is given back, and in the document.
-    fn keep_pairs_whole(
-        &mut self,
-        update: &[u8],
-        summary: &Summary,
-    ) -> Result<Option<Vec<u8>>, Error> {
+    /// Notes which characters of two units there are with an update, and cuts those that it cuts.
+    fn note_pairs(&mut self, update: &[u8], summary: &Summary) -> Result<(), Error> {
         if !summary.has_astral && self.pairs.is_empty() {
-            return Ok(None);
+            return Ok(());
         }
-        let new = Pairs::of(update, &self.known)?;
+        let new = match summary.has_astral {
+            true => Pairs::of(update, &self.known)?,
+            false => Pairs::default(),
+        };
         let cut = self.pairs.cut_by(&new, update, &self.known, summary)?;
-        if !cut.is_empty() && self.pairs.contains_any(&cut) {
-            self.rebuild(&break_pairs(&self.state(), &cut)?, true)?;
+        if !cut.is_empty() {
+            // What undo has read has them whole.
+            self.undos.let_go();
+            self.cut(cut.among(&self.pairs))?;
         }
         self.pairs.add(new, &cut);
-        if cut.is_empty() { Ok(None) } else { break_pairs(update, &cut).map(Some) }
+        Ok(())
     }
 
     /// Own edits since the last call as one update, or the first of several when they are large;
@@ -283,12 +282,12 @@ impl Replica {
             bytes <= EDIT_BYTES_MAX
         });
         let count = fits.count().max(1);
-        let mut edits: Vec<_> = self.edits.drain(..count).collect();
-        self.has_imports &= !self.edits.is_empty();
-        let merged = match edits.len() {
-            1 => edits.pop(),
-            _ => splice::merge(&edits).ok(),
+        let merged = match count {
+            // As with each key.
+            1 => Some(self.edits.remove(0)),
+            _ => splice::merge(&self.edits.drain(..count).collect::<Vec<_>>()).ok(),
         };
+        self.has_imports &= !self.edits.is_empty();
         Some(Bytes::from(merged.unwrap_or_else(|| self.state())))
     }
 

@@ -1,9 +1,9 @@
 //! Whole trees of a replica as JSON.
 
 use yrs::branch::BranchPtr;
-use yrs::{ArrayRef, Out, ReadTxn, TextRef};
+use yrs::{Any, ArrayRef, MapRef, Out, ReadTxn, TextRef};
 
-use super::content::{Value, tag, write_list, write_object, write_string};
+use super::content::{tag, write_any, write_list, write_object, write_string};
 use super::entries::in_order;
 use super::sequence::items;
 use super::text::write_delta;
@@ -59,19 +59,19 @@ fn write_tree<T: ReadTxn>(branch: BranchPtr, kind: Kind, txn: &T, json: &mut Str
 
 fn write_items<T: ReadTxn>(branch: BranchPtr, txn: &T, json: &mut String) {
     let sequence = ArrayRef::from(branch);
-    write_list(json, items(&sequence, txn), |out, json| write_out(out, txn, json));
+    write_list(json, items(&sequence, txn), |out, json| write_out(&out, txn, json));
 }
 
 fn write_entries<T: ReadTxn>(branch: BranchPtr, txn: &T, json: &mut String) {
-    let entries = in_order(branch, txn);
-    let entries = entries.iter().map(|(key, out)| (key, out.clone()));
-    write_object(json, entries, |out, json| write_out(out, txn, json));
+    let map = MapRef::from(branch);
+    write_object(json, in_order(&map, txn).iter(), |out, json| write_out(out, txn, json));
 }
 
-fn write_out<T: ReadTxn>(out: Out, txn: &T, json: &mut String) {
+fn write_out<T: ReadTxn>(out: &Out, txn: &T, json: &mut String) {
     let branch = out.try_branch().map(BranchPtr::from);
-    match branch.and_then(|branch| Some((branch, Node::of(&branch)?.kind))) {
-        Some((branch, kind)) => write_tree(branch, kind, txn, json),
-        None => Value::new(out).write(json),
+    match (out, branch.and_then(|branch| Some((branch, Kind::of(&branch)?)))) {
+        (Out::Any(any), _) => write_any(any, json),
+        (_, Some((branch, kind))) => write_tree(branch, kind, txn, json),
+        _ => write_any(&Any::Undefined, json),
     }
 }

@@ -1,5 +1,7 @@
 //! Sequences of a replica: arrays, and the children of elements and fragments.
 
+use std::iter;
+
 use yrs::branch::BranchPtr;
 use yrs::types::text::{DeltaPrelim, YChange};
 use yrs::types::xml::XmlDeltaPrelim;
@@ -110,11 +112,13 @@ pub(super) fn json(value: &Value) -> String {
 
 /// The entries of a sequence; text in it stands together.
 pub(in crate::doc) fn items<T: ReadTxn>(sequence: &ArrayRef, txn: &T) -> impl Iterator<Item = Out> {
+    let mut entries = sequence.iter(txn);
     let text = text_in(sequence, txn);
-    let entries = text.is_none().then(|| sequence.iter(txn));
-    let parts = text.map(|text| text.diff(txn, YChange::identity));
-    let parts = parts.into_iter().flatten().map(|part| part.insert);
-    entries.into_iter().flatten().chain(parts)
+    let mut parts = text.map(|text| text.diff(txn, YChange::identity).into_iter());
+    iter::from_fn(move || match &mut parts {
+        None => entries.next(),
+        Some(parts) => parts.next().map(|part| part.insert),
+    })
 }
 
 /// A sequence as text, when there is text in it, which no editor writes there. yrs must not go

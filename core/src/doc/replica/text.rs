@@ -270,7 +270,7 @@ pub(super) fn apply(
     let mut embedded = Vec::new();
     let some = |formats: Attrs| (!formats.is_empty()).then(|| Box::new(formats));
     let mut delta: Vec<Delta<In>> = Vec::with_capacity(steps.len());
-    for step in steps {
+    for step in steps.into_iter().filter(|step| !is_nothing(step)) {
         // Behind a deletion yrs takes the formats at its end for those of what follows: it has to
         // look them up again. That takes as long as the text is, and there is nothing to look up
         // where all is plain.
@@ -289,11 +289,11 @@ pub(super) fn apply(
                 index += len;
                 delta.push(Delta::Retain(len, some(formats)));
             }
-            NewStep::Delete(len) => delta.push(Delta::Deleted(len)),
+            NewStep::Delete(len) => match delta.last_mut() {
+                Some(Delta::Deleted(last)) => *last += len,
+                _ => delta.push(Delta::Deleted(len)),
+            },
             NewStep::Insert(New::Plain(any), formats) => {
-                if matches!(&any, Any::String(text) if text.is_empty()) {
-                    continue;
-                }
                 index += units(&any);
                 // Plain text in a row is one struct, as in Yjs.
                 if let Any::String(text) = &any
@@ -318,6 +318,15 @@ pub(super) fn apply(
         if let Some(out) = ArrayRef::from(branch).get(txn, index) {
             fill(&out, txn, new);
         }
+    }
+}
+
+/// Whether a step changes nothing: of formats for no text at all yrs would write the marks.
+fn is_nothing(step: &NewStep) -> bool {
+    match step {
+        NewStep::Delete(len) | NewStep::Retain(len, _) => *len == 0,
+        NewStep::Insert(New::Plain(Any::String(text)), _) => text.is_empty(),
+        NewStep::Insert(..) => false,
     }
 }
 

@@ -431,7 +431,8 @@ const MESSAGES_MAX: usize = 1 << 16;
 /// be read; then nothing of the frame may be used.
 pub fn read_frame(frame: &Bytes) -> Result<Vec<(Channel, Message)>, ReadError> {
     let mut r = Reader::new(frame);
-    let mut messages = Vec::new();
+    // Most frames are one message, and space for more of them is large.
+    let mut messages = Vec::with_capacity(1);
     loop {
         let kind = r.var()?;
         let channel = Channel(r.var_u32()?);

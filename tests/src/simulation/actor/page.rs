@@ -168,8 +168,7 @@ impl Actor {
                 }
             }
             Output::Keep { key, kept } => {
-                let log = process.logs.entry(key).or_default();
-                kept.into_iter().for_each(|kept| log.keep(kept));
+                process.logs.entry(key).or_default().keep(kept);
             }
             Output::Event { .. } => {}
             other => panic!("unknown output {other:?}"),

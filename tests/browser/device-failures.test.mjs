@@ -426,7 +426,8 @@ describe('tabs that end', () => {
       const page = await openRoom(own.context, server.url)
       await waitForDevice(page)
       const text = await read(page)
-      assert.ok(text.startsWith(said), `${text} is there, ${said} was said to be`)
+      const about = await page.evaluate(() => JSON.stringify([window.room.storage, window.events]))
+      assert.ok(text.startsWith(said), `${text} is there, ${said} was said to be: ${about}`)
       const enough = new Promise(resolve => {
         let times = 0
         page.on('console', message => {

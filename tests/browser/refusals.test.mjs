@@ -339,7 +339,7 @@ describe('the real relay', () => {
     await isLive(page)
     // A room that is left is a reason to look.
     await page.evaluate(() => window.client.room('another').dispose())
-    await page.waitForFunction(() => window.text.toString().startsWith('untold, '), undefined, { timeout: 3_000 })
+    await page.waitForFunction(() => window.text.toString().startsWith('untold, '))
     await page.evaluate(() => window.room.flush())
     const other = await openTab(await device(t), relay.wsUrl)
     await other.waitForFunction(() => window.text.toString().startsWith('untold, '))

@@ -19,7 +19,7 @@ export function launchChromium() {
   return chromium.launch({ executablePath, args: ARGS })
 }
 
-/** A browser with a profile that outlives it, to be killed as a whole. */
+/** A browser with a profile that outlives it, to be killed as a whole, or closed as people do. */
 export async function startChromium(t, profile) {
   const own = ['--headless', '--remote-debugging-port=0', `--user-data-dir=${profile}`, 'about:blank']
   // A group of its own, so that no part of it outlives the kill.
@@ -49,7 +49,13 @@ export async function startChromium(t, profile) {
     })
   })
   const browser = await chromium.connectOverCDP(address)
-  return { context: browser.contexts()[0], kill }
+  const close = async () => {
+    const session = await browser.newBrowserCDPSession()
+    await session.send('Browser.close')
+    await exited
+    isDead = true
+  }
+  return { context: browser.contexts()[0], close, kill }
 }
 
 /** Whether anything of a process group is left. */

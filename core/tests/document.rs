@@ -531,7 +531,8 @@ fn wrong_content_is_an_error_and_changes_nothing() {
         r#"{"\u0000":[1]}"#,
         r#"{"\u0000":[3,5,{},[]]}"#,
         r#"{"\u0000":[0,{}]}"#,
-        r#"{"\u0000":["bytes","\u0100"]}"#,
+        r#"{"\u0000":["bytes","\u00ff"]}"#,
+        r#"{"\u0000":["bytes","\u0200"]}"#,
         r#"{"\u0000":[2,[{"delete":1}]]}"#,
         r#"{"\u0000":["number","x"]}"#,
         r#"[{"\u0000":[1,{}]}]"#,
@@ -577,8 +578,8 @@ fn every_value_of_yjs_is_read() {
     let expected = concat!(
         r#"{"a":{"\u0000":["undefined"]},"b":{"\u0000":["number","NaN"]},"#,
         r#""c":{"\u0000":["number","-Infinity"]},"d":{"\u0000":["bigint","1152921504606846977"]},"#,
-        r#""e":{"\u0000":["bytes","\u0000"#,
-        "\u{ff}",
+        r#""e":{"\u0000":["bytes",""#,
+        "\u{100}\u{1ff}",
         r#""]},"#,
         r#""f":{"\u0000":["object",[["\u0000",null]]]},"g":-1}"#,
     );

@@ -9,6 +9,8 @@ import type { NodeId } from './shared.js'
 
 /** The key of what JSON has no word for. */
 const SPECIAL = '\u0000'
+/** The character for a byte 0: JSON escapes none from here on. */
+const BYTES_START = 0x100
 /** A new type is three levels of JSON, and the module reads 128. */
 const DEPTH_MAX = 40
 
@@ -115,7 +117,7 @@ function plain(value: unknown, what: string, outer: readonly unknown[], isJson =
   const inside = [...outer, value]
   if (isBytes(value)) {
     if (isJson) throw apiError('api.wrong_type', `${what} must not hold bytes: formats and embedded objects are JSON`)
-    return special('bytes', latin1(value))
+    return special('bytes', bytesText(value))
   }
   if (Array.isArray(value)) return Array.from(value, item => plain(item, what, inside, isJson))
   if (value instanceof New) {
@@ -179,10 +181,10 @@ function bits(number: number): string {
   return view.getBigUint64(0).toString(16)
 }
 
-function latin1(bytes: Uint8Array): string {
+function bytesText(bytes: Uint8Array): string {
   let text = ''
   for (let at = 0; at < bytes.length; at += 8192) {
-    text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+    text += String.fromCharCode(...Array.from(bytes.subarray(at, at + 8192), byte => BYTES_START + byte))
   }
   return text
 }
@@ -216,7 +218,7 @@ function reviveSpecial(parts: readonly unknown[], makeNode: MakeNode): unknown {
     case 'bigint':
       return BigInt(content as string)
     case 'bytes':
-      return Uint8Array.from(content as string, char => char.charCodeAt(0))
+      return Uint8Array.from(content as string, char => char.charCodeAt(0) - BYTES_START)
     case 'object':
       return Object.fromEntries(
         (content as [string, unknown][]).map(([key, entry]) => [key, revive(entry, makeNode)]),

@@ -336,6 +336,13 @@ test('values come back as they went, whatever their keys and digits', async t =>
   }
   assert.throws(() => { map.set('a', Array(1_000_000).fill(0.1)) }, { code: 'update.too_large' })
   assert.throws(() => { map.set('k'.repeat(9e6), 1) }, { code: 'update.too_large' })
+  // Any bytes take the same space on their way.
+  for (const byte of [0, 34, 255]) {
+    map.set('bytes', new Uint8Array(1_500_000).fill(byte))
+    assert.deepEqual(map.get('bytes'), new Uint8Array(1_500_000).fill(byte))
+    assert.throws(() => { map.set('bytes', new Uint8Array(1_600_000).fill(byte)) }, { code: 'update.too_large' })
+  }
+  map.delete('bytes')
   let deep: New<SharedMap> = newMap()
   for (let level = 0; level < 60; level += 1) deep = newMap({ deep })
   assert.throws(() => { map.set('deep', deep) }, { code: 'api.too_deep' })

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `{"\u0000":["undefined"]}`, `["number","NaN"]`, `["bigint","1"]` | a value of JavaScript |
 //! | in: `{"\u0000":["number","43f0…"]}` | a number by the 64 bits of its form in memory |
-//! | `{"\u0000":["bytes","…"]}` | a `Uint8Array`, one character (below U+0100) for each byte |
+//! | `{"\u0000":["bytes","…"]}` | a `Uint8Array`, one character from U+0100 to U+01FF for each byte |
 //! | `{"\u0000":["object",[["key",value],…]]}` | an object that has the key U+0000 itself |
 //! | `{"\u0000":[1,12,34]}` | out: a shared type: kind, client, clock (an element: its name, too) |
 //! | `{"\u0000":[1,{…}]}` | in: a new shared type: kind, content |
@@ -22,6 +22,8 @@ use crate::error::{Code, Error};
 
 /// The key of what JSON has no word for.
 const SPECIAL: &str = "\0";
+/// The character for a byte 0: from here on none is escaped, and each takes two bytes.
+const BYTES_START: u32 = 0x100;
 
 /// A value in a document, as a change tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +93,8 @@ pub(super) fn write_any(any: &Any, json: &mut String) {
         Any::String(text) => write_string(text, json),
         Any::Buffer(bytes) => {
             json.push_str(r#"{"\u0000":["bytes","#);
-            write_string(&bytes.iter().map(|byte| char::from(*byte)).collect::<String>(), json);
+            let char = |byte: &u8| char::from_u32(BYTES_START + u32::from(*byte));
+            write_string(&bytes.iter().filter_map(char).collect::<String>(), json);
             json.push_str("]}");
         }
         Any::Array(items) => write_list(json, items.iter(), write_any),
@@ -411,7 +414,10 @@ fn has_special(any: &Any) -> bool {
 }
 
 fn bytes(text: &str) -> Result<Any, Error> {
-    let byte = |char| u8::try_from(u32::from(char)).map_err(|_too_large| unknown());
+    let byte = |char| {
+        let number = u32::from(char).checked_sub(BYTES_START).and_then(|it| u8::try_from(it).ok());
+        number.ok_or_else(unknown)
+    };
     text.chars().map(byte).collect::<Result<Vec<u8>, _>>().map(Any::from)
 }
 

@@ -42,8 +42,12 @@ export function reasons(doc, { path, args }) {
   return Object.keys(REASONS).filter(name => REASONS[name](args, node))
 }
 
-/** Those for edits of one transaction. */
-export function reasonsOfMany(edits) {
+/** Those for all edits of a transaction, by what was written. */
+export function reasonsOfAll(edits, update) {
   const parts = new Set(edits.map(({ path: [name] }) => name))
-  return parts.size < edits.length ? ['one part twice'] : []
+  const writers = update === undefined ? 0 : Y.decodeUpdate(update).ds.clients.size
+  return [
+    ...parts.size < edits.length ? ['one part twice'] : [],
+    ...writers > 1 ? ['deletions of several'] : [],
+  ]
 }

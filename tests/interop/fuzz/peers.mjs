@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 
 import * as Y from 'yjs'
 
-import { reasons, reasonsOfMany } from './bytes.mjs'
+import { reasons, reasonsOfAll } from './bytes.mjs'
 import { canon, delta, view } from './compare.mjs'
 import { choose, perform } from './edits.mjs'
 import { Mirror } from './mirror.mjs'
@@ -97,7 +97,7 @@ class Twin {
       const why = reasons(this.doc, edit)
       perform(yjs, this.doc, edit)
       return why
-    })).concat(reasonsOfMany(edits))
+    }))
   }
 }
 
@@ -207,7 +207,7 @@ export class RoomPeer extends Peer {
     const own = all.length > 1 ? Y.mergeUpdates(all) : all[0]
     const [twins] = this.#twin.updates
     const name = edits.length === 1 ? edits[0].op : 'several edits'
-    this.tally.update(name, own, twins, why)
+    this.tally.update(name, own, twins, [...why, ...reasonsOfAll(edits, twins)])
     // Where the same edit is written in another way, it has to mean the same.
     const isSame = Buffer.compare(own ?? new Uint8Array(), twins ?? new Uint8Array()) === 0
     this.#compare(name, isSame ? {} : { vector: '' })

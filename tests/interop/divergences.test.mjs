@@ -449,3 +449,31 @@ it('what becomes of a character that is cut is told in a room; from the events o
     [{ delete: 2 }, { insert: '\ufffdx\ufffd' }],
   ])
 })
+
+it('undo brings back what several wrote in the order of their ids, and in Yjs as it was deleted', async t => {
+  const [ours, theirs] = await pair(t)
+  const other = new Y.Doc()
+  other.clientID = 1
+  ours.text('text').insert(0, 'a')
+  await turn()
+  const [client] = Y.decodeStateVector(ours.encodeStateVector()).keys()
+  take(ours, other)
+  other.getText('text').insert(1, 'b')
+  give(other, ours)
+  take(ours, theirs)
+  theirs.clientID = client
+  const undo = ours.undo({ scope: ours.text('text') })
+  const theirUndo = new Y.UndoManager(theirs.getText('text'))
+  ours.text('text').delete(0, 2)
+  theirs.getText('text').delete(0, 2)
+  await turn()
+  const texts = []
+  const note = update => texts.push(Y.decodeUpdate(update).structs.map(({ content }) => content.str))
+  ours.on('update', note)
+  theirs.on('update', note)
+  undo.undo()
+  await turn()
+  theirUndo.undo()
+  assert.deepEqual(texts, [['b', 'a'], ['a', 'b']])
+  assert.deepEqual([String(ours.text('text')), theirs.getText('text').toString()], ['ab', 'ab'])
+})

@@ -2,6 +2,7 @@
 
 /** Ends something; to call it twice does no harm. Works with `using` where the engine has it. */
 export interface Disposer {
+  /** Ends it; throws nothing. */
   dispose(): void
 }
 

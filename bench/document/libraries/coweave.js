@@ -15,7 +15,8 @@ let rooms = 0
 export async function open() {
   const room = client.room(nextName())
   await room.loaded
-  return documentOf(room)
+  const { figures } = client.debug().rooms.find(({ name }) => name === room.name)
+  return { ...documentOf(room), clientId: () => figures.document.client }
 }
 
 /** The relay that `openLive` is connected with, in this process. */

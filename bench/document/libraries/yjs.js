@@ -51,6 +51,7 @@ export async function open() {
       tree.insert(0, nodes)
     }),
     treeToJson: () => tree.toArray().map(nodeToJson),
+    clientId: () => doc.clientID,
     dispose: () => doc.destroy(),
   }
 }

@@ -55,6 +55,7 @@ export async function open() {
         transaction.free()
       }
     },
+    clientId: () => Number(doc.id),
     dispose: () => doc.free(),
   }
 }

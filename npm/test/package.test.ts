@@ -27,6 +27,11 @@ body.subscribe(change => {
 })
 room.presence.subscribe(peers => peers.map(({ state }) => state.name.length))
 body.insert(0, room.storage.kind)
+{
+  using subscription = room.on('status', () => undefined)
+  using undo = room.doc.undo({ scope: body })
+  console.log(subscription, undo.canUndo)
+}
 // Each of these must be an error for the compiler.
 // @ts-expect-error
 body.insert('0', 'x')

@@ -337,7 +337,12 @@ mod tests {
     }
 
     fn meta(lineage: u8) -> Meta {
-        Meta { lineage: Lineage([lineage; 16]), epoch: Epoch(1), sequence: Sequence(7), role: Role::Editor }
+        Meta {
+            lineage: Lineage([lineage; 16]),
+            epoch: Epoch(1),
+            sequence: Sequence(7),
+            role: Role::Editor,
+        }
     }
 
     #[test]

@@ -82,7 +82,6 @@ impl Room {
         before != role
     }
 
-
     /// Whether there are edits that a viewer may not send.
     pub(super) fn is_overdrawn(&mut self) -> bool {
         while self.take_edits().is_some() {}

@@ -5,6 +5,7 @@
 
 /** Ends something; to call it twice does no harm. */
 export interface Disposer {
+  /** Ends it; throws nothing. */
   dispose(): void
   /** What `using` calls; only in engines that have the symbol. */
   [Symbol.dispose](): void

@@ -82,7 +82,8 @@ class PastSource implements NodeSource {
 
 /**
  * A document as it was at a snapshot: to be read like any other, and to be disposed when it is no
- * longer shown; it ends with its room. Whatever would change it throws `room.read_only`.
+ * longer shown; it ends with its room. Whatever would change it throws `room.read_only`, and after the
+ * end every use throws `api.disposed`.
  */
 export class PastDoc extends DocParts implements Disposer {
   readonly #source: PastSource

@@ -1,0 +1,155 @@
+// Calls over the border of the module: no more often for a large change than for a small one.
+
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { type DeepChange, type Doc, type Room, type WebSocketConstructor, newMap, newXmlElement } from 'coweave'
+import { WebSocket } from 'ws'
+import * as Y from 'yjs'
+import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
+
+type Callable = (...values: readonly unknown[]) => unknown
+
+/** The calls into instances that are made from here on, and out of them: their names, in order. */
+function watchBorder(t: TestContext): string[] {
+  const calls: string[] = []
+  const watched = (functions: object, way: string): object =>
+    Object.fromEntries(Object.entries(functions).map(([name, value]: [string, unknown]) => [
+      name,
+      typeof value === 'function'
+        ? (...values: readonly unknown[]) => {
+          calls.push(`${way} ${name}`)
+          return (value as Callable)(...values)
+        }
+        : value,
+    ]))
+  const real = WebAssembly.Instance
+  WebAssembly.Instance = new Proxy(real, {
+    construct: (_, [module, imports]: [WebAssembly.Module, WebAssembly.Imports]) => {
+      const out = Object.entries(imports).map(([name, functions]) => [name, watched(functions, 'out')])
+      const { exports } = new real(module, Object.fromEntries(out) as WebAssembly.Imports)
+      return { exports: watched(exports, 'in') }
+    },
+  })
+  t.after(() => {
+    WebAssembly.Instance = real
+  })
+  return calls
+}
+
+/** A socket that tells of each frame before anybody hears of it. */
+function tappedSocket(onFrame: { received(): void }): WebSocketConstructor {
+  return class extends WebSocket {
+    override emit(event: string | symbol, ...values: unknown[]): boolean {
+      if (event === 'message') onFrame.received()
+      return super.emit(event, ...values)
+    }
+  }
+}
+
+/** A socket that stays as it is, so that nothing happens but what a test does. */
+class SilentSocket {
+  close(): void {
+    // There is nothing to close.
+  }
+}
+
+/** One transaction that makes so many elements, from a number on, in types of all kinds in turn. */
+function change(doc: Doc, from: number, count: number): void {
+  const kinds: readonly ((id: number) => void)[] = [
+    id => { doc.text('text').insert(0, 'x', { id }) },
+    id => { doc.map('map').set(`key ${String(id)}`, newMap({ id })) },
+    id => { doc.array('array').push(newMap({ id })) },
+    id => { doc.xml('tree').push(newXmlElement('p', { id })) },
+  ]
+  doc.transact(() => {
+    for (let id = from; id < from + count; id += 1) kinds[id % kinds.length]?.(id)
+  })
+}
+
+/** How many elements a change says are new. */
+function sizeOf({ delta, keys }: DeepChange): number {
+  const inserts = delta.map(step => 'insert' in step ? step.insert : [])
+  return inserts.reduce<number>((sum, it) => sum + (Array.isArray(it) || typeof it === 'string' ? it.length : 1), keys.size)
+}
+
+/** Has types of all kinds observed in all ways; `told` is called with how many elements were told so far. */
+function observe({ doc }: Room, told: (elements: number) => void): void {
+  let elements = 0
+  for (const part of [doc.text('text'), doc.map('map'), doc.array('array'), doc.xml('tree')]) {
+    part.subscribe(() => undefined)
+    part.subscribeDeep(changes => {
+      elements += changes.reduce((sum, it) => sum + sizeOf(it), 0)
+      told(elements)
+    })
+  }
+  doc.on('update', () => undefined)
+}
+
+const LARGE = 2_000
+
+test('a transaction that comes from a relay crosses the border as often for 2,000 elements as for one', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const ana = await open(t, relay.url)
+  const calls = watchBorder(t)
+  const received = (): void => {
+    calls.length = 0
+  }
+  const ben = client(t, relay.url, { webSocket: tappedSocket({ received }) }).room('room')
+  await Promise.all([ana.synced, ben.synced])
+  let [told, crossed]: [number, string[]] = [0, []]
+  observe(ben, elements => {
+    told = elements
+    crossed = [...calls]
+  })
+  const crossedFor = async (from: number, count: number): Promise<readonly string[]> => {
+    change(ana.doc, from, count)
+    await until('it is told', () => told === from + count)
+    return crossed
+  }
+  await crossedFor(0, 1)
+  const one = await crossedFor(1, 1)
+  assert.deepEqual(await crossedFor(2, LARGE), one)
+  assert.equal(one.filter(name => name === 'in client_drain').length, 1)
+})
+
+test('a transaction of this document is told with as many calls for 2,000 elements as for one', async t => {
+  const calls = watchBorder(t)
+  const room = client(t, NOWHERE, { webSocket: SilentSocket }).room('room')
+  await room.loaded
+  let [told, crossed]: [number, string[]] = [0, []]
+  observe(room, elements => {
+    told = elements
+    crossed = [...calls]
+  })
+  const theirs = new Y.Doc()
+  const edits: Readonly<Record<string, (from: number, count: number) => void>> = {
+    // All that crosses the border counts for what comes as bytes, and for an own edit what comes after the calls.
+    'as bytes': (from, count) => {
+      const before = Y.encodeStateVector(theirs)
+      theirs.transact(() => {
+        for (let id = from; id < from + count; id += 1) theirs.getArray('array').push([new Y.Map([['id', id]])])
+      })
+      const update = Y.encodeStateAsUpdate(theirs, before)
+      calls.length = 0
+      room.doc.applyUpdate(update)
+    },
+    'as calls': (from, count) => {
+      change(room.doc, from, count)
+      calls.length = 0
+    },
+  }
+  let elements = 0
+  for (const [how, edit] of Object.entries(edits)) {
+    const crossedFor = async (from: number, count: number): Promise<readonly string[]> => {
+      edit(from, count)
+      await turn()
+      elements += count
+      assert.equal(told, elements, how)
+      return crossed
+    }
+    await crossedFor(0, 1)
+    const one = await crossedFor(1, 1)
+    assert.deepEqual(await crossedFor(2, LARGE), one, how)
+    assert.equal(one.filter(name => name === 'in client_drain').length, 1, how)
+  }
+})

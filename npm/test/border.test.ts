@@ -1,4 +1,4 @@
-// Calls over the border of the module: no more often for a large change than for a small one.
+// What goes over the border of the module, and over the wire: no more often for a large change than for a small one.
 
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
@@ -37,10 +37,15 @@ function watchBorder(t: TestContext): string[] {
 }
 
 /** A socket that tells of each frame before anybody hears of it. */
-function tappedSocket(onFrame: { received(): void }): WebSocketConstructor {
+function tappedSocket(onFrame: { sent?(frame: Uint8Array): void; received?(): void }): WebSocketConstructor {
   return class extends WebSocket {
+    override send(frame: Uint8Array): void {
+      onFrame.sent?.(frame)
+      super.send(frame)
+    }
+
     override emit(event: string | symbol, ...values: unknown[]): boolean {
-      if (event === 'message') onFrame.received()
+      if (event === 'message') onFrame.received?.()
       return super.emit(event, ...values)
     }
   }
@@ -152,4 +157,62 @@ test('a transaction of this document is told with as many calls for 2,000 elemen
     assert.deepEqual(await crossedFor(2, LARGE), one, how)
     assert.equal(one.filter(name => name === 'in client_drain').length, 1, how)
   }
+})
+
+/** The types of the messages in a frame of `coweave.v1`. */
+function typesIn(frame: Uint8Array): number[] {
+  let at = 0
+  const varUint = (): number => {
+    let number = 0
+    for (let unit = 1; ; unit *= 0x80) {
+      const byte = frame[at] ?? assert.fail('a frame ends in the middle')
+      at += 1
+      number += (byte & 0x7f) * unit
+      if (byte < 0x80) return number
+    }
+  }
+  const types: number[] = []
+  while (at < frame.length) {
+    const [type, , length] = [varUint(), varUint(), varUint()]
+    types.push(type)
+    at += length
+  }
+  return types
+}
+
+const EDIT = 7
+
+test('41 edits of one tick leave as one frame with one edit, and come to others as one update', needsRelay, async t => {
+  const relay = await Relay.start(t)
+  const frames: number[][] = []
+  const sent = (frame: Uint8Array): void => {
+    frames.push(typesIn(new Uint8Array(frame)))
+  }
+  const ana = client(t, relay.url, { webSocket: tappedSocket({ sent }) }).room('room')
+  const ben = await open(t, relay.url)
+  await Promise.all([ana.synced, ben.synced])
+  let own = 0
+  ana.doc.on('update', () => (own += 1))
+  const seen: string[] = []
+  ben.doc.on('update', () => seen.push('update'))
+  ben.doc.text('text').subscribe(() => seen.push('text'))
+  ben.doc.map('map').subscribe(() => seen.push('map'))
+  const [text, map] = [ana.doc.text('text'), ana.doc.map('map')]
+  for (let at = 0; at < 20; at += 1) {
+    text.insert(at % 3, 'ab')
+    map.set(`key ${String(at % 7)}`, at)
+  }
+  text.delete(3, 5)
+  assert.deepEqual(frames.flat().filter(type => type === EDIT), [])
+  await ana.flush()
+  await until('it arrives', () => ben.doc.equals(ana.doc))
+  await turn()
+  const edits = frames.filter(types => types.includes(EDIT))
+  assert.deepEqual(edits.flat().filter(type => type === EDIT), [EDIT])
+  // Here each of them was a transaction.
+  assert.equal(own, 41)
+  assert.deepEqual(seen.sort(), ['map', 'text', 'update'])
+  map.set('last', 1)
+  await Promise.resolve()
+  assert.equal(frames.filter(types => types.includes(EDIT)).length, 2)
 })

@@ -2,10 +2,9 @@
 
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { type DeepChange, type Doc, type Room, type WebSocketConstructor, newMap, newXmlElement } from 'coweave'
-import { WebSocket } from 'ws'
+import { type DeepChange, type Doc, type Room, newMap, newXmlElement } from 'coweave'
 import * as Y from 'yjs'
-import { NOWHERE, Relay, client, needsRelay, open, turn, until } from './world.js'
+import { NOWHERE, Relay, client, needsRelay, open, tappedSocket, turn, until } from './world.js'
 
 type Callable = (...values: readonly unknown[]) => unknown
 
@@ -34,21 +33,6 @@ function watchBorder(t: TestContext): string[] {
     WebAssembly.Instance = real
   })
   return calls
-}
-
-/** A socket that tells of each frame before anybody hears of it. */
-function tappedSocket(onFrame: { sent?(frame: Uint8Array): void; received?(): void }): WebSocketConstructor {
-  return class extends WebSocket {
-    override send(frame: Uint8Array): void {
-      onFrame.sent?.(frame)
-      super.send(frame)
-    }
-
-    override emit(event: string | symbol, ...values: unknown[]): boolean {
-      if (event === 'message') onFrame.received?.()
-      return super.emit(event, ...values)
-    }
-  }
 }
 
 /** A socket that stays as it is, so that nothing happens but what a test does. */

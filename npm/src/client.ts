@@ -57,6 +57,9 @@ export class Client implements Disposer {
   }
   #isDisposed = false
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }

@@ -90,6 +90,9 @@ export class PastDoc extends DocParts implements Disposer {
   readonly #snapshot: Uint8Array
   readonly #share: Disposer
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }
@@ -106,7 +109,7 @@ export class PastDoc extends DocParts implements Disposer {
     super({ use: () => source, own: subscription => subscription })
     this.#source = source
     this.#snapshot = snapshot.slice()
-    this.#share = own(source)
+    this.#share = own(new Cleanup(() => { source.dispose() }))
   }
 
   /** The whole document as it was, as one Yjs update (v1). */

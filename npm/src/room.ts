@@ -33,6 +33,9 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   #loaded: Promise<void> | undefined
   #synced: Promise<void> | undefined
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }

@@ -6,7 +6,7 @@ import type { Disposer } from './disposer.js'
 import { Kind, type KindName, kindNames } from './kind.js'
 import type { Nodes } from './nodes.js'
 import { type Position, jsonOf } from './position.js'
-import { fromJson, revive } from './value.js'
+import { type MakeNode, fromJson, revive } from './value.js'
 import type { ChangeView } from './view.js'
 import type { WasmNode } from './wasm.js'
 
@@ -87,8 +87,17 @@ export abstract class SharedNode {
 
   /** Everything inside as plain data. */
   toJSON(): unknown {
-    const { nodes, id } = this
-    return fromJson(nodes.session.use(id, node => node.tree()), nodes.make)
+    return this.#plain()
+  }
+
+  #plain(): unknown {
+    // What is embedded in a text among elements comes as a shared type.
+    return this.readTree((id, name) => this.nodes.get(id, name).#plain())
+  }
+
+  /** @internal */
+  protected readTree(makeNode: MakeNode): unknown {
+    return fromJson(this.nodes.session.use(this.id, node => node.tree()), makeNode)
   }
 }
 

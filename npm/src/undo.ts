@@ -1,7 +1,7 @@
 // Undo and redo of what was edited through this client.
 
 import { checkEvent, checkFunction, wrongType } from './argument.js'
-import { type Disposer, makeDisposable } from './disposer.js'
+import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { apiError, guarded, toError } from './error.js'
 import type { Handle } from './handle.js'
 import { Listeners } from './listeners.js'
@@ -86,6 +86,9 @@ export class Undo implements Disposer {
   readonly #redo: UndoItem[] = []
   #untold: (() => void)[] = []
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }
@@ -103,14 +106,12 @@ export class Undo implements Disposer {
     this.#origins = new Set([...origins ?? [undefined]].map(origin => origin ?? undefined))
     this.#timeout = captureTimeout
     session.openUndo(this)
-    this.#own = handle.own({
-      dispose: () => {
-        this.#isDisposed = true
-        session.closeUndo(this)
-        resize(this.#undo, 0)
-        resize(this.#redo, 0)
-      },
-    })
+    this.#own = handle.own(new Cleanup(() => {
+      this.#isDisposed = true
+      session.closeUndo(this)
+      resize(this.#undo, 0)
+      resize(this.#redo, 0)
+    }))
   }
 
   /** Whether there is something to undo. */

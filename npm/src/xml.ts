@@ -73,7 +73,7 @@ export abstract class XmlParent extends SharedSequence {
 
   /** As XML, as Yjs writes it: for people to look at, because nothing is escaped. */
   override toString(): string {
-    return toXml(this.toJSON())
+    return toXml(this.readTree(this.nodes.make))
   }
 
   /**

@@ -48,6 +48,9 @@ export class YjsBinding implements Disposer {
   readonly #share: Disposer
   #subscriptions: readonly Disposer[] = []
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }

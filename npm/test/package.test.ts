@@ -32,6 +32,11 @@ body.subscribe(change => {
 })
 room.presence.subscribe(peers => peers.map(({ state }) => state.name.length))
 body.insert(0, room.storage.kind)
+{
+  using subscription = room.on('status', () => undefined)
+  using undo = room.doc.undo({ scope: body })
+  console.log(subscription, undo.canUndo)
+}
 const [meta, list] = [room.doc.map<Meta>('meta'), room.doc.array<number>('list')]
 meta.set('title', 'Plan')
 meta.set('body', newText('inner'))

@@ -94,7 +94,7 @@ function writesOf(doc: Doc): Readonly<Record<string, readonly [object: object, R
 /** What else can be called. */
 const READS = [
   'array', 'at', 'attributes', 'children', 'encodeDifference', 'encodeState', 'encodeStateVector', 'entries',
-  'equals', 'get', 'getAttribute', 'has', 'isOf', 'keys', 'map', 'on', 'position', 'read', 'resolve', 'snapshot', 'subscribe',
+  'equals', 'get', 'getAttribute', 'has', 'isOf', 'keys', 'map', 'on', 'position', 'read', 'readTree', 'resolve', 'snapshot', 'subscribe',
   'subscribeDeep', 'subscribeView', 'text', 'toArray', 'toDelta', 'toJSON', 'toString', 'toXml', 'undo', 'xml',
 ]
 

@@ -77,30 +77,30 @@ function isHarmless({ hit, told }, where) {
   assert.ok(told.length === 0 || ['open', 'createObjectStore'].includes(hit), where)
 }
 
-/** A test of a flow, with its relay. */
-function walks(flow, getRelay, checkOnce = isHarmless) {
-  it(flow, { timeout: 120_000 }, async t => {
+/** A test of the flow that it is called by, with its relay. */
+function endure(getRelay, checkOnce = isHarmless) {
+  return async t => {
     const page = await flowPage(t)
-    const given = { flow, relay: getRelay() }
+    const given = { flow: t.name, relay: getRelay() }
     await walk(page, { ...given, how: 'once' }, checkOnce)
     await walk(page, { ...given, how: 'abort' }, checkOnce)
     let lost = 0
     await walk(page, { ...given, how: 'from then on' }, ({ told }) => (lost += told.includes('lost') ? 1 : 0))
     assert.ok(lost > 10, `${lost} times lost`)
-  })
+  }
 }
 
 describe('with a database that fails at any call, a page', () => {
-  describe('loses nothing, and is honest, when it', { concurrency: 3 }, () => {
-    walks('keeps what is typed offline in a new database', () => NOWHERE)
-    walks('keeps it in a database of the first version', () => NOWHERE)
-    walks('keeps what goes to the relay, and notes that it is there', () => relay.wsUrl)
-    walks('folds what it keeps', () => relay.wsUrl)
+  describe('loses nothing, and is honest, when it', { concurrency: 3, timeout: 120_000 }, () => {
+    it('keeps what is typed offline in a new database', endure(() => NOWHERE))
+    it('keeps it in a database of the first version', endure(() => NOWHERE))
+    it('keeps what goes to the relay, and notes that it is there', endure(() => relay.wsUrl))
+    it('folds what it keeps', endure(() => relay.wsUrl))
     // Its second attempt is the first of its kind.
-    walks('reads rows one by one', () => relay.wsUrl, () => undefined)
-    walks('brings what was left behind in another room', () => relay.wsUrl)
-    walks('sets a copy aside, and tells of it', () => smallRelay.wsUrl)
-    walks('drops a copy that is on its way to the device', () => smallRelay.wsUrl)
+    it('reads rows one by one', endure(() => relay.wsUrl, () => undefined))
+    it('brings what was left behind in another room', endure(() => relay.wsUrl))
+    it('sets a copy aside, and tells of it', endure(() => smallRelay.wsUrl))
+    it('drops a copy that is on its way to the device', endure(() => smallRelay.wsUrl))
   })
 
   it('was tried with every call', () => {

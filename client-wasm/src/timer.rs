@@ -1,14 +1,16 @@
 //! The one timer of a session.
 
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 use coweave_core::time::Time;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
 
-/// Timers of JavaScript count in 31 bits; a longer one fires early and is set again.
-const WAIT_MS_MAX: u64 = i32::MAX as u64;
+/// A longer wait ends early, and the clocks are compared: after a sleep that stopped the steady one and
+/// the timers with it, nothing else may happen for long.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[wasm_bindgen]
 extern "C" {
@@ -39,12 +41,12 @@ impl Timer {
     /// Calls at `wake`, or before. Mostly the time moves on with each message: a timer that is early
     /// costs less than to set it anew each time.
     pub(crate) fn set(&self, wake: Option<Time>, now: Time) {
-        let Some(wake) = wake else { return self.cancel() };
+        let Some(wake) = wake.map(|wake| wake.min(now + WAIT_MAX)) else { return self.cancel() };
         if self.due.get().is_some_and(|due| due <= wake) {
             return;
         }
         self.cancel();
-        let ms = wake.as_ms().saturating_sub(now.as_ms()).min(WAIT_MS_MAX);
+        let ms = wake.as_ms().saturating_sub(now.as_ms());
         let id = set_timeout(self.handler.as_ref().unchecked_ref(), ms as f64);
         self.id.replace(Some(id));
         self.due.set(Some(wake));

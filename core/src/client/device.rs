@@ -221,6 +221,9 @@ impl Room {
             let text = "this device's copy of the room has another history than this document";
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
+        if let (None, Some(meta)) = (self.role, copy.meta) {
+            self.set_role(meta.role);
+        }
         let is_back = self.is_loaded;
         if std::mem::take(&mut self.device.is_replacing) {
             self.device.aside.remove(0);

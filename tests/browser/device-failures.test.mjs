@@ -53,6 +53,7 @@ describe('a database that another page holds up', () => {
       goOn()
       transaction.oncomplete = () => database.close()
     })
+    const heldSince = performance.now()
     await type(holder, 'written while nothing answers, ')
     const visitor = await openPage(context, server.url)
     await enter(visitor)
@@ -61,6 +62,9 @@ describe('a database that another page holds up', () => {
       const reason = await page.evaluate(() => window.room.storage.error.message)
       assert.match(reason, /does not answer/)
     }
+    // Longer than what may keep a busy browser.
+    const waited = performance.now() - heldSince
+    assert.ok(waited > 9_000 && waited < 18_000, `given up after ${waited} ms`)
     await holder.evaluate(() => { window.isDone = true })
     for (const page of [holder, visitor]) {
       await page.evaluate(() => window.dispatchEvent(new Event('online')))

@@ -80,7 +80,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /**
    * What this session may do: a viewer reads and shows presence, and its edits throw
-   * `room.read_only`. An editor until the relay says otherwise.
+   * `room.read_only`. What the relay said last, on an earlier visit, too; an editor before the first one.
    */
   get role(): Role {
     return this.#handle.session.role

@@ -3,10 +3,12 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 
-import { newMap } from 'coweave'
+import { newMap, newXmlElement, newXmlText } from 'coweave'
 import * as Y from 'yjs'
 
-import { offline, turn } from './fuzz/sides.mjs'
+import { canon } from './fuzz/compare.mjs'
+import { perform } from './fuzz/edits.mjs'
+import { Fresh, ROOTS, coweave, offline, turn, yjs } from './fuzz/sides.mjs'
 
 /** A room and a document of Yjs, not in touch yet. */
 async function pair(t) {
@@ -19,6 +21,28 @@ async function pair(t) {
 
 const give = (from, to) => to.applyUpdate(Y.encodeStateAsUpdate(from))
 const take = (from, to) => Y.applyUpdate(to, from.encodeState())
+
+const edit = (path, op, ...args) => ({ path: [path].flat(), op, args })
+
+/** What a room and Yjs write of the same edits in the same document, which both end with. */
+async function written(t, before, edits) {
+  const [ours, theirs] = await pair(t)
+  // Shows the id under which the room writes.
+  ours.text('start').insert(0, '-')
+  before.forEach(it => perform(coweave, ours, it))
+  await turn()
+  const roots = Object.keys(ROOTS).map(name => [coweave.root(ours, name), yjs.root(theirs, name)])
+  take(ours, theirs)
+  ;[theirs.clientID] = Y.decodeStateVector(ours.encodeStateVector()).keys()
+  const updates = []
+  ours.on('update', update => updates.push(Buffer.from(update)))
+  theirs.on('update', update => updates.push(Buffer.from(update)))
+  ours.transact(() => edits.forEach(it => perform(coweave, ours, it)))
+  await turn()
+  theirs.transact(() => edits.forEach(it => perform(yjs, theirs, it)))
+  for (const [mine, other] of roots) assert.equal(canon(coweave, mine), canon(yjs, other))
+  return { bytes: updates, structs: updates.map(update => Y.decodeUpdate(update).structs) }
+}
 
 it('bytes are written as one value among others, and read as bytes by everybody', async t => {
   const [ours, theirs] = await pair(t)
@@ -228,4 +252,200 @@ it('a format in the place of an entry is no entry, and who listens is told nothi
   ours.applyUpdate(Buffer.from('010101002601036d6170016b04626f6c64047472756500', 'hex'))
   await turn()
   assert.deepEqual([ours.map('map').toJSON(), told], [{}, []])
+})
+
+it('an update has the bytes of Yjs, but for what follows', async t => {
+  const format = { bold: true }
+  const before = [
+    edit('text', 'insertText', 0, 'a🙂b'), edit('array', 'insert', 0, [1, 2, 3]), edit('map', 'set', 'a', [1]),
+    edit('xml', 'insert', 0, [new Fresh('element', { attributes: { a: 1 }, children: [new Fresh('xmlText', [])] }, 'p')]),
+  ]
+  for (const edits of [
+    [edit('text', 'insertText', 3, 'x', format)],
+    [edit('text', 'format', 1, 2, format)],
+    [edit('text', 'applyDelta', [{ retain: 1, attributes: format }, { delete: 2 }, { insert: 'é' }])],
+    [edit('text', 'embed', 1, { image: 'x' })],
+    [edit('array', 'insert', 1, [null, 0.5, { a: 'b' }, new Fresh('map', { a: 1 })])],
+    [edit('array', 'delete', 0, 2)],
+    [edit('map', 'set', 'a', new Fresh('array', [1]))],
+    [edit(['xml', 0], 'unset', 'a')],
+    [edit('text', 'delete', 0, 3), edit('map', 'unset', 'a'), edit(['xml', 0, 0], 'insertText', 0, 'x')],
+  ]) {
+    const { bytes: [ours, theirs] } = await written(t, before, edits)
+    assert.deepEqual(ours, theirs)
+  }
+})
+
+it('bytes are a value among others in an update, and a content of their own in that of Yjs', async t => {
+  const { bytes: [ours, theirs], structs } = await written(t, [], [edit('map', 'set', 'a', new Uint8Array(3))])
+  assert.deepEqual(structs.flat().map(({ content }) => content.constructor), [Y.ContentAny, Y.ContentBinary])
+  assert.equal(ours.length, theirs.length + 2)
+})
+
+it('the keys of an object come in the order of a hash from a room, and in that of writing from Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  // yrs keeps both in hash maps. What is read in a room is in order; who needs another one writes a list.
+  const value = { zebra: 1, ant: { y: 1, x: 2 }, bee: 3 }
+  ours.map('map').set('value', value)
+  ours.map('map').set('other', 1)
+  theirs.getMap('map').set('value', value)
+  assert.deepEqual(Object.keys(theirs.getMap('map').get('value')), ['zebra', 'ant', 'bee'])
+  const read = () => [ours.map('map').get('value'), ours.map('map').toJSON().value].map(it => [it, it.ant].map(Object.keys))
+  const inOrder = [['ant', 'bee', 'zebra'], ['x', 'y']]
+  assert.deepEqual(read(), [inOrder, inOrder])
+  assert.deepEqual([ours.map('map').keys(), Object.keys(ours.map('map').entries())], [['other', 'value'], ['other', 'value']])
+  take(ours, theirs)
+  assert.deepEqual(theirs.getMap('map').get('value'), value)
+  give(theirs, ours)
+  assert.deepEqual(read(), [inOrder, inOrder])
+})
+
+it('the keys of an object are written in another order, formats too, in as many bytes', async t => {
+  const value = Object.fromEntries(Array.from('abcdefgh', name => [name, true]))
+  const before = [edit('text', 'insertText', 0, 'ab')]
+  for (const it of [edit('map', 'set', 'key', value), edit('text', 'embed', 1, value), edit('text', 'format', 0, 1, value)]) {
+    const { bytes: [ours, theirs] } = await written(t, before, [it])
+    assert.deepEqual(ours.toSorted(), theirs.toSorted())
+    // One of 40,320 orders is the same.
+    if (it.op === 'set') assert.notDeepEqual(ours, theirs)
+  }
+})
+
+it('plain text in two steps of a delta ends the formats around it once, and twice in Yjs', async t => {
+  const before = [edit('text', 'insertText', 0, 'ab', { bold: true })]
+  const { structs } = await written(t, before, [edit('text', 'applyDelta', [{ retain: 1 }, { insert: 'x' }, { insert: 'y' }])])
+  assert.deepEqual(structs.map(list => list.map(({ content }) => content.str ?? content.value)), [
+    [null, 'xy', true], [null, 'x', true, null, 'y', true],
+  ])
+})
+
+it('what is in a new type comes behind the formats around it, in Yjs before their end', async t => {
+  const embed = edit('text', 'embed', 0, new Fresh('map', { a: 1 }), { bold: true })
+  const { bytes: [ours, theirs], structs } = await written(t, [], [embed])
+  assert.deepEqual(structs.map(list => list.map(({ content }) => content.constructor.name)), [
+    ['ContentFormat', 'ContentType', 'ContentFormat', 'ContentAny'],
+    ['ContentFormat', 'ContentType', 'ContentAny', 'ContentFormat'],
+  ])
+  assert.equal(ours.length, theirs.length)
+})
+
+it('an entry goes behind deleted ones at its index, in Yjs before them', async t => {
+  const before = [edit('array', 'insert', 0, [1, 2]), edit('array', 'delete', 0, 1)]
+  const { structs } = await written(t, before, [edit('array', 'insert', 0, ['x'])])
+  // Everybody has the same list; who brings the deleted one back sees it before the new one, and behind it in Yjs.
+  assert.deepEqual(structs.flat().map(({ origin, rightOrigin }) => [origin?.clock, rightOrigin?.clock]), [[1, 2], [undefined, 1]])
+  const [ours, theirs] = await pair(t)
+  const undo = ours.undo({ scope: [ours.array('array')], origins: ['mine'] })
+  const theirUndo = new Y.UndoManager(theirs.getArray('array'), { trackedOrigins: new Set(['mine']) })
+  for (const [side, doc] of [[coweave, ours], [yjs, theirs]]) {
+    perform(side, doc, edit('array', 'insert', 0, ['old']))
+    side.transact(doc, () => perform(side, doc, edit('array', 'delete', 0, 1)), 'mine')
+    perform(side, doc, edit('array', 'insert', 0, ['new']))
+  }
+  undo.undo()
+  theirUndo.undo()
+  assert.deepEqual([ours.array('array').toJSON(), theirs.getArray('array').toJSON()], [['old', 'new'], ['new', 'old']])
+})
+
+it('what a transaction edits twice is written as it was made, and by Yjs as it is in the end', async t => {
+  const split = await written(t, [], [edit('text', 'insertText', 0, 'ab'), edit('text', 'insertText', 1, 'x')])
+  const texts = structs => structs.map(({ content }) => content.str ?? content.len)
+  assert.deepEqual(split.structs.map(texts), [['ab', 'x'], ['a', 'b', 'x']])
+  const gone = await written(t, [], [edit('text', 'insertText', 0, 'ab'), edit('text', 'delete', 0, 2)])
+  assert.deepEqual(gone.structs.map(texts), [['ab'], [2]])
+})
+
+it('deletions in what several wrote are in the order of rising ids, in Yjs of falling ones', async t => {
+  const [ours, theirs] = await pair(t)
+  theirs.clientID = 1
+  theirs.getMap('map').set('key', new Y.Map())
+  give(theirs, ours)
+  ours.map('map').get('key').set('a', 1)
+  await turn()
+  take(ours, theirs)
+  const writers = []
+  const note = update => writers.push([...Y.decodeUpdate(update).ds.clients.keys()])
+  ours.on('update', note)
+  theirs.on('update', note)
+  ours.map('map').set('key', 2)
+  await turn()
+  theirs.getMap('map').set('key', 2)
+  const [rising, falling] = writers
+  assert.deepEqual([rising[0], falling.at(-1), rising], [1, 1, falling.toReversed()])
+})
+
+it('trees are JSON in what toJSON gives, and markup in Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  const embedded = newXmlText([{ insert: 'b', attributes: { bold: true } }, { insert: newMap({ n: 1 }) }])
+  ours.map('map').set('tree', newXmlElement('P', { a: 1 }, [newXmlText('a'), embedded]))
+  take(ours, theirs)
+  assert.deepEqual(ours.map('map').toJSON(), {
+    tree: {
+      name: 'P',
+      attributes: { a: 1 },
+      children: [
+        { delta: [{ insert: 'a' }] },
+        { delta: [{ insert: 'b', attributes: { bold: true } }, { insert: { n: 1 } }] },
+      ],
+    },
+  })
+  assert.deepEqual(theirs.getMap('map').toJSON(), { tree: '<p a="1">a<bold>b</bold>[object Object]</p>' })
+})
+
+it('a transaction that comes to nothing is told to nobody, and by Yjs as an event without steps', async t => {
+  const [ours, theirs] = await pair(t)
+  const told = []
+  ours.text('text').subscribe(({ delta }) => told.push(['ours', delta]))
+  theirs.getText('text').observe(({ delta }) => told.push(['theirs', delta]))
+  for (const [doc, text] of [[ours, ours.text('text')], [theirs, theirs.getText('text')]]) {
+    doc.transact(() => {
+      text.insert(0, 'x')
+      text.delete(0, 1)
+    })
+  }
+  await turn()
+  assert.deepEqual(told, [['theirs', []]])
+})
+
+it('a format that came and went in a transaction is told as gone, and not at all by Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  theirs.getText('text').insert(0, 'a')
+  give(theirs, ours)
+  const told = []
+  ours.text('text').subscribe(({ delta }) => told.push(delta))
+  theirs.getText('text').observe(({ delta }) => told.push(delta))
+  for (const [doc, text] of [[theirs, theirs.getText('text')], [ours, ours.text('text')]]) {
+    doc.transact(() => {
+      text.format(0, 1, { color: 'red' })
+      text.format(0, 1, { color: null, bold: true })
+    })
+  }
+  await turn()
+  // Whoever follows either has the same text.
+  assert.deepEqual(told, [
+    [{ retain: 1, attributes: { bold: true } }],
+    [{ retain: 1, attributes: { bold: true, color: null } }],
+  ])
+})
+
+it('what becomes of a character that is cut is told in a room; from the events of Yjs nobody learns it', async t => {
+  const [ours, theirs] = await pair(t)
+  const next = new Y.Doc()
+  theirs.getText('text').insert(0, '🙂')
+  give(theirs, ours)
+  Y.applyUpdate(next, Y.encodeStateAsUpdate(theirs))
+  const told = []
+  next.getText('text').observe(({ delta }) => told.push(delta))
+  ours.text('text').subscribe(({ delta }) => told.push(delta))
+  theirs.on('update', update => {
+    Y.applyUpdate(next, update)
+    ours.applyUpdate(update)
+  })
+  theirs.getText('text').insert(1, 'x')
+  await turn()
+  assert.deepEqual([String(ours.text('text')), next.getText('text').toString()], ['\ufffdx\ufffd', '\ufffdx\ufffd'])
+  assert.deepEqual(told, [
+    [{ retain: 1 }, { insert: 'x' }],
+    [{ delete: 2 }, { insert: '\ufffdx\ufffd' }],
+  ])
 })

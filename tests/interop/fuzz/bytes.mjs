@@ -11,15 +11,11 @@ function some(value, is) {
   return typeof value === 'object' && value !== null && Object.values(value).some(part => some(part, is))
 }
 
-const isSomeOf = (names, value) => names.some(name => name in value)
-const isData = value => typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Fresh)
-  && !isSomeOf(['insert', 'retain', 'delete', 'children'], value)
-
-/** Whether two steps of a delta insert one text. */
-const isTwice = value => Array.isArray(value) && value.some((step, at) => {
-  const before = value[at - 1]
-  return typeof before?.insert === 'string' && typeof step?.insert === 'string'
-})
+/** Whether a value is an object of the app, and neither a step of a delta nor what an element is made of. */
+function isObject(value) {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  return !(value instanceof Fresh) && !['insert', 'retain', 'delete', 'children'].some(name => Object.hasOwn(value, name))
+}
 
 /** The items of a part, deleted ones included. */
 function* items(node) {
@@ -29,9 +25,8 @@ function* items(node) {
 /** Each is asked before the edit is made, with the part of Yjs's document that it changes. */
 const REASONS = {
   bytes: args => some(args, value => value instanceof Uint8Array),
-  'several keys': args => some(args, value => isData(value) && Object.keys(value).length > 1),
+  'several keys': args => some(args, value => isObject(value) && Object.keys(value).length > 1),
   'a new type with formats': ([, content, formats]) => content instanceof Fresh && Object.keys(formats ?? {}).length > 0,
-  'one text in two steps': args => some(args, isTwice),
   marks: (args, node) => node instanceof Y.Text && [...items(node)].some(({ content }) => content instanceof Y.ContentFormat),
   'deleted entries': (args, node) => !(node instanceof Y.Text) && [...items(node)].some(({ deleted }) => deleted),
 }

@@ -32,22 +32,7 @@ pub(crate) struct DeviceStore {
     owner: String,
     shell: Weak<Shell>,
     logs: RefCell<Vec<Kept>>,
-    asides: RefCell<Vec<Aside>>,
     database: Database,
-}
-
-/// A copy on its way into the store.
-struct Aside {
-    room: String,
-    id: String,
-    /// The app does not want it any more.
-    is_dropped: bool,
-}
-
-impl Aside {
-    fn is(&self, room: &str, id: &str) -> bool {
-        self.room == room && self.id == id
-    }
 }
 
 /// An opened room.
@@ -94,8 +79,8 @@ impl DeviceStore {
                     shell.keeper().opened(database);
                 }
             };
-            let (logs, asides) = (RefCell::default(), RefCell::default());
-            Self { owner, shell, logs, asides, database: Database::new(on_open, on_lost) }
+            let (logs, database) = (RefCell::default(), Database::new(on_open, on_lost));
+            Self { owner, shell, logs, database }
         })
     }
 
@@ -326,14 +311,14 @@ impl DeviceStore {
     ) {
         let (this, room) = (Rc::clone(self), self.room(&name));
         let known = self.with(key, |log| (log.fence(), log.keys()));
-        let aside = Aside { room: room.clone(), id: copy.id.clone(), is_dropped };
-        self.asides.borrow_mut().push(aside);
         spawn_local(async move {
             let is_again = Cell::new(false);
-            let replace = || this.replace(&room, &copy, known.as_ref(), &is_again);
-            let replaced = this.database.twice(replace).await;
-            this.asides.borrow_mut().retain(|aside| !aside.is(&room, &copy.id));
-            match replaced {
+            let replace = || {
+                // It may have been dropped since an attempt that failed.
+                let is_dropped = is_dropped || this.is_dropped(key, &copy.id);
+                this.replace(&room, &copy, is_dropped, known.as_ref(), &is_again)
+            };
+            match this.database.twice(replace).await {
                 Ok(()) => {
                     this.forget(key);
                     this.load(key, &name, None);
@@ -346,10 +331,15 @@ impl DeviceStore {
         });
     }
 
+    fn is_dropped(&self, key: RoomKey, id: &str) -> bool {
+        self.shell.upgrade().is_some_and(|shell| shell.is_dropped(key, id))
+    }
+
     async fn replace(
         &self,
         room: &str,
         copy: &SetAsideCopy,
+        is_dropped: bool,
         known: Option<&Known>,
         is_again: &Cell<bool>,
     ) -> Result<(), Failure> {
@@ -357,11 +347,8 @@ impl DeviceStore {
         let reading = if is_again.replace(true) { Reading::OneByOne } else { Reading::AtOnce };
         let stores = [&ROOM_STORES[..], &[COPIES]].concat();
         let transaction = self.database.begin(&stores, "readwrite").await?;
-        // It may have been dropped since an attempt that failed.
-        let is_dropped = |aside: &Aside| aside.is(room, &copy.id) && aside.is_dropped;
-        let is_wanted = !self.asides.borrow().iter().any(is_dropped);
         let requested = async {
-            if is_wanted {
+            if !is_dropped {
                 put_copy(&transaction.inner, room, copy)?;
             }
             replace_behind(&transaction.inner, room, copy, known, reading).await
@@ -394,11 +381,7 @@ impl DeviceStore {
 
     /// Deletes a copy for good.
     pub(crate) async fn drop_copy(&self, name: &RoomName, id: &str) -> Result<(), Error> {
-        let room = self.room(name);
-        for aside in self.asides.borrow_mut().iter_mut().filter(|aside| aside.is(&room, id)) {
-            aside.is_dropped = true;
-        }
-        let key = Array::of2(&room.into(), &id.into());
+        let key = Array::of2(&self.room(name).into(), &id.into());
         let result = self.database.twice(|| self.delete_copy(&key)).await;
         result.map_err(|it| device_unavailable("a copy set aside cannot be deleted", &it.cause()))
     }

@@ -357,6 +357,10 @@ impl Shell {
         self.machine.borrow_mut().drop_copy(room, id);
     }
 
+    pub(crate) fn is_dropped(&self, key: RoomKey, id: &str) -> bool {
+        self.machine.borrow().is_copy_dropped(key, id)
+    }
+
     pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {
         self.store.clone()
     }

@@ -118,8 +118,10 @@ describe('an app edits together with others', { concurrency: 2 }, () => {
       const url = await serveFiles(t, consumer)
       await expectTogether(t, `${url}/inline.html`, INLINE)
       await expectTogether(t, `${url}/copied.html`, FILE)
-      // The other one's code is not minified.
-      if (name === 'esbuild') await expectSmall(t, ['copied.js', 'coweave_bg.wasm'].map(file => `${consumer.folder}/dist/${file}`))
+      // The other one's code is not minified, and imports nothing but code.
+      if (name !== 'esbuild') return
+      await expectTogether(t, `${url}/exported.html`, FILE)
+      await expectSmall(t, ['copied.js', 'coweave_bg.wasm'].map(file => `${consumer.folder}/dist/${file}`))
     })
   }
 

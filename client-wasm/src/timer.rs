@@ -1,16 +1,11 @@
-//! The one timer of a session.
+//! Timers: the one of a session, and those of transactions.
 
 use std::cell::{Cell, RefCell};
-use std::time::Duration;
 
 use coweave_core::time::Time;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
-
-/// A longer wait ends early, and the clocks are compared: after a sleep that stopped the steady one and
-/// the timers with it, nothing else may happen for long.
-const WAIT_MAX: Duration = Duration::from_secs(5);
 
 #[wasm_bindgen]
 extern "C" {
@@ -41,7 +36,7 @@ impl Timer {
     /// Calls at `wake`, or before. Mostly the time moves on with each message: a timer that is early
     /// costs less than to set it anew each time.
     pub(crate) fn set(&self, wake: Option<Time>, now: Time) {
-        let Some(wake) = wake.map(|wake| wake.min(now + WAIT_MAX)) else { return self.cancel() };
+        let Some(wake) = wake else { return self.cancel() };
         if self.due.get().is_some_and(|due| due <= wake) {
             return;
         }

@@ -163,6 +163,10 @@ impl Device {
         }
     }
 
+    pub(super) fn is_copy_dropped(&self, id: &str) -> bool {
+        self.aside.iter().any(|aside| aside.is_dropped && aside.copy.id == id)
+    }
+
     /// Whether what happens now reaches the store.
     pub(super) const fn takes_records(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Restoring)

@@ -74,6 +74,12 @@ impl Client {
         rooms.for_each(|room| room.device.drop_copy(id));
     }
 
+    /// Whether it has dropped one that the store was asked to keep.
+    #[must_use]
+    pub fn is_copy_dropped(&self, key: RoomKey, id: &str) -> bool {
+        self.rooms.get(&key).is_some_and(|room| room.device.is_copy_dropped(id))
+    }
+
     /// Reads the stores again that failed: those whose time has come, or all of them at a hint.
     pub(super) fn read_lost_stores(&mut self, now: Option<Time>) {
         let is_due = |room: &&mut Room| {

@@ -19,141 +19,188 @@ const JSON_LENGTH_MAX = 3 << 20
 
 /** A content of a map, an array or an element, checked and as JSON. */
 export function contentJson(value: unknown, what: string): string {
-  return toJson(content(value, what, []), what)
+  return toJson(what, check => check.content(value))
 }
 
 /** Contents of a sequence. */
 export function contentsJson(values: unknown, what: string): string {
-  if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
-  // Not `map`, here and below: it passes over holes, and makes another instance of what is no plain array.
-  return toJson(Array.from(values, value => content(value, what, [])), what)
+  return toJson(what, check => check.contents(values))
 }
 
 /** The steps of a delta. */
 export function deltaJson(steps: unknown, what: string): string {
-  return toJson(delta(steps, what, []), what)
+  return toJson(what, check => check.delta(steps))
 }
 
-function toJson(checked: unknown, what: string): string {
-  return checkLength(JSON.stringify(checked), JSON_LENGTH_MAX, `the JSON of ${what}`)
+/** Formats of a text. */
+export function checkFormats(value: unknown): void {
+  new Check('the formats').formats(value)
 }
 
-function content(value: unknown, what: string, outer: readonly unknown[]): unknown {
-  if (!(value instanceof New)) return plain(value, what, outer)
-  checkDepth(value, what, outer)
-  const inside = [...outer, value]
-  const part = (at: number): unknown => value.parts[at]
-  const list = (values: unknown): unknown => {
-    if (!Array.isArray(values)) throw wrongType(what, 'an array', values)
-    return Array.from(values, item => content(item, what, inside))
+function toJson(what: string, read: (check: Check) => unknown): string {
+  return checkLength(JSON.stringify(read(new Check(what))), JSON_LENGTH_MAX, `the JSON of ${what}`)
+}
+
+/**
+ * What one call writes, value by value: what no document can hold is refused, and so is what is too much, before
+ * anything is made of all of it.
+ */
+class Check {
+  readonly #what: string
+  /** The values around the one that is looked at. */
+  readonly #around: unknown[] = []
+  /** How long the JSON is at least. */
+  #length = 0
+
+  constructor(what: string) {
+    this.#what = what
   }
-  const entries = (values: unknown): unknown => {
-    return mapEntries(values, what, entry => content(entry, what, inside))
+
+  content(value: unknown): unknown {
+    return value instanceof New
+      ? this.#inside(value, this.#what, () => this.#fresh(value))
+      : this.#plain(value, this.#what)
   }
-  switch (value.kind) {
-    case Kind.map:
-      return special(value.kind, entries(part(0)))
-    case Kind.array:
-    case Kind.xmlFragment:
-      return special(value.kind, list(part(0)))
-    case Kind.text:
-    case Kind.xmlText:
-      return special(value.kind, delta(part(0), what, inside))
-    case Kind.xmlElement: {
-      const name = checkString(part(0), 'the name of an element')
-      return special(value.kind, name, entries(part(1)), list(part(2)))
+
+  contents(values: unknown): unknown {
+    if (!Array.isArray(values)) throw wrongType(this.#what, 'an array', values)
+    // Not `map`, here and below: it passes over holes, and makes another instance of what is no plain array.
+    return Array.from(values, value => this.content(value))
+  }
+
+  delta(steps: unknown): unknown {
+    if (!Array.isArray(steps)) throw wrongType(this.#what, 'an array of steps', steps)
+    return Array.from(steps, (step: unknown) => this.#step(step))
+  }
+
+  /** Formats are written as JSON by every peer, so bytes do not survive in them. */
+  formats(value: unknown): unknown {
+    return this.#entries(value, 'the formats', format => this.#plain(format, 'a format', true))
+  }
+
+  #fresh({ kind, parts }: New): unknown {
+    const entries = (values: unknown): unknown => {
+      return this.#entries(values, this.#what, entry => this.content(entry))
+    }
+    switch (kind) {
+      case Kind.map:
+        return special(kind, entries(parts[0]))
+      case Kind.array:
+      case Kind.xmlFragment:
+        return special(kind, this.contents(parts[0]))
+      case Kind.text:
+      case Kind.xmlText:
+        return special(kind, this.delta(parts[0]))
+      case Kind.xmlElement: {
+        const name = this.#string(parts[0], 'the name of an element')
+        return special(kind, name, entries(parts[1]), this.contents(parts[2]))
+      }
     }
   }
-}
 
-function delta(steps: unknown, what: string, outer: readonly unknown[]): unknown {
-  if (!Array.isArray(steps)) throw wrongType(what, 'an array of steps', steps)
-  return Array.from(steps, (step: unknown) => {
-    if (typeof step !== 'object' || step === null) throw wrongType(`a step of ${what}`, 'an object', step)
+  #step(step: unknown): unknown {
+    const what = `a step of ${this.#what}`
+    if (typeof step !== 'object' || step === null) throw wrongType(what, 'an object', step)
     const { insert, retain, delete: gone, attributes } = step as Record<string, unknown>
     const formats = attributes === undefined || attributes === null
       ? {}
-      : { attributes: checkFormats(attributes) }
+      : { attributes: this.formats(attributes) }
     const given = [insert, retain, gone].filter(it => it !== undefined)
-    if (given.length !== 1) throw wrongType(`a step of ${what}`, 'one of insert, retain and delete', step)
+    if (given.length !== 1) throw wrongType(what, 'one of insert, retain and delete', step)
+    this.#count(1)
     if (insert !== undefined) {
       if (typeof insert !== 'string' && (typeof insert !== 'object' || insert === null)) {
         throw wrongType('what a step inserts', 'a string, an object or a new shared type', insert)
       }
-      const inserted = insert instanceof New ? content(insert, what, outer) : plain(insert, what, outer, true)
+      const inserted = insert instanceof New ? this.content(insert) : this.#plain(insert, this.#what, true)
       return { insert: inserted, ...formats }
     }
     return gone === undefined
       ? { retain: checkIndex(retain, 'what a step retains'), ...formats }
       : { delete: checkIndex(gone, 'what a step deletes') }
-  })
-}
+  }
 
-/** Formats of a text; they are written as JSON by every peer, so bytes do not survive in them. */
-export function checkFormats(value: unknown): Record<string, unknown> {
-  return mapEntries(value, 'the formats', format => plain(format, 'a format', [], true))
-}
+  /** A value that is nothing but data; `isJson` when every peer writes it as JSON, which has no bytes. */
+  #plain(value: unknown, what: string, isJson = false): unknown {
+    switch (typeof value) {
+      case 'string':
+        return this.#string(value, what)
+      case 'boolean':
+        this.#count(1)
+        return value
+      case 'number':
+        this.#count(1)
+        if (!Number.isFinite(value)) throw wrongType(what, 'a finite number', value)
+        // Larger ones would be read as whole numbers of 64 bits.
+        return Math.abs(value) > Number.MAX_SAFE_INTEGER || Object.is(value, -0)
+          ? special('number', bits(value))
+          : value
+      case 'object':
+        if (value !== null) return this.#inside(value, what, () => this.#object(value, what, isJson))
+        this.#count(1)
+        return null
+      default:
+        throw wrongType(what, 'a plain value (delete an entry to have none)', value)
+    }
+  }
 
-/** A value that is nothing but data; `isJson` when every peer writes it as JSON, which has no bytes. */
-function plain(value: unknown, what: string, outer: readonly unknown[], isJson = false): unknown {
-  switch (typeof value) {
-    case 'string':
-      return checkString(checkLength(value, JSON_LENGTH_MAX, what), what)
-    case 'boolean':
-      return value
-    case 'number':
-      if (!Number.isFinite(value)) throw wrongType(what, 'a finite number', value)
-      // Larger ones would be read as whole numbers of 64 bits.
-      return Math.abs(value) > Number.MAX_SAFE_INTEGER || Object.is(value, -0)
-        ? special('number', bits(value))
-        : value
-    case 'object':
-      if (value === null) return null
-      break
-    default:
-      throw wrongType(what, 'a plain value (delete an entry to have none)', value)
+  #object(value: object, what: string, isJson: boolean): unknown {
+    if (isBytes(value)) {
+      if (isJson) throw apiError('api.wrong_type', `${what} must not hold bytes: formats and embedded objects are JSON`)
+      this.#count(value.length)
+      return special('bytes', bytesText(value))
+    }
+    if (Array.isArray(value)) return Array.from(value, item => this.#plain(item, what, isJson))
+    if (value instanceof New) {
+      throw apiError('api.wrong_type', `${what} holds a new shared type inside a plain value: use newMap or newArray around it`)
+    }
+    return this.#entries(value, what, entry => this.#plain(entry, what, isJson))
   }
-  checkDepth(value, what, outer)
-  const inside = [...outer, value]
-  if (isBytes(value)) {
-    if (isJson) throw apiError('api.wrong_type', `${what} must not hold bytes: formats and embedded objects are JSON`)
-    return special('bytes', bytesText(value))
-  }
-  if (Array.isArray(value)) return Array.from(value, item => plain(item, what, inside, isJson))
-  if (value instanceof New) {
-    throw apiError('api.wrong_type', `${what} holds a new shared type inside a plain value: use newMap or newArray around it`)
-  }
-  return mapEntries(value, what, entry => plain(entry, what, inside, isJson))
-}
 
-function checkDepth(value: unknown, what: string, outer: readonly unknown[]): void {
-  if (outer.includes(value)) throw apiError('api.wrong_type', `${what} holds itself`)
-  if (outer.length >= DEPTH_MAX) {
-    throw apiError('api.too_deep', `${what} is nested deeper than ${String(DEPTH_MAX)} levels`)
+  #entries(value: unknown, what: string, read: (entry: unknown) => unknown): Record<string, unknown> {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw wrongType(what, 'an object', value)
+    }
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      const name = (value.constructor as { readonly name?: string } | undefined)?.name ?? 'some class'
+      throw apiError('api.wrong_type', `${what} must be plain data, not an instance of ${name}`)
+    }
+    const entries: [string, unknown][] = []
+    for (const [key, entry] of Object.entries(value)) {
+      // As in JSON, an entry that is undefined is none.
+      if (entry === undefined) continue
+      this.#count(key.length)
+      entries.push([checkKey(key), read(entry)])
+    }
+    // A key `__proto__` becomes an entry as well.
+    return Object.fromEntries(entries)
   }
-}
 
-function mapEntries(
-  value: unknown,
-  what: string,
-  change: (entry: unknown) => unknown,
-): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongType(what, 'an object', value)
+  #string(value: unknown, what: string): string {
+    if (typeof value === 'string') this.#count(value.length)
+    return checkString(value, what)
   }
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    const name = (value.constructor as { readonly name?: string } | undefined)?.name ?? 'some class'
-    throw apiError('api.wrong_type', `${what} must be plain data, not an instance of ${name}`)
+
+  #inside<T>(value: object, what: string, read: () => T): T {
+    if (this.#around.includes(value)) throw apiError('api.wrong_type', `${what} holds itself`)
+    if (this.#around.length >= DEPTH_MAX) {
+      throw apiError('api.too_deep', `${what} is nested deeper than ${String(DEPTH_MAX)} levels`)
+    }
+    this.#count(1)
+    this.#around.push(value)
+    const inside = read()
+    this.#around.pop()
+    return inside
   }
-  const entries: [string, unknown][] = []
-  for (const [key, entry] of Object.entries(value)) {
-    // As in JSON, an entry that is undefined is none.
-    if (entry === undefined) continue
-    entries.push([checkKey(key), change(entry)])
+
+  /** No value takes less than a character: what is in many places at once does not go on forever. */
+  #count(length: number): void {
+    this.#length += length + 1
+    if (this.#length <= JSON_LENGTH_MAX) return
+    const message = `${this.#what} is more than the ${String(JSON_LENGTH_MAX)} characters of JSON that one edit takes: make several of it`
+    throw apiError('update.too_large', message)
   }
-  // A key `__proto__` becomes an entry as well.
-  return Object.fromEntries(entries)
 }
 
 /** A key to write under. */

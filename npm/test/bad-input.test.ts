@@ -133,6 +133,13 @@ function nested(levels: number): unknown {
 const cycle: unknown[] = []
 cycle.push({ cycle })
 
+/** One object in so many places that nobody could write them all. */
+function shared(levels: number): unknown {
+  let value: unknown = {}
+  for (let level = 0; level < levels; level += 1) value = { left: value, right: value }
+  return value
+}
+
 /** What no document can hold. */
 const values: Readonly<Record<string, unknown>> = {
   'a function': () => 1,
@@ -151,6 +158,8 @@ const values: Readonly<Record<string, unknown>> = {
   'an error': new Error('x'),
   'an instance': new (class Custom {})(),
   'a string of 100 MB': 'x'.repeat(100 << 20),
+  'strings of 600 MB': Array<string>(200).fill('x'.repeat(3 << 20)),
+  'an object in many places': shared(38),
 }
 
 async function refusesAll(
@@ -187,7 +196,7 @@ async function refusesAll(
 
 test('what no document can hold is refused wherever content is written', async t => {
   await refusesAll(t, { ...contents, ...entries }, values)
-  await refusesAll(t, contents, { undefined, 'a part of a document': (await open(t)).doc.map('map') })
+  await refusesAll(t, contents, { 'bytes of 100 MB': new Uint8Array(100 << 20), undefined, 'a part of a document': (await open(t)).doc.map('map') })
 })
 
 test('what is no string, or no whole one, is refused wherever one is written', async t => {

@@ -120,6 +120,21 @@ describe('a relay that says what a session may do', () => {
     await until(() => relay.presences.some(json => json.includes('Ana')), 'the presence arrives')
   })
 
+  it('is right about a viewer while it cannot be reached', async t => {
+    relay.role = VIEWER
+    const context = await device(t)
+    const page = await openTab(context, relay.url)
+    await isLive(page)
+    await page.waitForFunction(() => window.room.saved.tier === 'durable')
+    await page.close()
+    relay.denies = 'relay.draining'
+    const again = await openTab(context, relay.url)
+    assert.equal(await again.evaluate(() => window.room.role), 'viewer')
+    assert.equal(await type(again, 'mine, '), 'room.read_only')
+    assert.deepEqual((await told(again)).roles, ['viewer'])
+    assert.equal(await again.evaluate(() => window.text.toString()), 'theirs')
+  })
+
   it('changes a role in mid-session, and sets aside what was not sent', async t => {
     const page = await openTab(await device(t), relay.url)
     await isLive(page)

@@ -64,7 +64,7 @@ pub(crate) fn observe(replica: &mut Replica) {
 }
 
 /// Reads all parts that have names, as what they are and as something else, and some parts inside.
-pub(crate) fn read(replica: &Replica, random: &mut Random) -> Vec<Node> {
+pub(crate) fn read(replica: &mut Replica, random: &mut Random) -> Vec<Node> {
     let mut nodes: Vec<Node> = ROOTS.iter().map(|(name, kind)| Node::root(*kind, name)).collect();
     let (name, _) = ROOTS[below(random, ROOTS.len())];
     nodes.push(Node::root(KINDS[below(random, KINDS.len())], name));
@@ -81,7 +81,7 @@ pub(crate) fn read(replica: &Replica, random: &mut Random) -> Vec<Node> {
     nodes
 }
 
-fn read_one(replica: &Replica, node: &Node, random: &mut Random) -> Vec<String> {
+fn read_one(replica: &mut Replica, node: &Node, random: &mut Random) -> Vec<String> {
     let length = match node.kind.is_text() {
         true => replica.text_length(node),
         false => replica.sequence_length(node).unwrap_or(0),

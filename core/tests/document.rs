@@ -458,6 +458,23 @@ fn a_delta_does_to_a_plain_text_what_its_steps_do_one_after_the_other() {
 }
 
 #[test]
+fn a_shared_type_in_a_text_keeps_its_formats_when_what_stands_before_it_goes() {
+    let text = Node::text("text");
+    let bold = r#","attributes":{"bold":true}"#;
+    let before = format!(r#"[{{"insert":"ab"}},{{"insert":{{"\u0000":[1,{{}}]}}{bold}}}]"#);
+    for delta in ["", r#"[{"retain":1},{"delete":1}]"#, r#"[{"delete":2},{"insert":"x"}]"#] {
+        let mut replica = replica(1);
+        replica.text_apply(&text, &before).unwrap();
+        match delta {
+            "" => replica.text_delete(&text, 1, 1).unwrap(),
+            delta => replica.text_apply(&text, delta).unwrap(),
+        }
+        let now = replica.text_delta(&text).unwrap();
+        assert!(now.ends_with(&format!("{bold}}}]")), "{now}");
+    }
+}
+
+#[test]
 fn a_list_that_deletes_at_once_what_comes_in_can_still_be_edited() {
     // An entry between one of the list and one under a key, both deleted: no editor writes it.
     let update = [

@@ -6,8 +6,8 @@ use yrs::branch::BranchPtr;
 use yrs::types::text::YChange;
 use yrs::types::{Attrs, Delta};
 use yrs::{
-    Any, Array, ArrayRef, Assoc, In, IndexedSequence, Out, ReadTxn, Text, TextRef, Transact,
-    TransactionMut,
+    Any, Array, ArrayRef, Assoc, BranchID, In, IndexedSequence, Out, ReadTxn, Text, TextRef,
+    Transact, TransactionMut,
 };
 
 use super::content::{self, New, NewStep, Value, write_formats, write_list, write_string};
@@ -120,8 +120,12 @@ impl Replica {
             self.edit_by_id(text, Some(&steps), (update, summary))?;
         } else {
             self.check_pairs(text, &[(index, length)])?;
+            let has_formats = self.has_formats;
             self.edit_text(text, Some(&steps), |txn, branch| {
-                TextRef::from(branch).remove_range(txn, index, length);
+                match has_formats {
+                    true => remove(branch, txn, index, length),
+                    false => TextRef::from(branch).remove_range(txn, index, length),
+                }
                 Ok(())
             })?;
         }
@@ -275,7 +279,7 @@ pub(super) fn apply(
             && matches!(delta.last(), Some(Delta::Deleted(_)))
             && !matches!(step, NewStep::Delete(_))
         {
-            TextRef::from(branch).apply_delta(txn, mem::take(&mut delta));
+            flush(branch, txn, &mut delta, index);
             delta.push(Delta::Retain(index, None));
         }
         if let NewStep::Retain(_, formats) | NewStep::Insert(_, formats) = &step {
@@ -310,11 +314,41 @@ pub(super) fn apply(
             }
         }
     }
-    TextRef::from(branch).apply_delta(txn, delta);
+    match has_formats {
+        true => flush(branch, txn, &mut delta, index),
+        false => TextRef::from(branch).apply_delta(txn, delta),
+    }
     for (index, new) in embedded {
         if let Some(out) = ArrayRef::from(branch).get(txn, index) {
             fill(&out, txn, new);
         }
+    }
+}
+
+/// Makes steps, of which the last one may delete what is at the index.
+fn flush(branch: BranchPtr, txn: &mut TransactionMut<'_>, delta: &mut Vec<Delta<In>>, index: u32) {
+    let gone = match delta.last() {
+        Some(Delta::Deleted(gone)) => *gone,
+        _ => 0,
+    };
+    if gone > 0 {
+        delta.pop();
+    }
+    TextRef::from(branch).apply_delta(txn, mem::take(delta));
+    if gone > 0 {
+        remove(branch, txn, index, gone);
+    }
+}
+
+/// Deletes from a text with formats. Up to the next text yrs takes away marks that begin at a shared
+/// type, as if nothing were there: before one it must not tidy up.
+fn remove(branch: BranchPtr, txn: &mut TransactionMut<'_>, index: u32, length: u32) {
+    let text = TextRef::from(branch);
+    let next = text.sticky_index(txn, index.saturating_add(length), Assoc::After);
+    let next = next.and_then(|next| next.id().copied());
+    match next.and_then(|id| BranchID::get_nested(txn, &id)) {
+        Some(_) => ArrayRef::from(branch).remove_range(txn, index, length),
+        None => text.remove_range(txn, index, length),
     }
 }
 

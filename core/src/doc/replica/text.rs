@@ -120,12 +120,8 @@ impl Replica {
             self.edit_by_id(text, Some(&steps), (update, summary))?;
         } else {
             self.check_pairs(text, &[(index, length)])?;
-            let has_formats = self.has_formats;
             self.edit_text(text, Some(&steps), |txn, branch| {
-                match has_formats {
-                    true => remove(branch, txn, index, length),
-                    false => TextRef::from(branch).remove_range(txn, index, length),
-                }
+                remove(branch, txn, index, length);
                 Ok(())
             })?;
         }
@@ -314,10 +310,7 @@ pub(super) fn apply(
             }
         }
     }
-    match has_formats {
-        true => flush(branch, txn, &mut delta, index),
-        false => TextRef::from(branch).apply_delta(txn, delta),
-    }
+    flush(branch, txn, &mut delta, index);
     for (index, new) in embedded {
         if let Some(out) = ArrayRef::from(branch).get(txn, index) {
             fill(&out, txn, new);
@@ -327,20 +320,14 @@ pub(super) fn apply(
 
 /// Makes steps, of which the last one may delete what is at the index.
 fn flush(branch: BranchPtr, txn: &mut TransactionMut<'_>, delta: &mut Vec<Delta<In>>, index: u32) {
-    let gone = match delta.last() {
-        Some(Delta::Deleted(gone)) => *gone,
-        _ => 0,
-    };
-    if gone > 0 {
-        delta.pop();
-    }
+    let gone = delta.pop_if(|step| matches!(step, Delta::Deleted(_)));
     TextRef::from(branch).apply_delta(txn, mem::take(delta));
-    if gone > 0 {
+    if let Some(Delta::Deleted(gone)) = gone {
         remove(branch, txn, index, gone);
     }
 }
 
-/// Deletes from a text with formats. Up to the next text yrs takes away marks that begin at a shared
+/// Deletes from a text. Up to the next text yrs takes away marks that begin at a shared
 /// type, as if nothing were there: before one it must not tidy up.
 fn remove(branch: BranchPtr, txn: &mut TransactionMut<'_>, index: u32, length: u32) {
     let text = TextRef::from(branch);

@@ -1,4 +1,4 @@
-// Why the package may write an update in other bytes than Yjs does; each reason is a divergence with a test of its own.
+// Why the package may write an update in other bytes than Yjs does; each reason has a test in bytes.test.mjs.
 
 import * as Y from 'yjs'
 

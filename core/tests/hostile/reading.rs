@@ -38,6 +38,24 @@ const DELTAS: [&str; 7] = [
     "[{\"retain\":1},{\"delete\":1},{\"retain\":1,\"attributes\":{\"a\":{}}},{\"insert\":\"\"}]",
 ];
 
+/// What may stand where a position has something.
+const POSITION_VALUES: [&str; 14] = [
+    "null",
+    "true",
+    "-1",
+    "0.5",
+    "18446744073709551616",
+    "1e400",
+    "\"text\"",
+    "\"other\"",
+    "[]",
+    "{}",
+    "{\"client\":1,\"clock\":2}",
+    "{\"client\":2,\"clock\":4294967295}",
+    "{\"client\":-1,\"clock\":1e99}",
+    "{\"client\":9007199254740993,\"clock\":\"1\"}",
+];
+
 /// Observes all parts that have names.
 pub(crate) fn observe(replica: &mut Replica) {
     for (name, kind) in ROOTS {
@@ -82,6 +100,9 @@ fn read_one(replica: &mut Replica, node: &Node, random: &mut Random) -> Vec<Stri
             drop(replica.resolve(&position.replace("\"clock\":", "\"clock\":9")));
         }
     }
+    for _ in 0..2 {
+        drop(replica.resolve(&any_position(random)));
+    }
     let all = [
         replica.tree(node),
         replica.text_delta(node),
@@ -89,6 +110,23 @@ fn read_one(replica: &mut Replica, node: &Node, random: &mut Random) -> Vec<Stri
         replica.entries(node),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// What somebody may say is a position, as in awareness.
+fn any_position(random: &mut Random) -> String {
+    let mut entries = Vec::new();
+    for key in ["type", "tname", "item", "assoc", "more"] {
+        if random.chance(60) {
+            let value = POSITION_VALUES[below(random, POSITION_VALUES.len())];
+            entries.push(format!("\"{key}\":{value}"));
+        }
+    }
+    let mut json = format!("{{{}}}", entries.join(",")).into_bytes();
+    if random.chance(20) {
+        let at = below(random, json.len());
+        json[at] ^= 1 << random.below(8);
+    }
+    String::from_utf8_lossy(&json).into_owned()
 }
 
 /// The shared types that a JSON names.

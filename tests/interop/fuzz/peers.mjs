@@ -227,7 +227,7 @@ export class RoomPeer extends Peer {
       }),
     }))
     const theirs = this.#listened.events.splice(0)
-    // Halves of a character are told as what they were by Yjs, and as what they are now by a room.
+    // What becomes of a character that is cut is told in a room only: see the divergences.
     const isComparable = !this.cuts && this.#listened.updates.length <= 1
     if (isComparable) assert.deepEqual(sorted(ours, 'plain'), sorted(theirs, 'plain'), `what is told of ${what}`)
     this.tally.told(JSON.stringify(sorted(ours, 'delta')) === JSON.stringify(sorted(theirs, 'delta')))

@@ -293,8 +293,8 @@ describe('bad weather', { concurrency: 3 }, () => {
       const { line, page, friend, context } = await twoPages(t)
       await page.untilState('live')
       line.swallow()
-      await context.setOffline(true)
-      await until(async () => (await page.state()) !== 'live', 'the app is told', 8_000)
+      const [{ took, fiveSeconds }] = await Promise.all([page.noticesAfter('nothing'), context.setOffline(true)])
+      assert.ok(took < fiveSeconds + 500, `after ${took} ms; five seconds took ${fiveSeconds} ms`)
       await page.type('offline. ')
       await page.untilTier('device')
       // Until it would wait for a while by itself.

@@ -169,7 +169,7 @@ pub(crate) fn load(seeds: &Seeds, input: &[u8], random: &mut Random) -> bool {
         Record { index, is_pending, update }
     });
     let records = records.collect();
-    let role = if random.chance(30) { Role::Viewer } else { Role::Editor };
+    let role = if random.chance(50) { Role::Viewer } else { Role::Editor };
     let sequence = Sequence(random.below(9));
     let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence, role };
     let copy =

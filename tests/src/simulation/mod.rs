@@ -3,6 +3,7 @@
 
 mod actor;
 mod browser;
+mod device;
 mod hostile;
 mod network;
 mod outsider;

@@ -10,6 +10,7 @@ use coweave_core::room::StoredRoom;
 
 use super::World;
 use crate::simulation::actor::{TEMPLATE, TEXT};
+use crate::simulation::device::is_in;
 
 impl World {
     /// Every durable acknowledgement has to be honoured by the disk alone.
@@ -27,12 +28,16 @@ impl World {
 
     /// What a person was told is on the device is on the relay, whether anybody has the room open or not.
     pub(super) fn is_all_brought(&self) -> bool {
-        self.browsers.iter().map(|browser| browser.borrow()).all(|browser| {
-            browser.told.iter().all(|(name, told)| {
-                let is_there = |stored| replay(stored).known().covers(told);
+        self.browsers.iter().all(|browser| {
+            let device = &browser.borrow().device;
+            device.rooms_told().all(|name| {
+                let told = device.told(name);
+                let is_there = |stored| {
+                    let mut replica = replay(stored);
+                    told.iter().all(|update| is_in(&mut replica, update))
+                };
                 told.is_empty()
-                    || browser.lost.contains(name)
-                    || browser.lineage(name).is_some_and(|it| self.disk.is_deleted(name, it))
+                    || device.lineage(name).is_some_and(|it| self.disk.is_deleted(name, it))
                     || self.disk.rooms.get(name).is_some_and(is_there)
             })
         })
@@ -58,6 +63,10 @@ impl World {
 
     pub(super) fn check(&mut self) {
         self.check_disk();
+        for browser in &self.browsers {
+            let device = &browser.borrow().device;
+            device.rooms_told().for_each(|name| device.check(name));
+        }
         for tabs in self.actors.chunks(self.plan.tabs) {
             let sockets = tabs.iter().filter(|actor| actor.socket().is_some()).count();
             assert_eq!(sockets, 1, "the tabs of one browser share one socket");

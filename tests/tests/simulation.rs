@@ -84,6 +84,8 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
     ] {
         assert!(count > seeds / 50, "only {count} {what} in {seeds} worlds");
     }
+    let asides = total.device.failed_asides;
+    assert!(asides > seeds / 500, "only {asides} copies could not be set aside in {seeds} worlds");
 }
 
 fn add(total: &mut Report, report: &Report) {

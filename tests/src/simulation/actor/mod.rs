@@ -358,6 +358,13 @@ impl Actor {
         Some(self.room(self.rooms.first()?)?.replica().client())
     }
 
+    /// Who it is in each open room.
+    pub fn client_ids(&self) -> impl Iterator<Item = (&RoomName, ClientId)> {
+        let process = self.process.iter();
+        let rooms = process.flat_map(|it| it.keys.values().filter_map(|key| it.client.room(*key)));
+        rooms.map(|room| (room.name(), room.replica().client()))
+    }
+
     pub fn room(&self, name: &RoomName) -> Option<&Room> {
         let process = self.process.as_ref()?;
         process.client.room(*process.keys.get(name)?)

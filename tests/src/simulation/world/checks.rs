@@ -1,6 +1,6 @@
 //! What has to be true of a world, at any time and at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coweave_core::doc::digest::digest;
 use coweave_core::doc::replica::Replica;
@@ -28,17 +28,22 @@ impl World {
 
     /// What a person was told is on the device is on the relay, whether anybody has the room open or not.
     pub(super) fn is_all_brought(&self) -> bool {
-        self.browsers.iter().all(|browser| {
+        let mut relay = BTreeMap::new();
+        self.browsers.iter().zip(self.actors.chunks(self.plan.tabs)).all(|(browser, tabs)| {
             let device = &browser.borrow().device;
             device.rooms_told().all(|name| {
+                let is_open = tabs.iter().any(|actor| actor.room(name).is_some());
                 let told = device.told(name);
-                let is_there = |stored| {
-                    let mut replica = replay(stored);
-                    told.iter().all(|update| is_in(&mut replica, update))
+                let mut is_there = |stored| {
+                    let replica = relay.entry(name.clone()).or_insert_with(|| replay(stored));
+                    told.iter().all(|update| is_in(replica, update))
                 };
+                // What needs something damaged waits for who opens the room.
+                let may_wait = !is_open && device.is_damaged(name);
                 told.is_empty()
+                    || may_wait
                     || device.lineage(name).is_some_and(|it| self.disk.is_deleted(name, it))
-                    || self.disk.rooms.get(name).is_some_and(is_there)
+                    || self.disk.rooms.get(name).is_some_and(&mut is_there)
             })
         })
     }
@@ -94,6 +99,22 @@ impl World {
                 assert!(is_alike, "the outside client: {theirs} for {text}");
             }
             self.check_presence(name);
+        }
+    }
+
+    /// Nobody writes under an id that somebody else has, the tabs of a browser included.
+    pub(super) fn check_ids(&self) {
+        let mut ids = BTreeSet::new();
+        for actor in &self.actors {
+            for (name, client) in actor.client_ids() {
+                let is_new = ids.insert((name.clone(), client));
+                assert!(is_new, "two write as {client:?} in {name}");
+            }
+        }
+        for outsider in &self.outsiders {
+            let client = outsider.replica.client();
+            let is_new = ids.insert((outsider.room.clone(), client));
+            assert!(is_new, "an outside client is {client:?}, too");
         }
     }
 

@@ -127,6 +127,7 @@ impl World {
             }
             let until = self.now + Duration::from_millis(self.random.below(120));
             self.advance(until, true);
+            self.check_ids();
         }
         self.heal();
         self.check();

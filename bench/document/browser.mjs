@@ -87,7 +87,9 @@ const ywasmForBrowsers = {
     ;((module, require, __dirname) => { ${code} })(inNode, name => parts[name], '')
     ${YWASM.map(name => `export const ${name} = inNode.exports.${name}`).join('\n')}` : undefined,
 }
-const YWASM = ['YDoc', 'YXmlText', 'applyUpdate', 'encodeStateAsUpdate', 'encodeStateVector']
+const YWASM = [
+  'YDoc', 'YMap', 'YXmlText', 'applyUpdate', 'encodeSnapshotV1', 'encodeStateAsUpdate', 'encodeStateVector', 'snapshot',
+]
 
 /** Serves the files of some folders; pages are isolated, which makes their clock finer. */
 function serve(folders) {

@@ -24,34 +24,42 @@ export class Clock {
     return this.#environment.spent() - this.#began
   }
 
-  /** Measures each key by itself, or a few together where the clock is too coarse for one. */
+  /** Measures each key by itself. */
   async each(count, prepare, work) {
-    const { keysPerSample } = this.#environment
     const samples = []
-    for (let key = 0; key + keysPerSample <= count && !this.isOver;) {
-      // What is typed where may depend on what was typed before, so only one key can be prepared.
-      let spent = 0
-      for (let one = 0; one < keysPerSample; one += 1, key += 1) {
-        const prepared = prepare(key)
-        const began = performance.now()
-        await work(prepared)
-        spent += performance.now() - began
-      }
-      samples.push(spent * 1_000 / keysPerSample)
+    for (let key = 0; key < count && !this.isOver; key += 1) {
+      const prepared = prepare(key)
+      const began = performance.now()
+      await work(prepared)
+      samples.push((performance.now() - began) * 1_000)
     }
-    return new Times(samples, samples.length * keysPerSample)
+    return new Times(samples, this.#environment.step)
   }
 }
 
 class Times {
   #sorted
+  #step
 
-  constructor(samples, count) {
-    this.#sorted = samples.toSorted((a, b) => a - b)
-    this.count = count
+  constructor(samples, step) {
+    // What the clock gives are numbers with a point, and no whole steps.
+    const times = step === undefined ? samples : samples.map(sample => Math.round(sample / step) * step)
+    this.#sorted = times.toSorted((a, b) => a - b)
+    this.#step = step
   }
 
+  get count() {
+    return this.#sorted.length
+  }
+
+  /**
+   * A clock that goes in steps rounds each time up or down, by chance and as often as it should: those with the same
+   * number of steps are spread over one step around it, as it is done with figures in classes.
+   */
   quantile(part) {
-    return this.#sorted[Math.floor((this.#sorted.length - 1) * part)]
+    const time = this.#sorted[Math.floor((this.#sorted.length - 1) * part)]
+    if (this.#step === undefined) return time
+    const [below, after] = [this.#sorted.indexOf(time), this.#sorted.lastIndexOf(time) + 1]
+    return time + this.#step * ((part * this.#sorted.length - below) / (after - below) - 0.5)
   }
 }

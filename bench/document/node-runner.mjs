@@ -11,7 +11,6 @@ const { workloads } = await import('./workloads.js')
 const { prepare } = await import('./prepare.js')
 
 const environment = {
-  keysPerSample: 1,
   /** The processor's time of this process, in microseconds. */
   spent: () => {
     const { user, system } = process.cpuUsage()

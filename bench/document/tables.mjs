@@ -11,6 +11,13 @@ const ROWS = {
     title: 'Typing the history key by key, each with its update encoded',
     rows: { perKey: { title: 'per key', ...US, goal: 1 } },
   },
+  sizes: {
+    title: 'Typing the history key by key: what there is to send, and to name the version by',
+    rows: {
+      perUpdate: { title: 'an update', unit: 'B', goal: 1 },
+      snapshot: { title: 'a snapshot (frontiers, heads)', unit: 'B', goal: 1 },
+    },
+  },
   places: {
     title: 'Typing in the large document that the history leaves, per key',
     rows: {
@@ -40,14 +47,31 @@ const ROWS = {
     rows: { p50: { title: 'per key, p50', ...US, goal: 0.3 }, p99: { title: 'per key, p99', ...US } },
   },
   small: {
-    title: '6,000 edits in an empty document, warming up included',
+    title: '6,000 edits of text in an empty document, warming up included',
     rows: {
       append: { title: 'append a character', ...US },
       insertAnywhere: { title: 'insert a character anywhere', ...US },
       insertWord: { title: 'insert a word anywhere', ...US },
       removeAnywhere: { title: 'insert words and remove', ...US },
+    },
+  },
+  types: {
+    title: '6,000 edits of maps and arrays in an empty document, warming up included',
+    rows: {
       set: { title: 'set one of 100 keys of a map', ...US },
       push: { title: 'push to an array', ...US },
+      insertEntry: { title: 'insert anywhere in an array', ...US },
+      removeEntry: { title: 'insert and delete in an array', ...US },
+      nest: { title: 'insert a map of two entries into an array', ...US },
+      setNested: { title: 'set an entry of one of 100 such maps', ...US },
+    },
+  },
+  read: {
+    title: 'Reading a map of 100 entries, and an array of 1,000 maps',
+    rows: {
+      get: { title: 'an entry of the map', ...US },
+      getNested: { title: 'an entry of a map in the array', ...US },
+      toJson: { title: 'all to JSON, first time', ...MS },
     },
   },
   two: {
@@ -90,7 +114,7 @@ export function printTable(workload, libraries, results, once) {
 }
 
 function remark(part, isOnce) {
-  const words = [...part === undefined ? [] : [`${Math.floor(part * 100)} %`], ...isOnce ? ['once'] : []]
+  const words = [...part === undefined ? [] : [part < 0.01 ? '< 1 %' : `${Math.floor(part * 100)} %`], ...isOnce ? ['once'] : []]
   return words.length === 0 ? '' : ` (${words.join(', ')})`
 }
 

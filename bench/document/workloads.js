@@ -6,6 +6,8 @@ import { Clock } from './clock.js'
 /** How many keys are typed at a place of a large document. */
 const PLACE_KEYS = 2_000
 const SMALL_EDITS = 6_000
+const MAP_KEYS = 100
+const MAPS = 1_000
 const WRITERS = 1_540
 const PARAGRAPHS = 3_000
 const COPIES = 10
@@ -14,7 +16,9 @@ const COPIES = 10
  * Each workload gives rows `{ key: number }`. `context` has the `library`, the `history`, its `state`
  * in the library's own format and in halves, the `environment`, and how long one measurement may take.
  */
-export const workloads = { history, places, remote, observer, small, two, many, load, tree, memory }
+export const workloads = {
+  history, sizes, places, remote, observer, small, types, read, two, many, load, tree, memory,
+}
 
 /** Lets the library do what it does when the code of the app is done. */
 async function turn(document) {
@@ -44,6 +48,30 @@ async function history({ library, history, environment, limit }) {
   if (isWhole && document.read() !== history.text) throw new Error(`${library.title} has another text`)
   document.dispose()
   return { perKey: spent / keys, ...isWhole || { perKey_part: keys / history.patches.length } }
+}
+
+/** The same history, for what there is to send and to keep: updates as an app gets them, and a mark of the version. */
+async function sizes({ library, history, environment, limit }) {
+  let document = await library.open()
+  // In the format of Yjs most ids take five bytes, and one in sixteen takes less, again and again.
+  while (document.clientId?.() < 2 ** 28) document = await library.open()
+  document.giveUpdates?.()
+  const patience = new Clock(environment, limit)
+  let keys = 0
+  let bytes = 0
+  for (const patch of history.patches) {
+    edit(document, patch)
+    await turn(document)
+    // It is told with the news of a turn, and those are over then.
+    await turn(document)
+    bytes += document.takeUpdate().length
+    keys += 1
+    if (keys % 100 === 0 && patience.isOver) break
+  }
+  const snapshot = document.snapshot().length
+  document.dispose()
+  const part = keys / history.patches.length
+  return { perUpdate: bytes / keys, snapshot, ...part === 1 || { perUpdate_part: part, snapshot_part: part } }
 }
 
 /** A document with the state of the history in it; it can be a `live` one, where there is a relay. */
@@ -148,9 +176,9 @@ async function observer(context) {
   return { p50: times.quantile(0.5), p99: times.quantile(0.99) }
 }
 
-/** Six thousand edits of one kind in an empty document. */
-async function small(context) {
-  const kinds = {
+/** Edits of text. */
+function small(context) {
+  return editEmpty(context, {
     append: (document, key) => document.insert(key, 'x'),
     insertAnywhere: (document, key, pick) => document.insert(pick(key + 1), 'x'),
     insertWord: (document, key, pick) => {
@@ -162,11 +190,35 @@ async function small(context) {
       if (pick(2) === 0 || length < 10) document.insert(pick(length + 1), word(pick))
       else document.remove(pick(length - 5), 1 + pick(5))
     },
-    ...context.library.can.includes('types') && {
-      set: (document, key, pick) => document.set(`key ${pick(100)}`, key),
-      push: (document, key) => document.push(key),
+  })
+}
+
+/** Edits of a map, of an array, and of maps that stand in it. */
+function types(context) {
+  return editEmpty(context, {
+    set: (document, key, pick) => document.set(`key ${pick(MAP_KEYS)}`, key),
+    push: (document, key) => document.push(key),
+    insertEntry: (document, key, pick) => document.insertEntry(pick(key + 1), key),
+    removeEntry: (document, key, pick) => {
+      const count = document.count()
+      if (pick(2) === 0 || count < 10) document.insertEntry(pick(count + 1), key)
+      else document.removeEntry(pick(count))
     },
-  }
+    nest: (document, key, pick) => document.nest(pick(key + 1), entriesOf(key)),
+    setNested: (document, key, pick) => {
+      if (key < MAP_KEYS) document.nest(key, entriesOf(key))
+      else document.setNested(pick(MAP_KEYS), 'done', key)
+    },
+  })
+}
+
+/** What a map in an array holds. */
+function entriesOf(key) {
+  return { title: `entry ${key}`, done: 0 }
+}
+
+/** Six thousand edits of each kind, in an empty document. */
+async function editEmpty(context, kinds) {
   const rows = {}
   for (const [kind, make] of Object.entries(kinds)) {
     const document = await context.library.open()
@@ -182,6 +234,42 @@ async function small(context) {
     rows[kind] = clock.stop() / key
     document.dispose()
   }
+  return rows
+}
+
+/** A map and an array of maps are read: entry by entry, and all at once. */
+async function read({ library, environment, limit }) {
+  const document = await library.open()
+  for (let key = 0; key < MAP_KEYS; key += 1) document.set(`key ${key}`, key)
+  for (let key = 0; key < MAPS; key += 1) {
+    document.nest(key, entriesOf(key))
+    await turn(document)
+  }
+  const kinds = {
+    get: at => document.get(`key ${at % MAP_KEYS}`) === at % MAP_KEYS,
+    getNested: at => document.getNested(at, 'title') === `entry ${at}`,
+  }
+  const rows = {}
+  const pick = random(5)
+  for (const [kind, isRight] of Object.entries(kinds)) {
+    const clock = new Clock(environment, limit / 4)
+    let wrong = 0
+    let count = 0
+    clock.start()
+    for (; count < SMALL_EDITS && !(count % 100 === 0 && clock.isOver); count += 1) {
+      if (!isRight(pick(MAPS))) wrong += 1
+    }
+    rows[kind] = clock.stop() / count
+    if (wrong > 0) throw new Error(`${library.title} read ${wrong} wrong entries`)
+  }
+  const clock = new Clock(environment, limit)
+  clock.start()
+  const { map, array } = document.toJson()
+  rows.toJson = clock.stop() / 1_000
+  if (Object.keys(map).length !== MAP_KEYS || array[MAPS - 1]?.title !== `entry ${MAPS - 1}`) {
+    throw new Error(`${library.title} shows something else as JSON`)
+  }
+  document.dispose()
   return rows
 }
 

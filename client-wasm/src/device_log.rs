@@ -279,6 +279,7 @@ mod tests {
 
     use coweave_core::ids::{Epoch, Sequence};
     use coweave_core::random::Random;
+    use coweave_core::wire::v1::Role;
 
     use super::*;
 
@@ -342,7 +343,12 @@ mod tests {
     }
 
     fn meta(lineage: u8) -> Meta {
-        Meta { lineage: Lineage([lineage; 16]), epoch: Epoch(1), sequence: Sequence(7) }
+        Meta {
+            lineage: Lineage([lineage; 16]),
+            epoch: Epoch(1),
+            sequence: Sequence(7),
+            role: Role::Editor,
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use coweave_core::client::Meta;
 use coweave_core::ids::{Epoch, Lineage, Sequence};
+use coweave_core::wire::v1::Role;
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbKeyRange, IdbRequest, IdbTransaction};
@@ -142,6 +143,7 @@ pub(crate) fn request(
             ("lineage", Uint8Array::from(&meta.lineage.0[..]).into()),
             ("epoch", (meta.epoch.0 as f64).into()),
             ("sequence", (meta.sequence.0 as f64).into()),
+            ("viewer", (meta.role == Role::Viewer).into()),
         ]))?,
     };
     Ok(())
@@ -191,7 +193,9 @@ fn read_meta(row: &JsValue) -> Result<Meta, JsValue> {
     // Without a place in the log all of it is synced; without a history nothing may be merged.
     let number = |field| read_number(row, field).unwrap_or(0);
     let (epoch, sequence) = (Epoch(number("epoch")), Sequence(number("sequence")));
-    Ok(Meta { lineage: Lineage(lineage), epoch, sequence })
+    let is_viewer = Reflect::get(row, &"viewer".into())?.is_truthy();
+    let role = if is_viewer { Role::Viewer } else { Role::Editor };
+    Ok(Meta { lineage: Lineage(lineage), epoch, sequence, role })
 }
 
 fn read_number(row: &JsValue, field: &str) -> Result<u64, JsValue> {

@@ -9,7 +9,7 @@ pub(crate) const DATABASE: &str = "coweave";
 pub(crate) const ROWS: &str = "rows";
 /// `room, order, writer`: rows that are not known to be durable on the relay.
 pub(crate) const PENDING: &str = "pending";
-/// `room, lineage -> epoch, sequence`.
+/// `room, lineage -> epoch, sequence, viewer`.
 pub(crate) const PLACES: &str = "places";
 /// `room -> mark, before`: which rows these are; another mark or none means that somebody took them away.
 pub(crate) const MARKS: &str = "marks";

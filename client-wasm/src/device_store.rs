@@ -309,7 +309,11 @@ impl DeviceStore {
         let fence = self.with(key, |log| log.fence());
         spawn_local(async move {
             let is_again = Cell::new(false);
-            let replace = || this.replace(&room, &copy, is_dropped, fence.as_ref(), &is_again);
+            let replace = || {
+                // It may have been dropped since an attempt that failed.
+                let is_dropped = is_dropped || this.is_dropped(key, &copy.id);
+                this.replace(&room, &copy, is_dropped, fence.as_ref(), &is_again)
+            };
             match this.database.twice(replace).await {
                 Ok(()) => {
                     this.forget(key);
@@ -321,6 +325,10 @@ impl DeviceStore {
                 }
             }
         });
+    }
+
+    fn is_dropped(&self, key: RoomKey, id: &str) -> bool {
+        self.shell.upgrade().is_some_and(|shell| shell.is_dropped(key, id))
     }
 
     async fn replace(

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use coweave_core::client::tabs::{self, Tabs};
@@ -26,6 +27,10 @@ use crate::error::disposed;
 use crate::keeper::Keeper;
 use crate::random;
 use crate::timer::Timer;
+
+/// A longer wait ends early, and the clocks are compared: after a sleep that stopped the steady one and
+/// the timers with it, nothing else may happen for long.
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What is shared by the classes of one session.
 ///
@@ -179,7 +184,10 @@ impl Shell {
             };
             let output = self.machine.borrow_mut().poll(now);
             match output {
-                Output::Idle { wake } => return self.timer.set(earliest(wake, tabs_wake), now),
+                Output::Idle { wake } => {
+                    let wake = earliest(wake, tabs_wake).map(|wake| wake.min(now + WAIT_MAX));
+                    return self.timer.set(wake, now);
+                }
                 output => self.carry_out_for_session(output, now),
             }
         }
@@ -347,6 +355,10 @@ impl Shell {
     /// A copy that is still on its way to the device does not get there.
     pub(crate) fn drop_copy(&self, room: &RoomName, id: &str) {
         self.machine.borrow_mut().drop_copy(room, id);
+    }
+
+    pub(crate) fn is_dropped(&self, key: RoomKey, id: &str) -> bool {
+        self.machine.borrow().is_copy_dropped(key, id)
     }
 
     pub(crate) fn store(&self) -> Option<Rc<DeviceStore>> {

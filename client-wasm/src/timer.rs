@@ -1,4 +1,4 @@
-//! The one timer of a session.
+//! Timers: the one of a session, and those of transactions.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,9 +6,6 @@ use coweave_core::time::Time;
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use wasm_bindgen::{JsCast, JsValue};
-
-/// Timers of JavaScript count in 31 bits; a longer one fires early and is set again.
-const WAIT_MS_MAX: u64 = i32::MAX as u64;
 
 #[wasm_bindgen]
 extern "C" {
@@ -44,7 +41,7 @@ impl Timer {
             return;
         }
         self.cancel();
-        let ms = wake.as_ms().saturating_sub(now.as_ms()).min(WAIT_MS_MAX);
+        let ms = wake.as_ms().saturating_sub(now.as_ms());
         let id = set_timeout(self.handler.as_ref().unchecked_ref(), ms as f64);
         self.id.replace(Some(id));
         self.due.set(Some(wake));

@@ -34,7 +34,7 @@ fn tree() -> Node {
 }
 
 /// The type at an index, as it is told to apps: kind, client and clock.
-fn child(replica: &Replica, node: &Node, index: u32) -> Node {
+fn child(replica: &mut Replica, node: &Node, index: u32) -> Node {
     told(&serde_json::from_str(&replica.sequence_get(node, index).unwrap().unwrap()).unwrap())
 }
 
@@ -185,14 +185,14 @@ fn a_group_tells_each_type_once_with_the_path_at_its_end() {
     replica
         .sequence_insert(&tree(), 0, r#"[{"\u0000":[3,"p",{},[]]},{"\u0000":[3,"q",{},[]]}]"#)
         .unwrap();
-    let (p, q) = (child(&replica, &tree(), 0), child(&replica, &tree(), 1));
+    let (p, q) = (child(&mut replica, &tree(), 0), child(&mut replica, &tree(), 1));
     replica.observe(tree(), true).unwrap();
     replica.begin(3);
     replica.entry_set(&p, "id", "1").unwrap();
     replica.entry_set(&q, "id", "1").unwrap();
     replica.entry_set(&q, "id", "2").unwrap();
     replica.sequence_insert(&tree(), 1, r#"[{"\u0000":[3,"new",{},[]]}]"#).unwrap();
-    let new = child(&replica, &tree(), 1);
+    let new = child(&mut replica, &tree(), 1);
     replica.entry_set(&new, "id", "3").unwrap();
     replica.sequence_delete(&tree(), 0, 1).unwrap();
     assert_eq!(replica.take_changes(), []);
@@ -222,7 +222,7 @@ fn the_paths_of_one_transaction_are_those_at_its_end_in_a_group_too() {
     let limits = Limits::default();
     replica.apply(&author.take_edits().unwrap(), &limits).unwrap();
     replica.observe(tree(), true).unwrap();
-    let p = child(&author, &tree(), 0);
+    let p = child(&mut author, &tree(), 0);
     author.begin(0);
     author.entry_set(&p, "id", "1").unwrap();
     author.sequence_insert(&tree(), 0, r#"[{"\u0000":[3,"q",{},[]]}]"#).unwrap();
@@ -332,7 +332,7 @@ fn observers_go_on_with_the_document_that_takes_the_place_of_theirs() {
     old.entry_set(&map(), "other", "1").unwrap();
     old.entry_set(&map(), "gone", "1").unwrap();
     old.sequence_insert(&array(), 0, r#"[1,{"\u0000":[1,{}]}]"#).unwrap();
-    let nested = child(&old, &array(), 1);
+    let nested = child(&mut old, &array(), 1);
     for node in [&map(), &array(), &nested] {
         old.observe(node, false).unwrap();
     }
@@ -360,8 +360,8 @@ fn observers_go_on_with_the_document_that_takes_the_place_of_theirs() {
 fn a_type_inside_a_deleted_one_is_deleted() {
     let mut replica = replica(1);
     replica.sequence_insert(&array(), 0, r#"[{"\u0000":[0,[{"\u0000":[1,{"a":1}]}]]}]"#).unwrap();
-    let outer = child(&replica, &array(), 0);
-    let inner = child(&replica, &outer, 0);
+    let outer = child(&mut replica, &array(), 0);
+    let inner = child(&mut replica, &outer, 0);
     replica.observe(&inner, true).unwrap();
     replica.sequence_delete(&array(), 0, 1).unwrap();
     for node in [&outer, &inner] {
@@ -515,6 +515,28 @@ fn characters_that_are_cut_in_a_text_and_in_one_inside_are_told_one_by_one() {
     let deltas: Vec<_> = told.iter().map(|it| (it.path.clone(), it.delta.clone())).collect();
     assert_eq!(&deltas[..2], &[(vec![], half(1)), (vec![Segment::Index(3)], half(1))]);
     assert_eq!(reader.text_string("text"), "a\u{fffd}\u{fffc}");
+}
+
+#[test]
+fn text_that_comes_into_a_list_is_seen_although_the_list_was_read_before() {
+    let list_of_three = || {
+        let mut replica = replica(1);
+        replica.sequence_insert(&array(), 0, "[1,2,3]").unwrap();
+        assert_eq!(replica.sequence_get(&array(), 2).unwrap().as_deref(), Some("3"));
+        replica
+    };
+    let text = Node::text("array");
+    let mut theirs = replica(2);
+    theirs.text_insert(&text, 0, "\u{1f642}").unwrap();
+    let mut replica = list_of_three();
+    replica.apply(&theirs.state(), &Limits::default()).unwrap();
+    assert_eq!(replica.sequence_get(&array(), 2).unwrap(), None);
+    let mut replica = list_of_three();
+    replica.text_insert(&text, 0, "\u{1f642}").unwrap();
+    assert_eq!(replica.sequence_get(&array(), 2).unwrap(), None);
+    let mut replica = list_of_three();
+    replica.text_apply(&text, r#"[{"insert":"x"}]"#).unwrap();
+    assert_eq!(replica.sequence_get(&array(), 2).unwrap(), None);
 }
 
 #[test]

@@ -18,7 +18,7 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
   /** What it is. */
   declare readonly kind: 'array'
 
-  /** The entry at an index; `undefined` when there is none. */
+  /** The entry at an index, from 0 on; `undefined` when there is none. */
   get(index: number): T | undefined {
     const at = checkIndex(index, 'the index')
     const json = this.nodes.session.use(this.id, node => node.get(at))
@@ -26,8 +26,9 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
   }
 
   /**
-   * Inserts entries before the one at an index. Throws `api.out_of_range` beyond the end,
-   * `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no document can hold, and
+   * Inserts entries before the one at an index, which may be the length. Throws `api.out_of_range`
+   * beyond it, `api.wrong_type` for what is no plain data, `api.split_surrogate` for half of a character,
+   * `api.too_deep` for values of more than 40 levels, or shared types of more than 200, and
    * `update.too_large` above 3 MiB of JSON.
    */
   insert(index: number, ...items: readonly Input<T>[]): void {
@@ -43,7 +44,7 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
     })
   }
 
-  /** Adds entries at the end. */
+  /** Adds entries at the end; throws as `insert`. */
   push(...items: readonly Input<T>[]): void {
     this.insertAll(this.length, items)
   }
@@ -63,7 +64,10 @@ export class SharedArray<T = unknown> extends SharedSequence implements Iterable
     return super.toJSON() as unknown[]
   }
 
-  /** Calls a function after each transaction that changed the array, the local ones included. */
+  /**
+   * Calls a function after each transaction that changed the array, the local ones included; see
+   * `Text.subscribe` for when.
+   */
   subscribe(listener: (change: ArrayChange<T>) => void): Disposer {
     checkFunction(listener, 'the listener')
     return this.subscribeView(view => {

@@ -13,13 +13,17 @@ import { type Platform, Session, type WebSocketConstructor } from './session.js'
 
 /** What `connect` can be told. */
 export interface ConnectOptions {
-  /** Gives the token for an attempt to connect; called for each one. */
+  /**
+   * Gives the token for an attempt to connect; called for each one, and given 8,000 milliseconds. What
+   * it throws is an attempt that failed, with `token.failed`.
+   */
   readonly token?: () => string | Promise<string>
   /** Where rooms are kept beside the relay; `device` (IndexedDB, where there is one) by default. */
   readonly storage?: 'device' | 'memory'
   /**
    * Who uses this browser, when several people may: what the device keeps for one of them, no other
-   * one gets to see. A name that stays the same over visits; it never leaves the device.
+   * one gets to see. A name that stays the same over visits, without control characters; it never
+   * leaves the device.
    */
   readonly user?: string
   /** The WebSocket to use instead of the environment's own. */
@@ -40,7 +44,7 @@ const LINGER_MS = 2_000
 
 /** The rooms of one relay, over one connection. */
 export class Client implements Disposer {
-  /** The address of the relay. */
+  /** The address of the relay, as a WebSocket URL. */
   readonly url: string
   readonly #session: Session
   readonly #rooms = new Map<string, Shared>()
@@ -52,6 +56,9 @@ export class Client implements Disposer {
     restarted: new Listeners(),
   }
   #isDisposed = false
+
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
 
   static {
     makeDisposable(this.prototype)
@@ -67,7 +74,10 @@ export class Client implements Disposer {
   }
 
   /**
-   * A share in a room, to be disposed. `S` is what the app's peers show as presence.
+   * A share in a room, to be disposed. `S` is what the app's peers show as presence. Throws
+   * `room.invalid_name` for a name that is empty, has more than 256 bytes of UTF-8 or a control
+   * character, `api.split_surrogate` for one with half of a character, `api.wrong_type` for other
+   * arguments of the wrong type, and `api.disposed`.
    */
   room<S extends object = Record<string, unknown>>(name: string, options: RoomOptions = {}): Room<S> {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
@@ -96,7 +106,8 @@ export class Client implements Disposer {
 
   /**
    * Asks before the page is left, as long as an edit in a room of this client would be lost; or, by
-   * choice, as long as one is not durable. Ends with the client, if it is not disposed before.
+   * choice, as long as one is not durable. Ends with the client, if it is not disposed before. Without
+   * a page there is nothing to ask. Throws `api.wrong_type` for options that are none, and `api.disposed`.
    */
   guardLeaving(options: LeaveGuardOptions = {}): Disposer {
     if (this.#isDisposed) throw apiError('api.disposed', 'the client was disposed')
@@ -109,7 +120,7 @@ export class Client implements Disposer {
     })
   }
 
-  /** Calls a function when something happens. */
+  /** Calls a function when something happens. Throws `api.wrong_type` for an event that there is not. */
   on<E extends keyof ClientEvents>(event: E, listener: (value: ClientEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')
     checkEvent(event, Object.keys(this.#listeners))

@@ -34,7 +34,10 @@ export class SetAsideCopy {
     this.#drop = drop
   }
 
-  /** The texts in it, by name; none when it is only a part of a document. */
+  /**
+   * The texts in it, by name; none when it is only a part of a document. Throws `client.load_failed`
+   * when there is no module, and `api.disposed` after the client was.
+   */
   get texts(): Readonly<Record<string, string>> {
     this.#texts ??= this.#readTexts()
     return this.#texts
@@ -51,12 +54,15 @@ export class SetAsideCopy {
     }
   }
 
-  /** A text in it; empty when there is none of this name. */
+  /** A text in it; empty when there is none of this name. Throws as `texts`. */
   text(name: string): string {
     return Object.hasOwn(this.texts, name) ? this.texts[name] ?? '' : ''
   }
 
-  /** Forgets it for good, on this device too. */
+  /**
+   * Forgets it for good, on this device too. Rejects with `device.unavailable` when the store fails, and
+   * with `api.disposed` after the client was disposed.
+   */
   async drop(): Promise<void> {
     await this.#drop()
   }

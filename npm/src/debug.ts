@@ -24,22 +24,31 @@ export interface DebugSnapshot {
   readonly url: string
   /** The wasm module; `failed` says why in `error`. */
   readonly module: 'loading' | 'running' | 'failed' | 'disposed'
+  /** Why the module failed; `null` when it did not. */
   readonly error: ErrorDetails | null
   /** How often the module was started anew in the last minute, because it had failed. */
   readonly restarts: number
   /** `null` as long as there is no module. */
   readonly connection: ConnectionFigures | null
+  /** The rooms that somebody has, and those whose last edits are on their way. */
   readonly rooms: readonly DebugRoom[]
 }
 
 /** One room of a snapshot. */
 export interface DebugRoom {
+  /** The name by which it was asked for. */
   readonly name: string
+  /** As `room.status`, with what errors say in place of the errors. */
   readonly status: RoomView['status']
+  /** As `room.saved`. */
   readonly saved: { readonly tier: SavedTier; readonly pending: number }
+  /** As `room.storage`, with what errors say in place of the errors. */
   readonly storage: RoomView['storage']
+  /** As `room.role`. */
   readonly role: Role
+  /** Whether what this device has is in the document. */
   readonly isLoaded: boolean
+  /** Whether the document has had everything that the relay had. */
   readonly isSynced: boolean
   /** Whether all own edits are in this device's store, whatever the tier. */
   readonly isOnDevice: boolean
@@ -51,7 +60,7 @@ export interface DebugRoom {
   readonly shares: number
   /** How many functions listen to the room's events. */
   readonly listeners: number
-  /** The last events, the oldest first. */
+  /** The last 20 events but for `saved`, the oldest first. */
   readonly events: readonly LoggedEvent[]
 }
 

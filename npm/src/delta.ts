@@ -14,7 +14,7 @@ export type Delta =
   | { readonly delete: number }
   | { readonly retain: number; readonly attributes?: Formats }
 
-/** A step of a change of a sequence, from its beginning on. */
+/** A step of a change of a sequence, from its beginning on, counted in entries. */
 export type SequenceDelta<T> =
   | { readonly insert: readonly T[] }
   | { readonly delete: number }
@@ -22,8 +22,12 @@ export type SequenceDelta<T> =
 
 /** How one entry of a map, or one attribute, changed. */
 export interface KeyChange {
+  /** What became of it; `update` when one value took the place of another. */
   readonly action: 'add' | 'update' | 'delete'
-  /** What was there; `undefined` when it was added. A shared type that was there is deleted. */
+  /**
+   * What was there; `undefined` when it was added. A shared type that was there is deleted, and its use
+   * throws `api.deleted`.
+   */
   readonly before: unknown
   /** What is there now; `undefined` when it was deleted. */
   readonly after: unknown

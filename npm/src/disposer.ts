@@ -1,14 +1,17 @@
 // What ends a subscription or a handle.
 
-/** Ends something; to call it twice does no harm. Works with `using` where the engine has it. */
+// So that apps need no newer `lib` to compile.
+/// <reference lib="esnext.disposable" preserve="true" />
+
+/** Ends something; to call it twice does no harm. */
 export interface Disposer {
+  /** Ends it; throws nothing. */
   dispose(): void
+  /** What `using` calls; only in engines that have the symbol. */
+  [Symbol.dispose](): void
 }
 
-/**
- * Gives a class `Symbol.dispose` where the engine has it. Not part of the types: apps would need
- * a newer `lib` to compile.
- */
+/** Gives a class what `using` calls, where the engine has the symbol. */
 export function makeDisposable(prototype: Disposer): void {
   const symbol = (Symbol as { readonly dispose?: symbol }).dispose
   if (symbol === undefined) return
@@ -23,6 +26,9 @@ export function makeDisposable(prototype: Disposer): void {
 /** A disposer that calls a function once. */
 export class Cleanup implements Disposer {
   #cleanup: (() => void) | undefined
+
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
 
   static {
     makeDisposable(this.prototype)

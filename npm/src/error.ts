@@ -65,10 +65,15 @@ export type Fault = 'peer' | 'incompatible' | 'app' | 'relay' | 'environment'
 
 /** The content of an error. */
 export interface ErrorDetails {
+  /** What went wrong; stable for ever. */
   readonly code: ErrorCode
+  /** A sentence for the person who has to act. */
   readonly message: string
+  /** Who has to act. */
   readonly fault: Fault
+  /** Whether the same thing may succeed when tried again later. */
   readonly retryable: boolean
+  /** How long to wait before that, in milliseconds, when the other side said so. */
   readonly retryAfter?: number
 }
 

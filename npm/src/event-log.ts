@@ -13,6 +13,7 @@ export interface LoggedEvent {
   readonly event: string
   /** What the status or the role is now. */
   readonly state?: string
+  /** Why, when it has a reason. */
   readonly error?: ErrorDetails
 }
 

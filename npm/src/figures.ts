@@ -12,11 +12,13 @@ export type ConnectionState = (typeof states)[number]
 
 /** An error, and when it happened as of `Date.now()`. */
 export interface TimedError {
+  /** When, as of `Date.now()`. */
   readonly at: number
+  /** What it said. */
   readonly error: ErrorDetails
 }
 
-/** The connection to the relay; times are as of `Date.now()`. */
+/** The connection to the relay; times are as of `Date.now()`, and `null` when there is none. */
 export interface ConnectionFigures {
   /**
    * `unneeded` without rooms; `waiting` for the next attempt; `connecting`; `greeting` when the
@@ -24,10 +26,13 @@ export interface ConnectionFigures {
    * not help.
    */
   readonly state: ConnectionState
+  /** When it came to stand so. */
   readonly since: number | null
+  /** When the next attempt is made. */
   readonly retryAt: number | null
   /** Attempts that failed since a room was last in step with the relay. */
   readonly attempts: number
+  /** Why the last connection, or attempt, ended. */
   readonly lastError: TimedError | null
   /** When something last came from the relay. */
   readonly heardAt: number | null
@@ -35,9 +40,11 @@ export interface ConnectionFigures {
   readonly answerBy: number | null
   /** How many milliseconds the answer to the last ping took. */
   readonly roundTrip: number | null
+  /** What went to the relay. */
   readonly sent: Traffic
+  /** What came from it. */
   readonly received: Traffic
-  /** Who greeted. */
+  /** Who greeted: the name and version of its software, and the version of the protocol. */
   readonly relay: { readonly software: string; readonly protocol: number } | null
   /** How many other tabs share with this one, and whether its socket serves them. */
   readonly tabs: { readonly others: number; readonly isLeader: boolean }
@@ -45,7 +52,9 @@ export interface ConnectionFigures {
 
 /** Frames and their bytes since the client began. */
 export interface Traffic {
+  /** How many messages. */
   readonly frames: number
+  /** How many bytes they had together. */
   readonly bytes: number
 }
 
@@ -55,7 +64,7 @@ export interface RoomFigures {
   readonly attempts: number
   /** Why the relay cannot say at the moment that edits are durable. */
   readonly degraded: ErrorDetails | null
-  /** The number of the last own edit, and up to which number they are where. */
+  /** The number of the last own edit, and up to which number they are in which tier. */
   readonly edits: {
     readonly last: number
     readonly device: number
@@ -70,6 +79,7 @@ export interface RoomFigures {
   readonly position: { readonly epoch: number; readonly sequence: number }
   /** Which history this copy belongs to; `null` before the first contact with a relay. */
   readonly lineage: string | null
+  /** How large the document is, with what was deleted. */
   readonly document: {
     /** Under which id this session writes. */
     readonly client: number
@@ -78,7 +88,7 @@ export interface RoomFigures {
     /** How much they wrote: UTF-16 code units, in a text, with the deleted ones. */
     readonly elements: number
   }
-  /** The room's log on this device. */
+  /** The room's log on this device: records and their bytes, and those of the snapshot before them. */
   readonly device: {
     readonly records: number
     readonly recordBytes: number

@@ -13,7 +13,10 @@ const loader: Loader = /* @__PURE__ */ createLoader(() =>
 /** Loads the wasm module ahead of time; `connect` does it by itself. */
 export const ready: Ready = source => loader.ready(source)
 
-/** A client for a relay; it connects when its first room is opened. */
+/**
+ * A client for a relay; it connects when its first room is opened. Throws `api.invalid_url` for what is
+ * no ws:, wss:, http: or https: URL, and `api.wrong_type` for options that are none.
+ */
 export function connect(url: string | URL, options: ConnectOptions = {}): Client {
   return new Client({ module: loader.module, webSocket: globalThis.WebSocket }, url, options)
 }

@@ -5,7 +5,10 @@ import { loadError } from './error.js'
 /** Where the wasm module comes from: an address, or its bytes. */
 export type WasmSource = string | URL | ArrayBuffer | Uint8Array<ArrayBuffer>
 
-/** Loads the wasm module; later calls give the promise of the first one. */
+/**
+ * Loads the wasm module; later calls give the promise of the first one. Rejects with
+ * `client.load_failed`, and may be called again then.
+ */
 export type Ready = (source?: WasmSource) => Promise<void>
 
 /** What an entry of the package makes of its own way to the module. */

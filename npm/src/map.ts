@@ -32,8 +32,9 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
   }
 
   /**
-   * Sets an entry. Throws `api.wrong_type`, `api.too_deep` or `api.split_surrogate` for what no
-   * document can hold, and `update.too_large` above 3 MiB of JSON.
+   * Sets an entry. Throws `api.wrong_type` for the key U+0000, and for what is no plain data,
+   * `api.split_surrogate` for half of a character, `api.too_deep` for values of more than 40 levels, or
+   * shared types of more than 200, and `update.too_large` for a key, or JSON, of more than 3 MiB.
    */
   set<K extends keyof T & string>(key: K, value: Input<T[K]>): void {
     const name = checkKey(key)
@@ -43,7 +44,7 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
     })
   }
 
-  /** Deletes an entry, when there is one. */
+  /** Deletes an entry, when there is one. Throws `api.wrong_type` and `api.split_surrogate` for what is no key. */
   delete(key: string): void {
     const name = checkName(key)
     this.nodes.session.edit(this.id, node => {
@@ -51,12 +52,12 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
     })
   }
 
-  /** All entries, by key. */
+  /** All entries, by key, sorted as `keys` has them. */
   entries(): Partial<T> {
     return this.read(this.nodes.session.use(this.id, node => node.entries())) as Partial<T>
   }
 
-  /** All keys, in their order. */
+  /** All keys: whole numbers first, from the smallest on, and then the others, sorted by code points. */
   keys(): (keyof T & string)[] {
     const names = this.nodes.session.use(this.id, node => node.entryNames())
     // In the order that they have as keys of an object: numbers come first.
@@ -74,7 +75,10 @@ export class SharedMap<T extends object = Record<string, unknown>> extends Share
     return super.toJSON() as Record<string, unknown>
   }
 
-  /** Calls a function after each transaction that changed the map, the local ones included. */
+  /**
+   * Calls a function after each transaction that changed the map, the local ones included; see
+   * `Text.subscribe` for when.
+   */
   subscribe(listener: (change: MapChange) => void): Disposer {
     checkFunction(listener, 'the listener')
     return this.subscribeView(view => {

@@ -10,7 +10,8 @@ import { Kind } from './kind.js'
 
 /**
  * A description of a shared type: set or inserted somewhere, it becomes one. The same description
- * may be used more than once, and makes another type each time.
+ * may be used more than once, and makes another type each time. Nothing is looked at before: what is
+ * wrong in it throws where it is set or inserted, as `SharedMap.set` says.
  */
 export class New<N extends SharedNode = SharedNode> {
   /** Only for the compiler: what it becomes. */
@@ -33,15 +34,15 @@ export class New<N extends SharedNode = SharedNode> {
  */
 export type Input<V> = V extends SharedNode ? New<V> : Exclude<V, undefined>
 
-/** The entries of a new map. */
+/** The entries of a new map; those that are `undefined` are left out, as in JSON. */
 export type Entries<T extends object> = { readonly [K in keyof T]: Input<T[K]> }
 
-/** A new map. */
+/** A new map, of plain values and descriptions of other types. */
 export function newMap<T extends object>(entries: Partial<Entries<T>> = {}): New<SharedMap<T>> {
   return new New(Kind.map, [entries])
 }
 
-/** A new array. */
+/** A new array, of plain values and descriptions of other types. */
 export function newArray<T>(items: readonly Input<T>[] = []): New<SharedArray<T>> {
   return new New(Kind.array, [items])
 }
@@ -51,7 +52,7 @@ export function newText(content: string | readonly Delta[] = ''): New<Text> {
   return new New(Kind.text, [toDelta(content)])
 }
 
-/** A new element. */
+/** A new element: its name, its attributes, which are plain values, and its children. */
 export function newXmlElement(
   name: string,
   attributes: Readonly<Record<string, unknown>> = {},
@@ -65,7 +66,7 @@ export function newXmlText(content: string | readonly Delta[] = ''): New<XmlText
   return new New(Kind.xmlText, [toDelta(content)])
 }
 
-/** A new fragment inside another type. */
+/** A new fragment inside another type, of its children. */
 export function newXmlFragment(
   children: readonly New<XmlChild>[] = [],
 ): New<XmlFragment> {

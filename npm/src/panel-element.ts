@@ -8,6 +8,7 @@ const COPIED_SHOWN_MS = 2_000
 
 /** What the panel can show: a client. */
 export interface Inspected {
+  /** What `client.debug` gives. */
   debug(): DebugSnapshot
 }
 

@@ -14,8 +14,10 @@ import type { XmlFragment } from './xml.js'
 const NAME_LENGTH_MAX = 1_000
 
 /**
- * The parts of a document. They have names, and are there from the beginning: whoever asks for one
- * first does not matter.
+ * The parts of a document. They have names of at most 1,000 UTF-16 code units, and are there from the
+ * beginning: whoever asks for one first does not matter. Asking throws `api.wrong_type` for a longer
+ * name, what is no string, and a name that is used for another kind of type in this client's room,
+ * `api.split_surrogate` for half of a character, and `api.disposed`.
  */
 export abstract class DocParts {
   readonly #nodes: Nodes
@@ -25,22 +27,22 @@ export abstract class DocParts {
     this.#nodes = new Nodes(holder)
   }
 
-  /** A text of the document, by its name. */
+  /** A text of the document, by its name of at most 1,000 code units. */
   text(name: string): Text {
     return this.#root(Kind.text, name) as Text
   }
 
-  /** A map of the document, by its name; the type parameter says what is in it. */
+  /** A map of the document, by its name of at most 1,000 code units; the type parameter says what is in it. */
   map<T extends object = Record<string, unknown>>(name: string): SharedMap<T> {
     return this.#root(Kind.map, name) as SharedMap<T>
   }
 
-  /** An array of the document, by its name; the type parameter says what is in it. */
+  /** An array of the document, by its name of at most 1,000 code units; the type parameter says what is in it. */
   array<T = unknown>(name: string): SharedArray<T> {
     return this.#root(Kind.array, name) as SharedArray<T>
   }
 
-  /** A tree of elements and texts, as editors of rich text use it, by its name. */
+  /** A tree of elements and texts, as editors of rich text use it, by its name of at most 1,000 code units. */
   xml(name: string): XmlFragment {
     return this.#root(Kind.xmlFragment, name) as XmlFragment
   }

@@ -82,12 +82,16 @@ class PastSource implements NodeSource {
 
 /**
  * A document as it was at a snapshot: to be read like any other, and to be disposed when it is no
- * longer shown; it ends with its room. Whatever would change it throws `room.read_only`.
+ * longer shown; it ends with its room. Whatever would change it throws `room.read_only`, and after the
+ * end every use throws `api.disposed`.
  */
 export class PastDoc extends DocParts implements Disposer {
   readonly #source: PastSource
   readonly #snapshot: Uint8Array
   readonly #share: Disposer
+
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
 
   static {
     makeDisposable(this.prototype)
@@ -105,7 +109,7 @@ export class PastDoc extends DocParts implements Disposer {
     super({ use: () => source, own: subscription => subscription })
     this.#source = source
     this.#snapshot = snapshot.slice()
-    this.#share = own(source)
+    this.#share = own(new Cleanup(() => { source.dispose() }))
   }
 
   /** The whole document as it was, as one Yjs update (v1). */

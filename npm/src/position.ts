@@ -7,9 +7,13 @@ import { checkBytes, wrongType } from './argument.js'
  * be sent to others.
  */
 export interface Position {
+  /** The nested type that it is in: who made it, and by which edit; `null` for one with a name. */
   readonly type: { readonly client: number; readonly clock: number } | null
+  /** The name of the type that it is in; `null` for a nested one. */
   readonly tname: string | null
+  /** The neighbor that it sticks to; `null` at the beginning or the end of the type. */
   readonly item: { readonly client: number; readonly clock: number } | null
+  /** To which side it sticks: below 0 to the left, and otherwise to the right. */
   readonly assoc: number
 }
 

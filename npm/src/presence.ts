@@ -6,7 +6,7 @@ import type { Handle } from './handle.js'
 
 /** Somebody else in the room. */
 export interface Peer<S extends object> {
-  /** Differs between all connections, also those of one person. */
+  /** A whole number that differs between all connections, also those of one person. */
   readonly id: number
   /** What they show; the type is a promise of the app, others may run another version of it. */
   readonly state: S
@@ -28,7 +28,9 @@ export class Presence<S extends object> {
 
   /**
    * Shows a JSON object to the others, or nothing any more. Shared by all handles of the room; one that
-   * is disposed shows nothing.
+   * is disposed shows nothing. Throws `api.wrong_type` for what is no object, or cannot be written as
+   * JSON, and `api.disposed`. A relay takes 16 KiB of JSON if it is not configured otherwise: for more,
+   * `room.on('refused')` tells `presence.too_large`.
    */
   set(state: S | null): void {
     const json = checkPresence(state)
@@ -37,8 +39,8 @@ export class Presence<S extends object> {
   }
 
   /**
-   * Calls a function soon and then after changes, at most once per animation frame. There are none
-   * after `dispose`.
+   * Calls a function soon and then after changes, at most once per animation frame (where there are
+   * none, in 16 milliseconds). There are none after `dispose`.
    */
   subscribe(listener: (peers: readonly Peer<S>[]) => void): Disposer {
     checkFunction(listener, 'the listener')

@@ -29,7 +29,9 @@ export type RoomStatus =
 
 /** What is true of every own edit, and how many are not known to be durable on the relay. */
 export interface Saved {
+  /** Where all own edits are: the least of what is true of each. */
   readonly tier: SavedTier
+  /** How many own edits are not known to be durable; those that were merged count once. */
   readonly pending: number
 }
 
@@ -52,17 +54,25 @@ export type RoomStorage =
  * `RoomOptions`.
  */
 export interface RefusedEdit {
+  /** Why, by its code. */
   readonly error: CoweaveError
 }
 
 /** What `room.on` can listen to. */
 export interface RoomEvents {
+  /** `status` is another one. */
   readonly status: RoomStatus
+  /** `saved` is another one. */
   readonly saved: Saved
+  /** What this device has is in the document. */
   readonly loaded: undefined
+  /** The document has everything that the relay has, for the first time. */
   readonly synced: undefined
+  /** The relay will never take an edit, or what `presence.set` shows (`presence.too_large`). */
   readonly refused: RefusedEdit
+  /** The document was put aside, and one that begins with what the relay has took its place. */
   readonly 'set-aside': SetAsideCopy
+  /** `role` is another one. */
   readonly role: Role
   /** IndexedDB failed: `storage` is `lost`. Once more when the reason changes. */
   readonly 'storage-lost': CoweaveError

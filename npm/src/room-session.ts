@@ -307,10 +307,17 @@ export class RoomSession implements Receiver, NodeSource {
       this.#origins.push(origin)
       this.#updates.origin = origin
     }
-    guarded(() => {
-      this.#track(origin)
-      room.begin(this.#origins.length)
-    })
+    try {
+      guarded(() => {
+        this.#track(origin)
+        room.begin(this.#origins.length)
+      })
+    } catch (error) {
+      // After a trap nothing is open, and what follows has another origin.
+      if (this.#depth === 0) this.#updates.origin = undefined
+      this.#commit(undefined)
+      throw error
+    }
     if (this.#depth === 0) this.#updates.begin()
     this.#depth += 1
     try {

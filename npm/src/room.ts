@@ -33,6 +33,9 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   #loaded: Promise<void> | undefined
   #synced: Promise<void> | undefined
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }
@@ -49,12 +52,18 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
     return this.#handle.session.name
   }
 
-  /** When what this device has is in the document. Offline, too; rejects when disposed before. */
+  /**
+   * When what this device has is in the document. Offline, too; rejects with `api.disposed` when disposed
+   * before, and with `client.load_failed` when there is no module.
+   */
   get loaded(): Promise<void> {
     return this.#loaded ??= this.#handle.here(this.#handle.session.loaded.promise)
   }
 
-  /** When the document first has everything that the relay has; rejects when the room stops, or is disposed before. */
+  /**
+   * When the document first has everything that the relay has; rejects with the error of the status when
+   * the room stops, and with `api.disposed` when disposed before.
+   */
   get synced(): Promise<void> {
     return this.#synced ??= this.#handle.here(this.#handle.session.synced.promise)
   }
@@ -71,7 +80,7 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /**
    * What this session may do: a viewer reads and shows presence, and its edits throw
-   * `room.read_only`. An editor until the relay says otherwise.
+   * `room.read_only`. What the relay said last, on an earlier visit, too; an editor before the first one.
    */
   get role(): Role {
     return this.#handle.session.role
@@ -79,7 +88,9 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /**
    * Documents of this room that the relay would not have, and that nobody has dropped yet: those on
-   * this device, from earlier visits too, and without a device those of this client.
+   * this device, from earlier visits too, and without a device those of this client. The oldest first.
+   * Rejects with `api.disposed`, with `device.unavailable` when the store fails and this client has none
+   * itself, and with `client.load_failed` when there is no module.
    */
   async copies(): Promise<readonly SetAsideCopy[]> {
     return this.#handle.use().copies()
@@ -92,7 +103,8 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /**
    * When everything in the document is on the relay's disk, whoever wrote it. Waits as long as
-   * that takes, also for the connection; rejects when the room stops or is disposed.
+   * that takes, also for the connection; rejects with the error of the status when the room stops, with
+   * that of the copy when the document is set aside, and with `api.disposed`.
    */
   async flush(): Promise<void> {
     await this.#handle.here(this.#handle.use().flush())
@@ -101,7 +113,9 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
   /**
    * Brings texts, by name, to a room that has no content yet. The relay decides: however many
    * bring something at the same time, one of them is first. Resolves to whether it was this one,
-   * once the room is in step with the relay.
+   * once the room is in step with the relay. Rejects with `api.wrong_type` for what is no object of
+   * strings, `api.split_surrogate` for half of a character, `update.too_large` for more than the relay
+   * takes at once (almost 8 MiB if it is not configured otherwise), `room.read_only` for a viewer, and as `flush`.
    */
   async seed(texts: Readonly<Record<string, string>>): Promise<boolean> {
     return this.#handle.here(this.#handle.use().seed(checkTexts(texts)))
@@ -109,7 +123,8 @@ export class Room<S extends object = Record<string, unknown>> implements Dispose
 
   /**
    * Calls a function when something happens. Nothing does after `dispose`: components may subscribe
-   * anew in the moment in which another one lets go of the room.
+   * anew in the moment in which another one lets go of the room. Throws `api.wrong_type` for an event
+   * that there is not.
    */
   on<E extends keyof RoomEvents>(event: E, listener: (value: RoomEvents[E]) => void): Disposer {
     checkFunction(listener, 'the listener')

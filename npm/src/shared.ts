@@ -6,7 +6,7 @@ import type { Disposer } from './disposer.js'
 import { Kind, type KindName, kindNames } from './kind.js'
 import type { Nodes } from './nodes.js'
 import { type Position, jsonOf } from './position.js'
-import { fromJson, revive } from './value.js'
+import { type MakeNode, fromJson, revive } from './value.js'
 import type { ChangeView } from './view.js'
 import type { WasmNode } from './wasm.js'
 
@@ -37,8 +37,10 @@ export function nodeKey(id: NodeId): string {
  * A part of a document that several people can change. The same part is always the same object.
  *
  * Every use throws `api.not_ready` before `room.loaded`, `api.disposed` after the room was disposed,
- * and `api.deleted` when the part was deleted; every change `room.read_only` for a viewer, and
- * `room.deleted` when the room is no more. What throws changes nothing.
+ * and `api.deleted` when the part was deleted; every change `room.read_only` for a viewer or in a
+ * document of the past, and `room.deleted` when the room is no more. An argument of the wrong type
+ * throws `api.wrong_type`, and an index or a length below 0 or above 2^32 - 1 `api.out_of_range`. What
+ * throws changes nothing.
  */
 export abstract class SharedNode {
   /** What it is. */
@@ -62,7 +64,7 @@ export abstract class SharedNode {
 
   /**
    * Calls a function after each transaction that changed this type or one inside it, with all those
-   * changes. See `subscribe` for when.
+   * changes, outer types first. See `Text.subscribe` for when.
    */
   subscribeDeep(listener: (changes: readonly DeepChange[]) => void): Disposer {
     checkFunction(listener, 'the listener')
@@ -85,8 +87,17 @@ export abstract class SharedNode {
 
   /** Everything inside as plain data. */
   toJSON(): unknown {
-    const { nodes, id } = this
-    return fromJson(nodes.session.use(id, node => node.tree()), nodes.make)
+    return this.#plain()
+  }
+
+  #plain(): unknown {
+    // What is embedded in a text among elements comes as a shared type.
+    return this.readTree((id, name) => this.nodes.get(id, name).#plain())
+  }
+
+  /** @internal */
+  protected readTree(makeNode: MakeNode): unknown {
+    return fromJson(this.nodes.session.use(this.id, node => node.tree()), makeNode)
   }
 }
 
@@ -98,8 +109,8 @@ export abstract class SharedSequence extends SharedNode {
   }
 
   /**
-   * Deletes so much from an index on. Throws `api.out_of_range` beyond the end, and
-   * `api.split_surrogate` in the middle of a character.
+   * Deletes so much from an index on: code units of a text, entries of others. Throws `api.out_of_range`
+   * beyond the end, and `api.split_surrogate` in the middle of a character.
    */
   delete(index: number, length: number): void {
     const at = checkIndex(index, 'the index')
@@ -110,8 +121,8 @@ export abstract class SharedSequence extends SharedNode {
   }
 
   /**
-   * A position at an index; `side` says to which neighbor it sticks when something comes between.
-   * Throws `api.out_of_range` beyond the end.
+   * A position at an index, from 0 to the length; `side` says to which neighbor it sticks when something
+   * comes between. Throws `api.out_of_range` beyond the end.
    */
   position(index: number, side: 'left' | 'right' = 'right'): Position {
     const at = checkIndex(index, 'the index')

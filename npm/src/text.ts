@@ -45,7 +45,9 @@ export class Text extends SharedSequence {
   /**
    * Inserts text. Without `formats` it takes on those of what is before it, with them it has exactly
    * those. Throws `api.out_of_range` beyond the end, `api.split_surrogate` in the middle of a
-   * character, `api.wrong_type`, and `update.too_large` above 64 Mi code units (3 Mi with `formats`).
+   * character or for half of one, `api.wrong_type` for what is no string, or formats that are no plain
+   * data, `api.too_deep` for formats of more than 40 levels, and `update.too_large` above 64 Mi code
+   * units (with `formats`, above 3 MiB of JSON).
    */
   insert(index: number, content: string, formats?: Formats): void {
     const at = checkIndex(index, 'the index')
@@ -59,7 +61,11 @@ export class Text extends SharedSequence {
     })
   }
 
-  /** Inserts an object, or a new shared type, which counts as one character; throws as `insert`. */
+  /**
+   * Inserts an object, or a new shared type, which counts as one character. Throws as `insert`;
+   * `api.wrong_type` also for bytes inside of an object, and `api.too_deep` for shared types of more
+   * than 200 levels.
+   */
   embed(index: number, content: object, formats: Formats = {}): void {
     const at = checkIndex(index, 'the index')
     this.applyDelta([{ retain: at }, { insert: content, attributes: formats }])
@@ -75,7 +81,7 @@ export class Text extends SharedSequence {
 
   /**
    * Makes a change of several steps. What is inserted has exactly the formats that are given. Throws
-   * as `insert`, and `update.too_large` above 3 MiB of JSON.
+   * as `insert` and `embed`, and `update.too_large` above 3 MiB of JSON.
    */
   applyDelta(delta: readonly Delta[]): void {
     const json = deltaJson(delta, 'the delta')

@@ -1,7 +1,7 @@
 // Undo and redo of what was edited through this client.
 
 import { checkEvent, checkFunction, wrongType } from './argument.js'
-import { type Disposer, makeDisposable } from './disposer.js'
+import { Cleanup, type Disposer, makeDisposable } from './disposer.js'
 import { apiError, guarded, toError } from './error.js'
 import type { Handle } from './handle.js'
 import { Listeners } from './listeners.js'
@@ -20,7 +20,10 @@ export interface UndoOptions {
    * classes of such values. Without it, edits without an origin.
    */
   readonly origins?: Iterable<unknown>
-  /** Edits that follow each other within so many milliseconds are undone together; 500 without it. */
+  /**
+   * Edits that follow each other within so many milliseconds, from 0 on, are undone together; 500
+   * without it.
+   */
   readonly captureTimeout?: number
 }
 
@@ -32,6 +35,7 @@ export class UndoItem {
 
 /** What happened to one item. */
 export interface UndoEvent {
+  /** The item: the same object in each event about it. */
   readonly item: UndoItem
   /** Whether the item is one to be undone, or one to be redone. */
   readonly kind: 'undo' | 'redo'
@@ -57,6 +61,9 @@ type News = readonly [what: 0 | 1 | 2 | 3, undo: number, redo: number]
 /**
  * Undoes and redoes edits of this client: never those of others, and never so that something of
  * others goes with it. A type that others have written in stays, though it was made by the edit.
+ *
+ * Every use throws `api.disposed` after it, or its room, was disposed, and `api.deleted` when a type of
+ * its scope was deleted before another instance of the module took over.
  */
 export class Undo implements Disposer {
   readonly #handle: Handle
@@ -79,6 +86,9 @@ export class Undo implements Disposer {
   readonly #redo: UndoItem[] = []
   #untold: (() => void)[] = []
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }
@@ -96,14 +106,12 @@ export class Undo implements Disposer {
     this.#origins = new Set([...origins ?? [undefined]].map(origin => origin ?? undefined))
     this.#timeout = captureTimeout
     session.openUndo(this)
-    this.#own = handle.own({
-      dispose: () => {
-        this.#isDisposed = true
-        session.closeUndo(this)
-        resize(this.#undo, 0)
-        resize(this.#redo, 0)
-      },
-    })
+    this.#own = handle.own(new Cleanup(() => {
+      this.#isDisposed = true
+      session.closeUndo(this)
+      resize(this.#undo, 0)
+      resize(this.#redo, 0)
+    }))
   }
 
   /** Whether there is something to undo. */
@@ -120,13 +128,14 @@ export class Undo implements Disposer {
 
   /**
    * Undoes the last item; tells whether that changed anything. It is an edit of its own, with this
-   * object as its origin; inside a `transact` it is part of that, and has its origin.
+   * object as its origin; inside a `transact` it is part of that, and has its origin. Throws
+   * `room.read_only` for a viewer, and `room.deleted` when the room is no more.
    */
   undo(): boolean {
     return this.#use(() => this.canUndo && this.#handle.use().takeBack(this, false))
   }
 
-  /** Redoes what was undone last; tells whether that changed anything. */
+  /** Redoes what was undone last; tells whether that changed anything. Throws as `undo`. */
   redo(): boolean {
     return this.#use(() => this.canRedo && this.#handle.use().takeBack(this, true))
   }

@@ -25,13 +25,16 @@ export interface RoomView {
   readonly isOnDevice: boolean
 }
 
-/** What a session may do in a room. */
+/** What a session may do in a room: an editor reads and writes, a viewer reads and shows presence. */
 export type Role = 'editor' | 'viewer'
 
 /** The tiers, in the order of their numbers. */
 export const savedTiers = ['memory', 'device', 'accepted', 'durable'] as const
 
-/** How safe all own edits are. */
+/**
+ * How safe all own edits are: in this page alone, in this device's store, in the relay's memory, or on
+ * its disk.
+ */
 export type SavedTier = (typeof savedTiers)[number]
 
 /** The news of one room. */

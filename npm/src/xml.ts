@@ -35,7 +35,7 @@ export abstract class XmlParent extends SharedSequence {
   /** What it is. */
   declare readonly kind: 'xmlFragment' | 'xmlElement'
 
-  /** The child at an index; `undefined` when there is none. */
+  /** The child at an index, from 0 on; `undefined` when there is none. */
   get(index: number): XmlChild | undefined {
     const at = checkIndex(index, 'the index')
     const json = this.nodes.session.use(this.id, node => node.get(at))
@@ -47,7 +47,7 @@ export abstract class XmlParent extends SharedSequence {
     this.insertAll(index, children)
   }
 
-  /** Inserts a list of children, which may be longer than a call can have arguments. */
+  /** Inserts a list of children, which may be longer than a call can have arguments; throws as `insert`. */
   insertAll(index: number, children: readonly New<XmlChild>[]): void {
     const at = checkIndex(index, 'the index')
     const json = contentsJson(children, 'a child')
@@ -56,7 +56,7 @@ export abstract class XmlParent extends SharedSequence {
     })
   }
 
-  /** Adds children at the end. */
+  /** Adds children at the end; throws as `insert`. */
   push(...children: readonly New<XmlChild>[]): void {
     this.insertAll(this.length, children)
   }
@@ -73,10 +73,13 @@ export abstract class XmlParent extends SharedSequence {
 
   /** As XML, as Yjs writes it: for people to look at, because nothing is escaped. */
   override toString(): string {
-    return toXml(this.toJSON())
+    return toXml(this.readTree(this.nodes.make))
   }
 
-  /** Calls a function after each transaction that changed it, the local ones included. */
+  /**
+   * Calls a function after each transaction that changed its children or attributes, the local ones
+   * included; see `Text.subscribe` for when.
+   */
   subscribe(listener: (change: XmlChange) => void): Disposer {
     checkFunction(listener, 'the listener')
     return this.subscribeView(view => {
@@ -122,7 +125,7 @@ export class XmlElement extends XmlParent {
     })
   }
 
-  /** Removes an attribute, when there is one. */
+  /** Removes an attribute, when there is one; throws as `SharedMap.delete`. */
   removeAttribute(key: string): void {
     const name = checkName(key)
     this.nodes.session.edit(this.id, node => {
@@ -130,7 +133,7 @@ export class XmlElement extends XmlParent {
     })
   }
 
-  /** All attributes, by name. */
+  /** All attributes, by name, sorted as `SharedMap.keys` has them. */
   attributes(): Record<string, unknown> {
     const json = this.nodes.session.use(this.id, node => node.entries())
     return this.read(json) as Record<string, unknown>

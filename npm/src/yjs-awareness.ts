@@ -18,7 +18,7 @@ interface AwarenessChange {
 }
 
 /** Shows the peers of a room in an awareness, and its own state to them. */
-export class AwarenessBridge implements Disposer {
+export class AwarenessBridge {
   readonly #room: Room<object>
   readonly #awareness: Awareness
   readonly #origin: object

@@ -48,6 +48,9 @@ export class YjsBinding implements Disposer {
   readonly #share: Disposer
   #subscriptions: readonly Disposer[] = []
 
+  /** As `dispose`, for `using`. */
+  declare [Symbol.dispose]: () => void
+
   static {
     makeDisposable(this.prototype)
   }
@@ -69,7 +72,7 @@ export class YjsBinding implements Disposer {
     return this.#status
   }
 
-  /** Calls a function when the status changes. */
+  /** Calls a function when the status changes. Throws `api.wrong_type` for another event. */
   on(event: 'status', listener: (status: YjsBindingStatus) => void): Disposer {
     checkEvent(event, ['status'])
     checkFunction(listener, 'the listener')
@@ -231,7 +234,9 @@ export class YjsBinding implements Disposer {
 
 /**
  * Keeps a Y.Doc in step with a room: what is in one of them comes into the other, from the time
- * when `room.loaded` is there. The Y.Doc needs no other provider, and no storage of its own.
+ * when `room.loaded` is there. The Y.Doc needs no other provider, and no storage of its own. Throws
+ * `api.wrong_type` for what is no room, no Y.Doc or no options, and `api.disposed` for a room that was.
+ * What goes wrong later is told as the status.
  */
 export function bindYjs(room: Room<object>, doc: Y.Doc, options: BindOptions = {}): YjsBinding {
   checkDoc(doc)

@@ -28,6 +28,7 @@ export interface YjsProviderEvents {
   readonly sync: (isSynced: boolean) => void
   /** The same. */
   readonly synced: (isSynced: boolean) => void
+  /** `status` is another one. */
   readonly status: (event: { readonly status: YjsProviderStatus }) => void
   /** The document holds what the room will not have: see `YjsBindingStatus`. */
   readonly stopped: (error: CoweaveError) => void
@@ -109,7 +110,7 @@ export class YjsProvider {
     return this.#binding !== undefined
   }
 
-  /** Keeps the document in step with the room from here on. */
+  /** Keeps the document in step with the room from here on. Throws `api.disposed` for a room that was. */
   connect(): void {
     if (this.#isDestroyed || this.#error !== undefined || this.#binding !== undefined) return
     const binding = bindYjs(this.room, this.doc, { awareness: this.awareness })
@@ -137,7 +138,7 @@ export class YjsProvider {
     this.#look()
   }
 
-  /** Calls a function when something happens. */
+  /** Calls a function when something happens, with what `YjsProviderEvents` says. */
   on<E extends keyof YjsProviderEvents>(event: E, listener: YjsProviderEvents[E]): void {
     checkFunction(listener, 'the listener')
     this.#of(event).add(listener)
@@ -221,7 +222,7 @@ export class YjsProvider {
   }
 }
 
-/** A provider for a room, to be given to what is made for Yjs. */
+/** A provider for a room, to be given to what is made for Yjs. Throws as `bindYjs`. */
 export function yjsProvider(room: Room<object>, options: YjsProviderOptions = {}): YjsProvider {
   checkOptions(room, options)
   if (options.doc !== undefined) checkDoc(options.doc)

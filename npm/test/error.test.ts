@@ -172,9 +172,7 @@ test('content for an empty room has to be texts by name', async t => {
 test('handles and subscriptions can be used with `using`', { skip: !('dispose' in Symbol) }, async t => {
   const room = await open(t)
   const subscription = room.on('status', () => undefined)
-  for (const disposer of [subscription, room, client(t, NOWHERE)]) {
-    ;(disposer as unknown as Disposable)[Symbol.dispose]()
-  }
+  for (const disposer of [subscription, room, client(t, NOWHERE)]) disposer[Symbol.dispose]()
   assert.equal(room.status.state, 'disposed')
 })
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { type Room, type WebSocketConstructor, connect } from 'coweave'
-import { NOWHERE, Relay, client, needsRelay, turn, until } from './world.js'
+import { NOWHERE, Relay, client, needsRelay, turn, until, untilCollected } from './world.js'
 
 /** The memories of all instances that are made from here on. */
 function watchMemories(t: TestContext): WebAssembly.Memory[] {
@@ -151,14 +151,7 @@ test('an instance is let go of with its client', async t => {
   }
   const refs: WeakRef<WebAssembly.Memory>[] = []
   for (let i = 0; i < 5; i += 1) refs.push(await use())
-  const { setFlagsFromString } = await import('node:v8')
-  const { runInNewContext } = await import('node:vm')
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  await until('all memories to be gone', () => {
-    collect()
-    return refs.every(ref => ref.deref() === undefined)
-  })
+  await untilCollected('every memory', refs)
 })
 
 /** A WebSocket that counts how often it is made. */

@@ -13,9 +13,14 @@ const run = promisify(execFile)
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 const main = `
-import { type Client, type CoweaveError, type Delta, type Room, connect } from 'coweave'
+import {
+  type Client, type CoweaveError, type Delta, type Room, type SharedArray, type SharedMap, type Text,
+  connect, newArray, newMap, newText,
+} from 'coweave'
 
 interface Shown { readonly name: string }
+interface Task { readonly title: string, readonly done: boolean, readonly tags: SharedArray<string> }
+interface Meta { readonly title: string, readonly due?: number, readonly body: Text, readonly first: SharedMap<Task> }
 const client: Client = connect('ws://127.0.0.1:9')
 const room: Room<Shown> = client.room<Shown>('room')
 room.on('refused', ({ error }: { readonly error: CoweaveError }) => console.log(error.code))
@@ -27,6 +32,21 @@ body.subscribe(change => {
 })
 room.presence.subscribe(peers => peers.map(({ state }) => state.name.length))
 body.insert(0, room.storage.kind)
+{
+  using subscription = room.on('status', () => undefined)
+  using undo = room.doc.undo({ scope: body })
+  console.log(subscription, undo.canUndo)
+}
+const [meta, list] = [room.doc.map<Meta>('meta'), room.doc.array<number>('list')]
+meta.set('title', 'Plan')
+meta.set('body', newText('inner'))
+meta.set('first', newMap<Task>({ title: 'one', done: false, tags: newArray(['a']) }))
+list.push(1, 2)
+const title: string | undefined = meta.get('title')
+const isDone: boolean | undefined = meta.get('first')?.get('done')
+const tags: readonly string[] | undefined = meta.get('first')?.get('tags')?.toArray()
+console.log(title, isDone, tags)
+meta.subscribe(({ keys }) => keys.forEach(({ action }, key) => console.log(key, action)))
 // Each of these must be an error for the compiler.
 // @ts-expect-error
 body.insert('0', 'x')
@@ -34,6 +54,42 @@ body.insert('0', 'x')
 room.presence.set({ nme: 'Ana' })
 // @ts-expect-error
 room.status.retryAt
+// @ts-expect-error
+meta.set('title', 1)
+// @ts-expect-error
+meta.set('titel', 'Plan')
+// @ts-expect-error
+meta.set('due', undefined)
+// @ts-expect-error
+meta.set('title', newText('inner'))
+// @ts-expect-error
+meta.set('body', 'inner')
+// @ts-expect-error
+meta.set('body', body)
+// @ts-expect-error
+meta.set('first', { title: 'one', done: false, tags: ['a'] })
+// @ts-expect-error
+meta.set('first', newMap<Task>({ title: 1 }))
+// @ts-expect-error
+meta.set('first', newMap<Task>({ tags: newArray([1]) }))
+// @ts-expect-error
+meta.set('first', newArray(['a']))
+// @ts-expect-error
+meta.get('first')?.set('done', 'yes')
+// @ts-expect-error
+meta.get('first')?.get('tags')?.push(1)
+// @ts-expect-error
+meta.get('titel')
+// @ts-expect-error
+const wrong: number = meta.get('title')
+// @ts-expect-error
+list.push('1')
+// @ts-expect-error
+list.insert(0, 1, newText('1'))
+// @ts-expect-error
+list.insertAll(0, ['1'])
+// @ts-expect-error
+const first: string = list.toArray()[0]
 `
 
 /** An app with the packed package and nothing else of ours. */

@@ -1,10 +1,14 @@
-// Positions as bytes, beside Yjs.
+// Positions as JSON and as bytes, beside Yjs.
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type Position, CoweaveError, decodePosition, encodePosition } from 'coweave'
+import {
+  type Doc, type Position, type Room, type SharedArray, type SharedMap, type Text, type XmlElement, type XmlFragment,
+  CoweaveError, decodePosition, encodePosition,
+} from 'coweave'
 import * as Y from 'yjs'
 import { open } from './world.js'
+import { Random, editRoom, editSomething } from './yjs-world.js'
 
 const ids = [{ client: 0, clock: 0 }, { client: 127, clock: 128 }, { client: 2 ** 53 - 1, clock: 2 ** 32 - 1 }]
 
@@ -66,4 +70,92 @@ test('what is no position or no bytes is refused', () => {
     refused(() => encodePosition(wrong as unknown as Position))
     refused(() => decodePosition(wrong as unknown as Uint8Array))
   }
+})
+
+/** A type that has positions, and what it is in a Y.Doc. */
+interface Place {
+  readonly ours: Text | SharedArray | XmlFragment | XmlElement
+  readonly theirs: Y.Text | Y.Array<unknown> | Y.XmlFragment
+}
+
+/** All those in a document, however deep. */
+function placesIn(doc: Doc, mirror: Y.Doc): readonly Place[] {
+  const places: Place[] = []
+  const visit = (ours: unknown, theirs: unknown): void => {
+    if (!(theirs instanceof Y.AbstractType)) return
+    if (theirs instanceof Y.Map) {
+      for (const [key, value] of theirs) visit((ours as SharedMap).get(key), value)
+      return
+    }
+    places.push({ ours, theirs } as Place)
+    if (!(theirs instanceof Y.Array || theirs instanceof Y.XmlFragment)) return
+    const parts = theirs instanceof Y.Array
+      ? (ours as SharedArray).toArray()
+      : (ours as XmlFragment).children()
+    theirs.toArray().forEach((part: unknown, at: number) => { visit(parts[at], part) })
+  }
+  visit(doc.text('text'), mirror.getText('text'))
+  visit(doc.array('array'), mirror.getArray('array'))
+  visit(doc.map('map'), mirror.getMap('map'))
+  visit(doc.xml('xml'), mirror.getXmlFragment('xml'))
+  return places
+}
+
+/** A position, as both make it. */
+interface Pair extends Place {
+  readonly position: Position
+  readonly relative: Y.RelativePosition
+}
+
+const SIDES = [['left', -1], ['right', 0]] as const
+
+/** Where a position is in the Y.Doc. */
+function indexIn(mirror: Y.Doc, { theirs, relative }: Pair): number | null {
+  const found = Y.createAbsolutePositionFromRelativePosition(relative, mirror)
+  return found?.type === theirs ? found.index : null
+}
+
+/** Random edits of a room, and of two Y.Docs that meet there; one of them ends as its mirror. */
+function edit(room: Room, docs: readonly [Y.Doc, Y.Doc], random: Random): void {
+  for (let step = 0; step < 12; step += 1) {
+    if (random.below(4) === 0) editRoom(room as Room<object>, random)
+    else editSomething(random.of(docs), random)
+  }
+  for (const doc of docs) room.doc.applyUpdate(Y.encodeStateAsUpdate(doc, room.doc.encodeStateVector()))
+  for (const doc of docs) Y.applyUpdate(doc, room.doc.encodeDifference(Y.encodeStateVector(doc)))
+}
+
+test('positions anywhere in random documents are those of Yjs: their JSON, their bytes, and where they lead later', async t => {
+  let count = 0
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const random = new Random(seed)
+    const room = await open(t)
+    const docs = [new Y.Doc(), new Y.Doc()] as const
+    let pairs: Pair[] = []
+    for (let round = 0; round < 4; round += 1) {
+      edit(room, docs, random)
+      for (const pair of pairs) {
+        if (pair.theirs._item?.deleted === true) continue
+        assert.equal(pair.ours.resolve(pair.position), indexIn(docs[0], pair), `seed ${String(seed)}: ${JSON.stringify(pair.position)}, later`)
+      }
+      pairs = []
+      for (const { ours, theirs } of placesIn(room.doc, docs[0])) {
+        assert.equal(ours.length, theirs.length)
+        for (let index = 0; index <= ours.length; index += 1) {
+          for (const [side, assoc] of SIDES) {
+            const position = ours.position(index, side)
+            const relative = Y.createRelativePositionFromTypeIndex(theirs, index, assoc)
+            const about = `seed ${String(seed)}, round ${String(round)}: ${ours.kind} at ${String(index)} ${side}`
+            assert.equal(JSON.stringify(position), JSON.stringify(relative), about)
+            assert.deepEqual(encodePosition(position), Y.encodeRelativePosition(relative), about)
+            const pair = { ours, theirs, position, relative }
+            assert.deepEqual([ours.resolve(position), indexIn(docs[0], pair)], [index, index], about)
+            pairs.push(pair)
+            count += 1
+          }
+        }
+      }
+    }
+  }
+  assert.ok(count > 5_000, String(count))
 })

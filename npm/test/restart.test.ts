@@ -109,6 +109,32 @@ test('a transaction goes on where it was', async t => {
   assert.equal(room.saved.pending, 2)
 })
 
+test('a transaction that traps as it begins is none, and its origin is not that of what follows', async t => {
+  const traps = Traps.set(t)
+  const { doc, loaded } = client(t, NOWHERE).room('room')
+  await loaded
+  const body = doc.text('body')
+  const origins: unknown[] = []
+  doc.on('update', (_, { origin }) => origins.push(origin))
+  const undo = doc.undo({ scope: body, origins: ['mine'] })
+  const begin = (): void => {
+    traps.inside = 'now'
+    assert.throws(() => doc.transact(() => assert.fail('it did not begin'), 'mine'), { code: 'client.internal' })
+  }
+  begin()
+  body.insert(0, 'a')
+  await turn()
+  assert.equal(undo.canUndo, false)
+  doc.transact(() => {
+    body.insert(1, 'b')
+    begin()
+    body.insert(2, 'c')
+  }, 'outer')
+  await turn()
+  assert.deepEqual([body.toString(), undo.canUndo], ['abc', false])
+  assert.deepEqual(origins, [undefined, 'outer'])
+})
+
 test('an instance that traps again and again is given up', async t => {
   const traps = Traps.set(t)
   const it = client(t, NOWHERE)

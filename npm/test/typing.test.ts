@@ -2,12 +2,15 @@
 
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { Room } from 'coweave'
+import { isDeepStrictEqual } from 'node:util'
+import type { Room, Undo } from 'coweave'
 import * as Y from 'yjs'
 import { open, turn } from './world.js'
 
 const HISTORIES = Number(process.env['COWEAVE_HISTORIES'] ?? 40)
 const KEYS = 150
+/** Keys are undone together until it is stopped. */
+const CAPTURE_MS = 1_000_000
 const CHARACTERS = [...'abcdeé中😀']
 
 /** Whole numbers below a bound, always the same ones (mulberry32). */
@@ -21,34 +24,64 @@ function random(seed: number): (bound: number) => number {
   }
 }
 
+/**
+ * What an update brings back and deletes, whatever the order: a room brings back what several people wrote by
+ * their ids, and Yjs in the order in which it was deleted.
+ */
+function pieces(update: Uint8Array): unknown {
+  const { structs, ds } = Y.decodeUpdate(update)
+  const texts = structs.map(it => (it instanceof Y.Item && it.content instanceof Y.ContentString ? it.content.str : it.length))
+  return [[...texts.join('')].sort(), ds]
+}
+
+/** How many steps of undo and redo there were, and how many of them were written in the same bytes. */
+const steps = { all: 0, same: 0 }
+
 /** A room, and Yjs under the same client id. */
 class Pair {
-  readonly same = new Y.Doc()
   readonly other = new Y.Doc()
   readonly pick: (bound: number) => number
   readonly #room: Room
-  readonly #ours: Uint8Array[] = []
-  readonly #theirs: Uint8Array[] = []
+  readonly #undo: Undo
+  /** Whether others cut characters in two. */
+  readonly #cuts: boolean
+  #client = 0
+  #same = new Y.Doc()
+  #theirUndo = new Y.UndoManager(this.#same.getText('body'))
+  #ours: Uint8Array[] = []
+  #theirs: Uint8Array[] = []
   #caret = 0
 
   constructor(room: Room, seed: number) {
     this.#room = room
     this.pick = random(seed)
+    this.#cuts = seed % 3 === 0
+    this.#undo = room.doc.undo({ scope: room.doc.text('body'), captureTimeout: CAPTURE_MS })
     room.doc.on('update', (update, { local, origin }) => {
       if (local && origin !== this) this.#ours.push(update)
     })
-    this.same.on('update', (update: Uint8Array, origin: unknown) => {
-      if (origin !== this) this.#theirs.push(update)
-    })
   }
 
-  /** Yjs takes over the client id that the room writes under. */
   async begin(): Promise<void> {
     this.#room.doc.text('body').insert(0, 'x')
     await turn()
     const { structs } = Y.decodeUpdate(this.#room.doc.encodeState())
-    this.same.clientID = structs[0]?.id.client ?? 0
-    this.same.getText('body').insert(0, 'x')
+    this.#client = structs[0]?.id.client ?? 0
+    this.#follow()
+  }
+
+  /** Yjs takes over what the room has, and the client id that it writes under. */
+  #follow(): void {
+    this.#same = new Y.Doc()
+    Y.applyUpdate(this.#same, this.#room.doc.encodeState())
+    this.#same.clientID = this.#client
+    this.#same.on('update', (update: Uint8Array, origin: unknown) => {
+      if (origin !== this) this.#theirs.push(update)
+    })
+    this.#theirUndo = new Y.UndoManager(this.#same.getText('body'), { captureTimeout: CAPTURE_MS })
+    this.#undo.clear()
+    this.#ours = []
+    this.#theirs = []
   }
 
   /** The places between characters. */
@@ -64,7 +97,7 @@ class Pair {
   }
 
   async edit(): Promise<void> {
-    const [ours, theirs] = [this.#room.doc.text('body'), this.same.getText('body')]
+    const [ours, theirs] = [this.#room.doc.text('body'), this.#same.getText('body')]
     const ends = this.#ends(ours.toString())
     const jump = this.pick(ends.length)
     const near = ends.findIndex(end => end >= this.#caret)
@@ -73,6 +106,10 @@ class Pair {
     const [before, caret, behind] = [at - count, at, at + count].map(end => (
       ends[Math.min(Math.max(end, 0), ends.length - 1)] ?? 0
     )) as [number, number, number]
+    if (this.pick(12) === 0) {
+      this.#undo.stop()
+      this.#theirUndo.stopCapturing()
+    }
     const choice = this.pick(10)
     if (choice < 6) {
       const content = this.#content()
@@ -89,28 +126,47 @@ class Pair {
     assert.deepEqual(this.#ours, this.#theirs)
   }
 
+  /** Takes some of it back, and makes it again, perhaps. */
+  async takeBack(): Promise<void> {
+    for (let left = 1 + this.pick(4); left > 0; left -= 1) {
+      const what = this.pick(3) === 0 ? 'redo' : 'undo'
+      this.#undo[what]()
+      this.#theirUndo[what]()
+      await turn()
+      this.check()
+      assert.deepEqual(this.#ours.map(pieces), this.#theirs.map(pieces))
+      steps.all += 1
+      if (!isDeepStrictEqual(this.#ours, this.#theirs)) break
+      steps.same += 1
+    }
+    // What came back and was cut since is taken back in parts by Yjs, see undo-yjs.test.ts: from here on all is new.
+    this.#follow()
+  }
+
   /** Somebody else writes, who may not know the last edits. */
   async hear(): Promise<void> {
-    if (this.pick(2) === 0) Y.applyUpdate(this.other, Y.encodeStateAsUpdate(this.same))
+    if (this.pick(2) === 0) Y.applyUpdate(this.other, Y.encodeStateAsUpdate(this.#same))
     const known = Y.encodeStateVector(this.other)
     const text = this.other.getText('body')
     const ends = this.#ends(text.toString())
     const at = this.pick(ends.length)
-    const [start = 0, end = 0] = [ends[at], ends[Math.min(at + 3, ends.length - 1)]]
+    const [start = 0, end = 0] = [ends[at], ends[Math.min(at + 3, ends.length - 1)]].map(border => (
+      this.#cuts ? Math.max((border ?? 0) - 1, 0) : border ?? 0
+    ))
     if (this.pick(3) === 0) text.delete(start, end - start)
     else text.insert(start, this.#content())
     const update = Y.encodeStateAsUpdate(this.other, known)
     this.#room.doc.applyUpdate(update, this)
-    Y.applyUpdate(this.same, update, this)
+    Y.applyUpdate(this.#same, update, this)
     await turn()
   }
 
   check(): void {
-    assert.equal(this.#room.doc.text('body').toString(), this.same.getText('body').toJSON())
+    assert.equal(this.#room.doc.text('body').toString(), this.#same.getText('body').toJSON())
     const again = new Y.Doc()
     Y.applyUpdate(again, this.#room.doc.encodeState())
-    assert.equal(again.getText('body').toJSON(), this.same.getText('body').toJSON())
-    assert.deepEqual(Y.encodeStateVector(again), Y.encodeStateVector(this.same))
+    assert.equal(again.getText('body').toJSON(), this.#same.getText('body').toJSON())
+    assert.deepEqual(Y.encodeStateVector(again), Y.encodeStateVector(this.#same))
   }
 }
 
@@ -120,10 +176,14 @@ test('keys are written in the same bytes as by Yjs, whatever others write in bet
     const pair = new Pair(room, seed)
     await pair.begin()
     for (let key = 0; key < KEYS; key += 1) {
-      if (pair.pick(25) === 0) await pair.hear()
+      const choice = pair.pick(25)
+      if (choice === 0) await pair.hear()
+      else if (choice === 1) await pair.takeBack()
       else await pair.edit()
     }
     pair.check()
     room.dispose()
   }
+  assert.ok(steps.same > steps.all * 0.8, 'hardly any step of undo or redo has other bytes')
+  t.diagnostic(`${String(steps.same)} of ${String(steps.all)} steps of undo and redo in the same bytes`)
 })

@@ -6,7 +6,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Client, type ConnectOptions, type Room, connect } from 'coweave'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { type Client, type ConnectOptions, type Room, type WebSocketConstructor, connect } from 'coweave'
+import { WebSocket } from 'ws'
 
 /** Nobody listens here. */
 export const NOWHERE = 'ws://127.0.0.1:9'
@@ -32,6 +35,21 @@ export async function open(t: TestContext, url: string = NOWHERE, name = 'room')
   return room
 }
 
+/** A socket that tells of each frame before anybody hears of it. */
+export function tappedSocket(onFrame: { sent?(frame: Uint8Array): void; received?(): void }): WebSocketConstructor {
+  return class extends WebSocket {
+    override send(frame: Uint8Array): void {
+      onFrame.sent?.(frame)
+      super.send(frame)
+    }
+
+    override emit(event: string | symbol, ...values: unknown[]): boolean {
+      if (event === 'message') onFrame.received?.()
+      return super.emit(event, ...values)
+    }
+  }
+}
+
 /** Waits until something is true. */
 export async function until(what: string, is: () => boolean): Promise<void> {
   const end = Date.now() + 10_000
@@ -44,6 +62,16 @@ export async function until(what: string, is: () => boolean): Promise<void> {
 /** Lets microtasks run. */
 export function turn(): Promise<void> {
   return new Promise(resolve => setImmediate(resolve))
+}
+
+/** Waits until the garbage collector has taken all of these. */
+export async function untilCollected(what: string, refs: readonly WeakRef<object>[]): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until(`${what} is collected`, () => {
+    collect()
+    return refs.every(ref => ref.deref() === undefined)
+  })
 }
 
 async function freePort(): Promise<number> {

@@ -66,7 +66,17 @@ async function declarationsOf(types, folder) {
   const report = await readFile(join(folder, 'entry.api.md'), 'utf8')
   // What it remarks is true of everything here, or of nothing; and each word of a list has a line.
   const remark = /^ *\/\/ (@public.*|\(undocumented\)|\(No @packageDocumentation .*)\n/gm
-  return /```ts\n(.*?)```/s.exec(report)[1].replace(remark, '').replace(/(?<=^const .*'), /gm, ',\n    ').trim()
+  const text = /```ts\n(.*?)```/s.exec(report)[1].replace(remark, '').replace(/(?<=^const .*'), /gm, ',\n    ')
+  return publicNames(text).trim()
+}
+
+/** The extractor numbers names that the browser has, too (`Text_2`), and exports them by their own at the end. */
+function publicNames(text) {
+  const numbered = [...text.matchAll(/^export \{ ((\w+)_\d+) as \2 \}\n/gm)]
+  const exported = numbered.reduce((text, [line, name]) => (
+    text.replace(line, '').replace(new RegExp(`^(?=(abstract )?\\w+ ${name}\\b)`, 'm'), 'export ')
+  ), text)
+  return exported.replace(/\b([A-Z]\w*?)_\d+\b/g, '$1')
 }
 
 async function report(folder) {

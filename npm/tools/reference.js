@@ -1,5 +1,6 @@
 // Compares docs/reference.md, what each export is and does, with the comments in the source;
-// `--write` rewrites it. An export without a comment is an error.
+// `--write` rewrites it. Errors are an export or a member without a comment, a code that there is not,
+// and a method that changes a document and does not say what it throws.
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +11,19 @@ import { ApiItemKind, ApiModel } from '@microsoft/api-extractor-model'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const referencePath = join(root, '../docs/reference.md')
 const { name, exports } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-const missing = []
+/** Every code of the core: `Variant = "text", Fault, retry;`. */
+const table = await readFile(join(root, '../core/src/error.rs'), 'utf8')
+const codes = [...table.matchAll(/^ +\w+ = "([\w.]+)", \w+, (?:true|false);$/gm)].map(([, code]) => code)
+const problems = []
+/** Of all exports so far, as `room.loaded`. */
+const members = new Set()
+
+/** What only looks at a document, or ends something; each other method of these classes is a change, or may be. */
+const documents = ['DocParts', 'Doc', 'PastDoc', 'SharedNode', 'SharedSequence', 'Text', 'SharedMap', 'SharedArray',
+  'XmlParent', 'XmlFragment', 'XmlElement', 'XmlText', 'Undo']
+const readers = ['toString', 'toJSON', 'toDelta', 'toXml', 'toArray', '[Symbol.iterator]', 'get', 'has', 'keys', 'entries',
+  'children', 'attributes', 'getAttribute', 'text', 'map', 'array', 'xml', 'resolve', 'snapshot', 'encodeState',
+  'encodeStateVector', 'subscribe', 'subscribeDeep', 'on', 'stop', 'clear', 'dispose']
 
 /** The exports of an entry, with their comments. */
 async function exportsOf(types, folder) {
@@ -41,6 +54,26 @@ function textOf(item) {
   return lines.join('\n').trim()
 }
 
+/** The name under which it is exported: the extractor numbers those that the browser has, too. */
+function nameOf(item) {
+  const name = item.displayName.replace(/_\d+$/, '')
+  return new RegExp(`\\b${name}\\b`).test(item.excerpt.text) ? name : item.displayName
+}
+
+/**
+ * What is wrong in a comment: nothing in it, or a code that there is not. `room.loaded` looks like one, so it has to
+ * be a member of `Room` then.
+ */
+function check(text, title) {
+  if (text === '') problems.push(`${title} has no comment`)
+  for (const [, area, reason] of text.matchAll(/`([a-z]+)\.([a-z_]+)\b[^`]*`/g)) {
+    const isArea = codes.some(code => code.startsWith(`${area}.`))
+    if (isArea && !codes.includes(`${area}.${reason}`) && !members.has(`${area}.${reason}`)) {
+      problems.push(`${title} names ${area}.${reason}, which is neither an error code nor a member`)
+    }
+  }
+}
+
 function signatureOf(item) {
   return item.excerpt.text.replace(/^export (declare )?/, '').replace(/\s+$/, '')
 }
@@ -56,16 +89,19 @@ const headings = {
 /** A member of a class or an interface. */
 function describeMember(member, owner) {
   const text = textOf(member)
-  const isKnown = text !== '' || /^(dispose|constructor|\(constructor\)|\[Symbol)/.test(member.displayName)
-  if (!isKnown && owner.kind === ApiItemKind.Class) missing.push(`${owner.displayName}.${member.displayName}`)
+  const title = `${nameOf(owner)}.${member.displayName}`
+  check(text, title)
+  const isChange = member.kind === ApiItemKind.Method
+    && documents.includes(nameOf(owner)) && !readers.includes(member.displayName)
+  if (isChange && !/\bthrows\b/i.test(text)) problems.push(`${title} does not say what it throws`)
   const signature = `\`${signatureOf(member).replace(/\s+/g, ' ').replace(/;$/, '')}\``
   return `- ${signature}${text === '' ? '' : `  \n  ${text.replace(/\n/g, '\n  ')}`}`
 }
 
 function describe(item) {
   const text = textOf(item)
-  if (text === '') missing.push(item.displayName)
-  const parts = [`### ${headings[item.kind] ?? ''} ${item.displayName}`.replace('  ', ' '), text]
+  check(text, nameOf(item))
+  const parts = [`### ${headings[item.kind] ?? ''} ${nameOf(item)}`.replace('  ', ' '), text]
   if (item.kind !== ApiItemKind.Class && item.kind !== ApiItemKind.Interface) {
     parts.push(`\`\`\`ts\n${signatureOf(item)}\n\`\`\``)
     return parts
@@ -87,7 +123,11 @@ async function reference(folder) {
   for (const [path, target] of Object.entries(exports)) {
     const types = target.types ?? target.default?.types
     if (types === undefined) continue
-    const items = [...await exportsOf(types, folder)].filter(item => !known.has(item.displayName))
+    const all = await exportsOf(types, folder)
+    for (const item of all) {
+      for (const member of item.members) members.add(`${nameOf(item).toLowerCase()}.${member.displayName}`)
+    }
+    const items = all.filter(item => !known.has(item.displayName))
     items.forEach(item => known.add(item.displayName))
     parts.push(`## \`${name}${path.slice(1)}\``)
     if (items.length === 0) parts.push('The same exports, from another file.')
@@ -98,8 +138,10 @@ async function reference(folder) {
 
 const folder = await mkdtemp(join(tmpdir(), 'coweave-reference-'))
 const built = await reference(folder).finally(() => rm(folder, { recursive: true }))
-if (missing.length > 0) {
-  console.error(`these exports have no comment: ${missing.join(', ')}`)
+const absent = documents.filter(name => !built.includes(`\n### class ${name}\n`))
+if (codes.length === 0 || absent.length > 0) problems.push(`not found: the error codes, or ${absent.join(', ')}`)
+if (problems.length > 0) {
+  console.error(problems.join('\n'))
   process.exitCode = 1
 } else if (process.argv.includes('--write')) {
   await writeFile(referencePath, built)

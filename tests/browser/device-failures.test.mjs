@@ -1,5 +1,5 @@
-// A device whose database fails, at every call, in every way that a browser shows: what was typed is
-// there in the end, what is said to be saved is, and the page says what is wrong.
+// A device whose database fails, in every way that a browser shows: what was typed is there in the end, what is
+// said to be saved is, and the page says what is wrong.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -9,6 +9,7 @@ import { after, before, describe, it } from 'node:test'
 
 import { Relay } from '../harness/relay.mjs'
 import { launchChromium, startChromium } from './chromium.mjs'
+import { installFaults } from './device-flows.mjs'
 import {
   NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage, type,
   waitForDevice,
@@ -29,93 +30,10 @@ after(async () => {
   server?.close()
 })
 
-/** Makes the calls of IndexedDB countable, and fail when `faults.at` or a later one is reached. */
-function installFaults() {
-  const faults = { calls: 0, at: Infinity, how: 'once', writing: 0, databases: [] }
-  window.faults = faults
-  const isHit = () => {
-    faults.calls += 1
-    return faults.how === 'from then on' ? faults.calls >= faults.at : faults.calls === faults.at
-  }
-  const wrap = (prototype, names) => {
-    for (const name of names) {
-      const original = prototype[name]
-      prototype[name] = function (...given) {
-        if (isHit() && faults.how !== 'abort') throw new DOMException(`the call ${name} fails`, 'UnknownError')
-        return original.apply(this, given)
-      }
-    }
-  }
-  wrap(IDBObjectStore.prototype, ['get', 'getAll', 'put', 'delete'])
-  wrap(IDBTransaction.prototype, ['objectStore'])
-  wrap(IDBFactory.prototype, ['open'])
-  const begin = IDBDatabase.prototype.transaction
-  IDBDatabase.prototype.transaction = function (stores, mode, ...rest) {
-    faults.writing += mode === 'readwrite' ? 1 : 0
-    faults.databases.push(this)
-    const hit = isHit()
-    if (hit && faults.how !== 'abort') throw new DOMException('the connection is closed', 'InvalidStateError')
-    const transaction = begin.call(this, stores, mode, ...rest)
-    if (hit) queueMicrotask(() => transaction.abort())
-    return transaction
-  }
-}
-
 async function faultyPage(t) {
   const context = await newProfile(t, browser)
   await context.addInitScript(installFaults)
   return openPage(context, server.url)
-}
-
-/**
- * Types two words while the call `at` fails, lets the database heal, and looks what a later page finds
- * when each word was said to be on the device, and what it and the others find in the end.
- */
-function typeWithFault(page, relay, how, at) {
-  return page.evaluate(async ({ relay, nowhere, how, at }) => {
-    const { faults, coweave: { connect } } = window
-    const user = `${how} ${at}`
-    const until = async (what, is) => {
-      for (const end = performance.now() + 10_000; !is();) {
-        if (performance.now() > end) throw new Error(`${user}: not within 10 s: ${what}`)
-        await new Promise(resolve => setTimeout(resolve, 2))
-      }
-    }
-    const stored = async () => {
-      Object.assign(faults, { at: Infinity })
-      const client = connect(nowhere, { user })
-      const room = client.room(user)
-      await room.loaded
-      const text = room.doc.text('body').toString()
-      client.dispose()
-      return text
-    }
-    Object.assign(faults, { calls: 0, how, at })
-    const client = connect(relay, { user })
-    const room = client.room(user)
-    const events = []
-    room.on('storage-lost', error => events.push(error.message))
-    room.on('storage-restored', () => events.push('restored'))
-    await room.loaded
-    const body = room.doc.text('body')
-    for (const word of ['one ', 'two ']) {
-      body.insert(body.length, word)
-      await until('saved or lost', () => room.saved.tier !== 'memory' || room.storage.kind === 'lost')
-      if (room.saved.tier === 'device' && faults.calls >= at) {
-        const text = await stored()
-        if (text !== body.toString()) throw new Error(`${user}: ${text} is on the device, said was ${body}`)
-      }
-    }
-    const calls = faults.calls
-    Object.assign(faults, { at: Infinity })
-    if (how === 'from then on') window.dispatchEvent(new Event('online'))
-    await until('the device is back', () => room.storage.kind === 'device')
-    if (relay !== nowhere) await room.flush()
-    else await until('on the device', () => room.saved.tier === 'device')
-    const result = { calls, events, text: relay === nowhere ? await stored() : body.toString() }
-    client.dispose()
-    return result
-  }, { relay, nowhere: NOWHERE, how, at })
 }
 
 describe('a database that another page holds up', () => {
@@ -135,6 +53,7 @@ describe('a database that another page holds up', () => {
       goOn()
       transaction.oncomplete = () => database.close()
     })
+    const heldSince = performance.now()
     await type(holder, 'written while nothing answers, ')
     const visitor = await openPage(context, server.url)
     await enter(visitor)
@@ -143,6 +62,9 @@ describe('a database that another page holds up', () => {
       const reason = await page.evaluate(() => window.room.storage.error.message)
       assert.match(reason, /does not answer/)
     }
+    // Longer than what may keep a busy browser.
+    const waited = performance.now() - heldSince
+    assert.ok(waited > 9_000 && waited < 18_000, `given up after ${waited} ms`)
     await holder.evaluate(() => { window.isDone = true })
     for (const page of [holder, visitor]) {
       await page.evaluate(() => window.dispatchEvent(new Event('online')))
@@ -151,38 +73,6 @@ describe('a database that another page holds up', () => {
     await context.pages()[0].close()
     await enterAgain(visitor)
     assert.equal(await read(visitor), 'kept, written while nothing answers, ')
-  })
-})
-
-describe('a database that fails at any call', () => {
-  for (const how of ['once', 'from then on', 'abort']) {
-    describe(how, () => {
-      it('loses nothing, and is written when it is back', { timeout: 60_000 }, async t => {
-        const page = await faultyPage(t)
-        let lost = 0
-        for (let at = 1; ; at += 1) {
-          const { calls, events, text } = await typeWithFault(page, NOWHERE, how, at)
-          assert.equal(text, 'one two ', `${how}, call ${at}`)
-          assert.ok(events.length === 0 || events.at(-1) === 'restored' && events.length > 1, events.join('; '))
-          lost += events.length > 0 ? 1 : 0
-          if (calls < at) break
-          assert.ok(at < 200, 'there is no end of calls')
-        }
-        // One failure is nothing to speak of, but for the one to open: it is tried once more.
-        assert.ok(how === 'from then on' ? lost > 10 : lost <= 1, `${lost} times lost`)
-      })
-    })
-  }
-
-  it('costs the relay and the others nothing', { timeout: 60_000 }, async t => {
-    const page = await faultyPage(t)
-    for (const at of [1, 2, 5, 9, 14, 20]) {
-      const { text } = await typeWithFault(page, relay.wsUrl, 'from then on', at)
-      assert.equal(text, 'one two ')
-      const other = await openRoom(page.context(), server.url, { relay: relay.wsUrl, room: `from then on ${at}`, user: 'other' })
-      await other.waitForFunction(() => window.room.doc.text('body').toString() === 'one two ')
-      await other.close()
-    }
   })
 })
 

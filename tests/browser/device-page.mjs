@@ -107,26 +107,35 @@ export function rows(page) {
   })
 }
 
+/** An update that writes into the text `body`: one client, one struct. */
+export function typed(client, content) {
+  const bytes = [...new TextEncoder().encode(content)]
+  return [1, 1, client, 0, 4, 1, 4, ...new TextEncoder().encode('body'), bytes.length, ...bytes, 0]
+}
+
 /** Lays a database out as its first version was, with what a page that died had in it, and holds it open. */
 export async function layOutVersion1(page, relay, given = []) {
-  await page.evaluate(async ({ room, given }) => {
-    const request = indexedDB.open('coweave', 1)
-    request.onupgradeneeded = () => {
-      const database = request.result
-      database.createObjectStore('rows', { keyPath: ['room', 'order', 'writer'] })
-      database.createObjectStore('pending', { keyPath: ['room', 'order', 'writer'] })
-      database.createObjectStore('places', { keyPath: ['room', 'lineage'] })
-    }
-    await new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }))
+  await page.evaluate(layOut, { room: `${relay}/ notes`, given })
+}
+
+/** Runs in the page. */
+export async function layOut({ room, given }) {
+  const request = indexedDB.open('coweave', 1)
+  request.onupgradeneeded = () => {
     const database = request.result
-    const transaction = database.transaction(['rows', 'pending', 'places'], 'readwrite')
-    for (const [at, update] of given.entries()) {
-      const key = { room, order: at + 1, writer: '00000000000000aa' }
-      transaction.objectStore('rows').put({ ...key, update: new Uint8Array(update) })
-      if (at === given.length - 1) transaction.objectStore('pending').put(key)
-    }
-    transaction.objectStore('places').put({ room, lineage: new Uint8Array(16).fill(7), epoch: 1, sequence: 2 })
-    await new Promise(resolve => (transaction.oncomplete = resolve))
-    window.held = database
-  }, { room: `${relay}/ notes`, given })
+    database.createObjectStore('rows', { keyPath: ['room', 'order', 'writer'] })
+    database.createObjectStore('pending', { keyPath: ['room', 'order', 'writer'] })
+    database.createObjectStore('places', { keyPath: ['room', 'lineage'] })
+  }
+  await new Promise((resolve, reject) => Object.assign(request, { onsuccess: resolve, onerror: reject }))
+  const database = request.result
+  const transaction = database.transaction(['rows', 'pending', 'places'], 'readwrite')
+  for (const [at, update] of given.entries()) {
+    const key = { room, order: at + 1, writer: '00000000000000aa' }
+    transaction.objectStore('rows').put({ ...key, update: new Uint8Array(update) })
+    if (at === given.length - 1) transaction.objectStore('pending').put(key)
+  }
+  transaction.objectStore('places').put({ room, lineage: new Uint8Array(16).fill(7), epoch: 1, sequence: 2 })
+  await new Promise(resolve => (transaction.oncomplete = resolve))
+  window.held = database
 }

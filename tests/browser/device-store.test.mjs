@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { Relay } from '../harness/relay.mjs'
 import { launchChromium } from './chromium.mjs'
 import {
-  NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage,
+  NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage, typed,
 } from './device-page.mjs'
 
 let browser
@@ -20,12 +20,6 @@ after(async () => {
   await browser?.close()
   server?.close()
 })
-
-/** An update that writes into the text `body`: one client, one struct. */
-function typed(client, content) {
-  const bytes = [...new TextEncoder().encode(content)]
-  return [1, 1, client, 0, 4, 1, 4, ...new TextEncoder().encode('body'), bytes.length, ...bytes, 0]
-}
 
 describe('a database of the first version', () => {
   it('is brought to the present one with all that is in it', async t => {

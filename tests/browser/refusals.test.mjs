@@ -38,25 +38,25 @@ async function device(t) {
 }
 
 /** A tab with a room, and what it was told. */
-async function openTab(context, relay) {
+async function openTab(context, relay, options) {
   const page = await context.newPage()
-  await enter(page, relay)
+  await enter(page, relay, options)
   return page
 }
 
-async function enter(page, relay) {
+async function enter(page, relay, options = {}) {
   await page.goto(`${served.url}/dist/web.js`)
-  await page.evaluate(async ([url, name]) => {
+  await page.evaluate(async ([url, name, options]) => {
     const { connect } = await import('/dist/web.js')
     const told = { tokens: 0, roles: [], copies: [] }
     const client = connect(url, { token: () => `token ${told.tokens += 1}` })
-    const room = client.room(name)
+    const room = client.room(name, options)
     const text = room.doc.text('body')
     room.on('role', role => told.roles.push(role))
     room.on('set-aside', copy => told.copies.push(copy.error.code))
     await room.loaded
     Object.assign(window, { told, client, room, text })
-  }, [relay, ROOM])
+  }, [relay, ROOM, options])
 }
 
 const isLive = page => page.waitForFunction(() => window.room.status.state === 'live')
@@ -120,6 +120,21 @@ describe('a relay that says what a session may do', () => {
     await until(() => relay.presences.some(json => json.includes('Ana')), 'the presence arrives')
   })
 
+  it('is right about a viewer while it cannot be reached', async t => {
+    relay.role = VIEWER
+    const context = await device(t)
+    const page = await openTab(context, relay.url)
+    await isLive(page)
+    await page.waitForFunction(() => window.room.saved.tier === 'durable')
+    await page.close()
+    relay.denies = 'relay.draining'
+    const again = await openTab(context, relay.url)
+    assert.equal(await again.evaluate(() => window.room.role), 'viewer')
+    assert.equal(await type(again, 'mine, '), 'room.read_only')
+    assert.deepEqual((await told(again)).roles, ['viewer'])
+    assert.equal(await again.evaluate(() => window.text.toString()), 'theirs')
+  })
+
   it('changes a role in mid-session, and sets aside what was not sent', async t => {
     const page = await openTab(await device(t), relay.url)
     await isLive(page)
@@ -141,6 +156,31 @@ describe('a relay that says what a session may do', () => {
     assert.deepEqual([roles, copies], [['viewer', 'editor', 'viewer'], ['room.read_only']])
     assert.deepEqual(await page.evaluate(() => window.room.saved.pending), 0)
     await isFoundAgainAndDropped(page, relay.url, { code: 'room.read_only', text: 'mine, taken, theirs' })
+  })
+
+  it('refuses an edit for good, and the app keeps it: a draft, also at the next visit, until one has it set aside', async t => {
+    const keep = { refused: 'keep' }
+    relay.refuses = 'update.malformed'
+    const page = await openTab(await device(t), relay.url, keep)
+    await isLive(page)
+    await type(page, 'mine, ')
+    const isDraft = async (content, pending) => {
+      await page.waitForFunction(() => window.room.status.state === 'stopped')
+      assert.equal(await page.evaluate(() => window.room.status.error.code), 'update.malformed')
+      assert.equal(await page.evaluate(() => window.text.toString()), content)
+      await page.waitForFunction(() => window.room.saved.tier === 'device')
+      assert.equal(await page.evaluate(() => window.room.saved.pending), pending)
+      assert.deepEqual([(await told(page)).copies, await copies(page)], [[], []])
+    }
+    await isDraft('mine, theirs', 1)
+    assert.equal(await type(page, 'more of '), null)
+    await isDraft('more of mine, theirs', 2)
+    await enter(page, relay.url, keep)
+    await isDraft('more of mine, theirs', 2)
+    assert.equal(relay.doc.getText('body').toString(), 'theirs')
+    await enter(page, relay.url)
+    await reads(page, 'theirs')
+    await isFoundAgainAndDropped(page, relay.url, { code: 'update.malformed', text: 'more of mine, theirs' })
   })
 
   it('refuses an edit for good: it is set aside once, and the tabs of the device go on together', async t => {

@@ -104,6 +104,57 @@ export class WeatherPage {
     return this.page.evaluate(it => window.text.insert(window.text.length, it), words)
   }
 
+  /**
+   * Does something; the answer is after how many milliseconds the app is told that the line is dead, as the page
+   * measures, and how many a timer of five seconds took there.
+   */
+  noticesAfter(what, given) {
+    return this.page.evaluate(async ([what, given]) => {
+      const { room, text } = window
+      const acts = {
+        edit: () => text.insert(text.length, given),
+        presence: () => room.presence.set({ name: given }),
+        // It is answered when the line is there again.
+        flush: () => void room.flush(),
+        'come back': () => {
+          delete document.visibilityState
+          document.dispatchEvent(new Event('visibilitychange'))
+        },
+        // Something happens to the page.
+        nothing: () => undefined,
+        'turn the clock': () => window.turnClocks({ wall: given }),
+      }
+      const measure = performance.now.bind(performance)
+      const since = measure()
+      const fiveSeconds = new Promise(resolve => setTimeout(() => resolve(measure() - since), 5_000))
+      const isTold = new Promise(resolve => {
+        room.on('status', ({ state }) => {
+          if (state !== 'live') resolve(measure() - since)
+        })
+      })
+      acts[what]()
+      return { took: await isTold, fiveSeconds: await fiveSeconds }
+    }, [what, given])
+  }
+
+  /** Asks for a flush; the answer tells whether it was said to be done. */
+  async flush() {
+    await this.page.evaluate(() => {
+      window.isFlushed = false
+      window.room.flush().then(() => (window.isFlushed = true))
+    })
+    return () => this.page.evaluate(() => window.isFlushed)
+  }
+
+  /** Ends as when its process dies: without a word to anybody. */
+  async crash() {
+    const cdp = await this.page.context().newCDPSession(this.page)
+    const crashed = new Promise(resolve => this.page.once('crash', resolve))
+    // It is not answered any more.
+    cdp.send('Page.crash').catch(() => undefined)
+    await crashed
+  }
+
   untilState(state, waitMsMax) {
     return until(async () => (await this.state()) === state, `the room is ${state}`, waitMsMax)
   }

@@ -170,10 +170,13 @@ function message(type, channel, ...body) {
   return Buffer.concat([varUint(type), varUint(channel), varBytes(Buffer.concat(body.map(part => Buffer.from(part))))])
 }
 
+function welcomeOf(version) {
+  const limits = [8 << 20, 4 << 20, 60_000].map(varUint)
+  return message(WELCOME, 0, varUint(version), varUint(0), ...limits, varBytes('a relay'))
+}
+
 const noMessage = message(99, 1, [1, 2, 3])
-const welcome = message(
-  WELCOME, 0, varUint(1), varUint(0), varUint(8 << 20), varUint(4 << 20), varUint(60_000), varBytes('a relay'),
-)
+const welcome = welcomeOf(1)
 const joined = message(JOINED, 1, Buffer.alloc(16, 7), varUint(1), varUint(0), varUint(0), varBytes([0]))
 
 /** Bytes that look random and are the same in every run. */
@@ -189,6 +192,16 @@ export function clear(connection) {
 
 /** A relay of a later version in front of ours: it says what nobody knows yet, and more than is known. */
 export function newer(connection) {
+  translate(connection, ofLaterVersion)
+}
+
+/** One of the first version: it knows nothing of what came to the protocol since, and so does not answer it. */
+export function older(connection) {
+  translate(connection, ofFirstVersion)
+}
+
+/** Passes on what our relay says, in other words. */
+function translate(connection, change) {
   let rest = Buffer.alloc(0)
   let isUpgraded = false
   connection.reachRelay().on('data', bytes => {
@@ -204,7 +217,8 @@ export function newer(connection) {
       const [payload, opcode, length] = cutFrame(rest)
       if (payload === null) return
       rest = rest.subarray(length)
-      connection.frame(opcode === BINARY ? ofLaterVersion(payload) : payload, opcode)
+      const changed = opcode === BINARY ? change(payload) : payload
+      if (opcode !== BINARY || changed.length > 0) connection.frame(changed, opcode)
     }
   })
 }
@@ -223,6 +237,24 @@ const GROWING = new Set([WELCOME, JOINED, UPDATE, ACK, ERROR])
 
 function ofLaterVersion(payload) {
   const messages = [noMessage]
+  for (const [type, channel, body] of cutMessages(payload)) {
+    messages.push(message(type, channel, body, GROWING.has(type) ? [7, 7, 7] : []), noMessage)
+  }
+  return Buffer.concat(messages)
+}
+
+/** Messages above this came later; so did the life of a token in the welcome, and the role in joined. */
+const OF_FIRST_VERSION_MAX = 15
+const GROWN = new Set([WELCOME, JOINED])
+
+function ofFirstVersion(payload) {
+  const known = [...cutMessages(payload)].filter(([type]) => type <= OF_FIRST_VERSION_MAX)
+  return Buffer.concat(known.map(([type, channel, body]) => (
+    message(type, channel, GROWN.has(type) ? body.subarray(0, -1) : body)
+  )))
+}
+
+function* cutMessages(payload) {
   for (let at = 0; at < payload.length;) {
     const read = () => {
       let number = 0
@@ -233,10 +265,8 @@ function ofLaterVersion(payload) {
       }
     }
     const [type, channel, length] = [read(), read(), read()]
-    const body = payload.subarray(at, at += length)
-    messages.push(message(type, channel, body, GROWING.has(type) ? [7, 7, 7] : []), noMessage)
+    yield [type, channel, payload.subarray(at, at += length)]
   }
-  return Buffer.concat(messages)
 }
 
 /** A relay that does not speak the version of this client any more, or not yet. */
@@ -245,6 +275,11 @@ export function unsupported(connection) {
     connection.frame(message(ERROR, 0, varBytes('protocol.unsupported'), varBytes('this relay speaks versions 7 to 9'), [0]))
     connection.frame(Buffer.from([0x11, 0x30]), CLOSE)
   })
+}
+
+/** One from the time before this client's first version. */
+export function outdated(connection) {
+  connection.whenGreeted(() => connection.frame(welcomeOf(0)))
 }
 
 export function refused(connection) {

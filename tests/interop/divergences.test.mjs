@@ -3,22 +3,10 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 
-import { newMap } from 'coweave'
+import { newMap, newXmlElement, newXmlText } from 'coweave'
 import * as Y from 'yjs'
 
-import { offline, turn } from './fuzz/sides.mjs'
-
-/** A room and a document of Yjs, not in touch yet. */
-async function pair(t) {
-  const client = offline()
-  t.after(() => client.dispose())
-  const room = client.room('room')
-  await room.loaded
-  return [room.doc, new Y.Doc()]
-}
-
-const give = (from, to) => to.applyUpdate(Y.encodeStateAsUpdate(from))
-const take = (from, to) => Y.applyUpdate(to, from.encodeState())
+import { give, pair, take, turn } from './fuzz/sides.mjs'
 
 it('bytes are written as one value among others, and read as bytes by everybody', async t => {
   const [ours, theirs] = await pair(t)
@@ -228,4 +216,136 @@ it('a format in the place of an entry is no entry, and who listens is told nothi
   ours.applyUpdate(Buffer.from('010101002601036d6170016b04626f6c64047472756500', 'hex'))
   await turn()
   assert.deepEqual([ours.map('map').toJSON(), told], [{}, []])
+})
+
+it('the keys of an object come in the order of a hash from a room, and in that of writing from Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  // yrs keeps both in hash maps. What is read in a room is in order; who needs another one writes a list.
+  const value = { zebra: 1, ant: { y: 1, x: 2 }, bee: 3 }
+  ours.map('map').set('value', value)
+  ours.map('map').set('other', 1)
+  theirs.getMap('map').set('value', value)
+  assert.deepEqual(Object.keys(theirs.getMap('map').get('value')), ['zebra', 'ant', 'bee'])
+  const read = () => [ours.map('map').get('value'), ours.map('map').toJSON().value].map(it => [it, it.ant].map(Object.keys))
+  const inOrder = [['ant', 'bee', 'zebra'], ['x', 'y']]
+  assert.deepEqual(read(), [inOrder, inOrder])
+  assert.deepEqual([ours.map('map').keys(), Object.keys(ours.map('map').entries())], [['other', 'value'], ['other', 'value']])
+  take(ours, theirs)
+  assert.deepEqual(theirs.getMap('map').get('value'), value)
+  give(theirs, ours)
+  assert.deepEqual(read(), [inOrder, inOrder])
+})
+
+it('trees are JSON in what toJSON gives, and markup in Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  const embedded = newXmlText([{ insert: 'b', attributes: { bold: true } }, { insert: newMap({ n: 1 }) }])
+  ours.map('map').set('tree', newXmlElement('P', { a: 1 }, [newXmlText('a'), embedded]))
+  take(ours, theirs)
+  assert.deepEqual(ours.map('map').toJSON(), {
+    tree: {
+      name: 'P',
+      attributes: { a: 1 },
+      children: [
+        { delta: [{ insert: 'a' }] },
+        { delta: [{ insert: 'b', attributes: { bold: true } }, { insert: { n: 1 } }] },
+      ],
+    },
+  })
+  assert.deepEqual(theirs.getMap('map').toJSON(), { tree: '<p a="1">a<bold>b</bold>[object Object]</p>' })
+})
+
+it('a transaction that comes to nothing is told to nobody, and by Yjs as an event without steps', async t => {
+  const [ours, theirs] = await pair(t)
+  const told = []
+  ours.text('text').subscribe(({ delta }) => told.push(['ours', delta]))
+  theirs.getText('text').observe(({ delta }) => told.push(['theirs', delta]))
+  for (const [doc, text] of [[ours, ours.text('text')], [theirs, theirs.getText('text')]]) {
+    doc.transact(() => {
+      text.insert(0, 'x')
+      text.delete(0, 1)
+    })
+  }
+  await turn()
+  assert.deepEqual(told, [['theirs', []]])
+})
+
+it('a format that came and went in a transaction is told as gone, and not at all by Yjs', async t => {
+  const [ours, theirs] = await pair(t)
+  theirs.getText('text').insert(0, 'a')
+  give(theirs, ours)
+  const told = []
+  ours.text('text').subscribe(({ delta }) => told.push(delta))
+  theirs.getText('text').observe(({ delta }) => told.push(delta))
+  for (const [doc, text] of [[theirs, theirs.getText('text')], [ours, ours.text('text')]]) {
+    doc.transact(() => {
+      text.format(0, 1, { color: 'red' })
+      text.format(0, 1, { color: null, bold: true })
+    })
+  }
+  await turn()
+  // Whoever follows either has the same text.
+  assert.deepEqual(told, [
+    [{ retain: 1, attributes: { bold: true } }],
+    [{ retain: 1, attributes: { bold: true, color: null } }],
+  ])
+})
+
+it('what becomes of a character that is cut is told in a room; from the events of Yjs nobody learns it', async t => {
+  const [ours, theirs] = await pair(t)
+  const next = new Y.Doc()
+  theirs.getText('text').insert(0, '🙂')
+  give(theirs, ours)
+  Y.applyUpdate(next, Y.encodeStateAsUpdate(theirs))
+  const told = []
+  next.getText('text').observe(({ delta }) => told.push(delta))
+  ours.text('text').subscribe(({ delta }) => told.push(delta))
+  theirs.on('update', update => {
+    Y.applyUpdate(next, update)
+    ours.applyUpdate(update)
+  })
+  theirs.getText('text').insert(1, 'x')
+  await turn()
+  assert.deepEqual([String(ours.text('text')), next.getText('text').toString()], ['\ufffdx\ufffd', '\ufffdx\ufffd'])
+  assert.deepEqual(told, [
+    [{ retain: 1 }, { insert: 'x' }],
+    [{ delete: 2 }, { insert: '\ufffdx\ufffd' }],
+  ])
+})
+
+it('what undo brings back stands before what was inserted in its place since, and in Yjs behind it', async t => {
+  const [ours, theirs] = await pair(t)
+  const undo = ours.undo({ scope: [ours.array('array')], origins: ['mine'] })
+  const theirUndo = new Y.UndoManager(theirs.getArray('array'), { trackedOrigins: new Set(['mine']) })
+  ours.array('array').push('old')
+  ours.transact(() => ours.array('array').delete(0, 1), 'mine')
+  ours.array('array').insert(0, 'new')
+  theirs.getArray('array').push(['old'])
+  theirs.transact(() => theirs.getArray('array').delete(0, 1), 'mine')
+  theirs.getArray('array').insert(0, ['new'])
+  undo.undo()
+  theirUndo.undo()
+  assert.deepEqual([ours.array('array').toJSON(), theirs.getArray('array').toJSON()], [['old', 'new'], ['new', 'old']])
+})
+
+it('undo brings bold text back plain when somebody with Yjs tidied the format away; in Yjs it was deleted, and comes back', async t => {
+  const [ours, theirs] = await pair(t)
+  const other = new Y.Doc()
+  other.getText('text').insert(0, 'abc')
+  other.getText('text').format(1, 1, { bold: true })
+  give(other, ours)
+  Y.applyUpdate(theirs, Y.encodeStateAsUpdate(other))
+  const undo = ours.undo({ scope: ours.text('text') })
+  const theirUndo = new Y.UndoManager(theirs.getText('text'))
+  ours.text('text').delete(1, 1)
+  theirs.getText('text').delete(1, 1)
+  await turn()
+  // Now the format says nothing, and whoever is told deletes it: with Yjs.
+  take(ours, other)
+  ours.applyUpdate(Y.encodeStateAsUpdate(other), 'elsewhere')
+  undo.undo()
+  theirUndo.undo()
+  await turn()
+  // A format that somebody else took away stays away.
+  assert.deepEqual(ours.text('text').toDelta(), [{ insert: 'ab' }, { insert: 'c' }])
+  assert.deepEqual(theirs.getText('text').toDelta(), [{ insert: 'a' }, { insert: 'b', attributes: { bold: true } }, { insert: 'c' }])
 })

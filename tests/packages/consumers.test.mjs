@@ -8,6 +8,7 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { launchChromium } from '../browser/chromium.mjs'
 import { serveFolder } from '../browser/static-server.mjs'
 import { Relay } from '../harness/relay.mjs'
+import { until } from '../harness/until.mjs'
 import { Consumer, pack } from './consumer.mjs'
 import { NotePage } from './note-page.mjs'
 
@@ -55,6 +56,26 @@ async function expectTogether(t, url, uses) {
   return ana
 }
 
+/** What is mounted, unmounted and mounted again is one room over one socket, and nothing when it is gone. */
+async function expectOneRoom(t, url) {
+  const relay = await startRelay(t)
+  const bo = await NotePage.open(t, browser, url)
+  await bo.join(relay)
+  await bo.write('from Bo, ')
+  const strict = await NotePage.open(t, browser, `${url}/strict/`)
+  await strict.join(relay)
+  await strict.untilShown('#note', 'from Bo, ')
+  await bo.write('and still from Bo')
+  await strict.untilShown('#note', 'from Bo, and still from Bo')
+  const rooms = () => strict.evaluate(() => client.debug().rooms.map(({ name, shares }) => `${name}: ${shares}`))
+  assert.equal(await strict.evaluate(() => mounts), 2)
+  assert.deepEqual(await rooms(), ['notes/today: 1'])
+  assert.equal(strict.socketsTo(relay), 1)
+  await strict.evaluate(() => unmount())
+  await until(async () => (await rooms()).length === 0, 'the room is gone with what showed it')
+  strict.assertNoProblems()
+}
+
 /** What a visitor of the app downloads, wasm and JavaScript, stays within the budget. */
 async function expectSmall(t, paths) {
   const budget = JSON.parse(await readFile(new URL('../../npm/size.json', import.meta.url), 'utf8')).download
@@ -99,6 +120,7 @@ describe('an app edits together with others', { concurrency: 2 }, () => {
     await expectTogether(t, await serveFiles(t, consumer, 'inline/dist'), INLINE)
     const url = await consumer.serve(t, 'vite', ['--host', '127.0.0.1', '--port', '0'])
     await expectTogether(t, url, FILE)
+    await t.test('and React in development, whose StrictMode mounts twice', t => expectOneRoom(t, url))
   })
 
   it('made with webpack', async t => {
@@ -118,8 +140,10 @@ describe('an app edits together with others', { concurrency: 2 }, () => {
       const url = await serveFiles(t, consumer)
       await expectTogether(t, `${url}/inline.html`, INLINE)
       await expectTogether(t, `${url}/copied.html`, FILE)
-      // The other one's code is not minified.
-      if (name === 'esbuild') await expectSmall(t, ['copied.js', 'coweave_bg.wasm'].map(file => `${consumer.folder}/dist/${file}`))
+      // The other one's code is not minified, and imports nothing but code.
+      if (name !== 'esbuild') return
+      await expectTogether(t, `${url}/exported.html`, FILE)
+      await expectSmall(t, ['copied.js', 'coweave_bg.wasm'].map(file => `${consumer.folder}/dist/${file}`))
     })
   }
 

@@ -8,6 +8,7 @@ import { until } from '../harness/until.mjs'
 export class NotePage {
   #page
   #requests = []
+  #sockets = []
   #problems = []
 
   constructor(page) {
@@ -18,6 +19,7 @@ export class NotePage {
       if (['warning', 'error'].includes(message.type()) && !isFavicon) this.#problems.push(message.text())
     })
     page.on('request', request => this.#requests.push(request))
+    page.on('websocket', socket => this.#sockets.push(socket.url()))
   }
 
   static async open(t, browser, url) {
@@ -36,6 +38,16 @@ export class NotePage {
   async wasmUses() {
     const files = this.#requests.filter(request => new URL(request.url()).pathname.endsWith('.wasm'))
     return { files: files.length, modules: await this.#page.evaluate(() => wasmModules) }
+  }
+
+  /** How many sockets to a relay the page has opened. */
+  socketsTo(relay) {
+    return this.#sockets.filter(url => url.startsWith(relay)).length
+  }
+
+  /** Asks the page itself. */
+  evaluate(ask) {
+    return this.#page.evaluate(ask)
   }
 
   async join(relay) {

@@ -11,7 +11,7 @@ use crate::project::Project;
 const CRATE: &str = "tests/probe";
 /// Where it is built, inside cargo's target folder.
 const TARGET: &str = "probe";
-const SOURCES: [&str; 3] = ["src/main.rs", "src/cases.rs", "src/damage.rs"];
+const SOURCES: [&str; 4] = ["src/main.rs", "src/cases.rs", "src/beside.rs", "src/damage.rs"];
 
 /// Builds the probe with a version of yrs, or with the one in use, and runs it.
 pub(crate) fn run(project: &Project, version: Option<&str>) -> Outcome {

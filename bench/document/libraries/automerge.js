@@ -29,6 +29,22 @@ export async function open() {
     push: value => change(draft => {
       draft.array.push(value)
     }),
+    count: () => doc.array.length,
+    insertEntry: (index, value) => change(draft => {
+      draft.array.insertAt(index, value)
+    }),
+    removeEntry: index => change(draft => {
+      draft.array.deleteAt(index)
+    }),
+    nest: (index, entries) => change(draft => {
+      draft.array.insertAt(index, entries)
+    }),
+    setNested: (index, key, value) => change(draft => {
+      draft.array[index][key] = value
+    }),
+    get: key => doc.map[key],
+    getNested: (index, key) => doc.array[index][key],
+    toJson: () => A.toJS(doc),
     together: edits => {
       doc = A.change(doc, draft => {
         isOpen = draft
@@ -46,6 +62,8 @@ export async function open() {
       [doc] = A.applyChanges(doc, updates)
     },
     encode: () => A.save(doc),
+    /** The hashes of the last changes, of 32 bytes each: of them it has a past document. */
+    snapshot: () => A.getHeads(doc).flatMap(head => [...Array(head.length / 2)]),
     mark: () => A.getHeads(doc),
     encodeSince: heads => A.saveSince(doc, heads),
     dispose: () => A.free(doc),

@@ -1,6 +1,6 @@
 // Coweave, as an app uses it: a room in memory of the npm package, with no relay to be reached.
 
-import { connect } from 'coweave'
+import { connect, newMap } from 'coweave'
 
 import { Relay } from '../relay.js'
 
@@ -15,7 +15,8 @@ let rooms = 0
 export async function open() {
   const room = client.room(nextName())
   await room.loaded
-  return documentOf(room)
+  const { figures } = client.debug().rooms.find(({ name }) => name === room.name)
+  return { ...documentOf(room), clientId: () => figures.document.client }
 }
 
 /** The relay that `openLive` is connected with, in this process. */
@@ -49,6 +50,14 @@ function documentOf(room) {
     remove: (index, length) => text.delete(index, length),
     set: (key, value) => map.set(key, value),
     push: value => array.push(value),
+    count: () => array.length,
+    insertEntry: (index, value) => array.insert(index, value),
+    removeEntry: index => array.delete(index, 1),
+    nest: (index, entries) => array.insert(index, newMap(entries)),
+    setNested: (index, key, value) => array.get(index).set(key, value),
+    get: key => map.get(key),
+    getNested: (index, key) => array.get(index).get(key),
+    toJson: () => ({ map: map.toJSON(), array: array.toJSON() }),
     together: edits => room.doc.transact(edits),
     // Edits leave as one update when the present code of the app is done: it is encoded, and kept twice,
     // for the relay and for another instance of the module.
@@ -63,6 +72,7 @@ function documentOf(room) {
     observe: listener => text.subscribe(({ delta }) => listener(delta)),
     apply: bytes => room.doc.applyUpdate(bytes),
     encode: () => room.doc.encodeState(),
+    snapshot: () => room.doc.snapshot(),
     mark: () => room.doc.encodeStateVector(),
     encodeSince: mark => room.doc.encodeDifference(mark),
     treeToJson: () => tree.toJSON(),

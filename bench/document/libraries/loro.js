@@ -1,6 +1,6 @@
 // Loro, with a commit for each edit.
 
-import { LoroDoc } from 'loro-crdt'
+import { LoroDoc, LoroMap, encodeFrontiers } from 'loro-crdt'
 
 export const title = 'loro'
 export const format = 'loro'
@@ -37,6 +37,27 @@ export async function open() {
       array.push(value)
       commit()
     },
+    count: () => array.length,
+    insertEntry: (index, value) => {
+      array.insert(index, value)
+      commit()
+    },
+    removeEntry: index => {
+      array.delete(index, 1)
+      commit()
+    },
+    nest: (index, entries) => {
+      const nested = array.insertContainer(index, new LoroMap())
+      for (const [key, value] of Object.entries(entries)) nested.set(key, value)
+      commit()
+    },
+    setNested: (index, key, value) => {
+      array.get(index).set(key, value)
+      commit()
+    },
+    get: key => map.get(key),
+    getNested: (index, key) => array.get(index).get(key),
+    toJson: () => ({ map: map.toJSON(), array: array.toJSON() }),
     together: edits => {
       isOpen = true
       edits()
@@ -54,6 +75,8 @@ export async function open() {
     apply: bytes => doc.import(bytes),
     applyAll: updates => doc.importBatch(updates),
     encode: () => doc.export({ mode: 'snapshot' }),
+    /** It has a past document where Yjs has a snapshot. */
+    snapshot: () => encodeFrontiers(doc.frontiers()),
     mark: () => doc.oplogVersion(),
     encodeSince: from => doc.export({ mode: 'update', from }),
     dispose: () => doc.free(),

@@ -22,6 +22,14 @@ export async function open() {
     remove: (index, length) => text.delete(index, length),
     set: (key, value) => map.set(key, value),
     push: value => array.push([value]),
+    count: () => array.length,
+    insertEntry: (index, value) => array.insert(index, [value]),
+    removeEntry: index => array.delete(index, 1),
+    nest: (index, entries) => array.insert(index, [new Y.Map(Object.entries(entries))]),
+    setNested: (index, key, value) => array.get(index).set(key, value),
+    get: key => map.get(key),
+    getNested: (index, key) => array.get(index).get(key),
+    toJson: () => ({ map: map.toJSON(), array: array.toJSON() }),
     together: edits => doc.transact(edits),
     takeUpdate: () => update,
     read: () => text.toString(),
@@ -29,6 +37,7 @@ export async function open() {
     observe: listener => text.observe(event => listener(event.delta)),
     apply: bytes => Y.applyUpdate(doc, bytes),
     encode: () => Y.encodeStateAsUpdate(doc),
+    snapshot: () => Y.encodeSnapshot(Y.snapshot(doc)),
     mark: () => Y.encodeStateVector(doc),
     encodeSince: mark => Y.encodeStateAsUpdate(doc, mark),
     /** A tree of paragraphs, each with an attribute and two runs of text. */
@@ -42,6 +51,7 @@ export async function open() {
       tree.insert(0, nodes)
     }),
     treeToJson: () => tree.toArray().map(nodeToJson),
+    clientId: () => doc.clientID,
     dispose: () => doc.destroy(),
   }
 }

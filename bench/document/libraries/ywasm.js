@@ -29,6 +29,14 @@ export async function open() {
     remove: (index, length, transaction) => text.delete(index, length, transaction),
     set: (key, value) => map.set(key, value),
     push: value => array.push([value]),
+    count: () => array.length(),
+    insertEntry: (index, value) => array.insert(index, [value]),
+    removeEntry: index => array.delete(index, 1),
+    nest: (index, entries) => array.insert(index, [new Y.YMap(entries)]),
+    setNested: (index, key, value) => array.get(index).set(key, value),
+    get: key => map.get(key),
+    getNested: (index, key) => array.get(index).get(key),
+    toJson: () => ({ map: map.toJson(), array: array.toJson() }),
     together,
     takeUpdate: () => update,
     read: () => text.toString(),
@@ -36,6 +44,7 @@ export async function open() {
     observe: listener => text.observe(event => listener(event.delta)),
     apply: bytes => Y.applyUpdate(doc, bytes, undefined),
     encode: () => Y.encodeStateAsUpdate(doc),
+    snapshot: () => Y.encodeSnapshotV1(Y.snapshot(doc)),
     mark: () => Y.encodeStateVector(doc),
     encodeSince: mark => Y.encodeStateAsUpdate(doc, mark),
     treeToJson: () => {
@@ -46,6 +55,7 @@ export async function open() {
         transaction.free()
       }
     },
+    clientId: () => Number(doc.id),
     dispose: () => doc.free(),
   }
 }

@@ -4,4 +4,4 @@ import init from 'loro-crdt/web'
 import url from 'loro-crdt/web/loro_wasm_bg.wasm?url'
 
 await init({ module_or_path: url })
-export { LoroDoc } from 'loro-crdt/web'
+export { LoroDoc, LoroMap, encodeFrontiers } from 'loro-crdt/web'

@@ -3,6 +3,10 @@
 import { memoryBytes, noteMemories } from '../memories.js'
 import { workloads } from '../workloads.js'
 
+/** Of the clock of an isolated page; that of others goes in steps of 100. */
+const STEP_US = 5
+if (!crossOriginIsolated) throw new Error('the page is not isolated: its clock is too coarse for a key')
+
 noteMemories()
 const name = new URLSearchParams(location.search).get('library')
 // Only after the memories are noted.
@@ -10,8 +14,8 @@ const libraries = import.meta.glob('../libraries/*.js')
 const library = await libraries[`../libraries/${name}.js`]()
 
 const environment = {
-  // The clock goes in steps of five microseconds.
-  keysPerSample: 10,
+  /** Of the clock, in microseconds. */
+  step: STEP_US,
   spent: () => performance.now() * 1_000,
   bytesInUse: async () => await heapBytes() + memoryBytes(),
 }

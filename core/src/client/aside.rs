@@ -47,10 +47,11 @@ impl Room {
         self.keeps_refused = keeps;
     }
 
-    /// What this session may do in the room; an editor until the relay says otherwise.
+    /// What this session may do in the room: until the relay says so, what it said last on this
+    /// device, or else edit.
     #[must_use]
-    pub const fn role(&self) -> Role {
-        self.role
+    pub fn role(&self) -> Role {
+        self.role.unwrap_or_default()
     }
 
     /// To be asked before each edit.
@@ -62,20 +63,29 @@ impl Room {
             Some(error) if error.code == Code::RoomDeleted && !self.keeps_refused => {
                 Err(error.clone())
             }
-            _ if self.role == Role::Viewer => Err(read_only()),
+            _ if self.role() == Role::Viewer => Err(read_only()),
             _ => Ok(()),
         }
     }
 
     /// Notes what the relay allows; true when it is news.
     pub(super) fn set_role(&mut self, role: Role) -> bool {
-        std::mem::replace(&mut self.role, role) != role
+        let before = self.role();
+        self.role = Some(role);
+        if let Some(next) = &mut self.next_meta {
+            next.role = role;
+        }
+        if let Some(meta) = self.meta.as_mut().filter(|meta| meta.role != role) {
+            meta.role = role;
+            self.device.is_meta_due = true;
+        }
+        before != role
     }
 
     /// Whether there are edits that a viewer may not send.
     pub(super) fn is_overdrawn(&mut self) -> bool {
         while self.take_edits().is_some() {}
-        self.role == Role::Viewer && self.outbox.durable() < self.outbox.last()
+        self.role() == Role::Viewer && self.outbox.durable() < self.outbox.last()
     }
 
     /// Begins anew under another client id. What is here stays in sight until

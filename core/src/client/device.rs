@@ -171,6 +171,10 @@ impl Device {
         }
     }
 
+    pub(super) fn is_copy_dropped(&self, id: &str) -> bool {
+        self.aside.iter().any(|aside| aside.is_dropped && aside.copy.id == id)
+    }
+
     /// Whether what happens now reaches the store.
     pub(super) const fn takes_records(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Restoring)
@@ -232,6 +236,9 @@ impl Room {
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";
             return Err(Error::new(Code::DeviceUnavailable, text));
+        }
+        if let (None, Some(meta)) = (self.role, copy.meta) {
+            self.set_role(meta.role);
         }
         let is_back = self.is_loaded;
         if std::mem::take(&mut self.device.is_replacing) {

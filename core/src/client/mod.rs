@@ -24,6 +24,7 @@ use crate::error::Error;
 use crate::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use crate::time::Time;
 use crate::wire::awareness::AwarenessEntry;
+use crate::wire::v1::Role;
 
 /// A room of this session; never used twice, so a late answer cannot reach a newer room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,6 +52,8 @@ pub struct Meta {
     pub epoch: Epoch,
     /// See `epoch`.
     pub sequence: Sequence,
+    /// What the relay last said that a session may do here.
+    pub role: Role,
 }
 
 /// What a device has of a room: the answer to [`Output::Load`].

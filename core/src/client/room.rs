@@ -89,7 +89,7 @@ pub struct Room {
     pub(super) meta: Option<Meta>,
     /// After a change of epoch: where the document stands in the new one, to be noted when what the
     /// relay may have lost is on its disk again. Until then every join counts as the first one.
-    next_meta: Option<Meta>,
+    pub(super) next_meta: Option<Meta>,
     /// Under which channel of the present connection the room was asked for.
     pub(super) channel: Option<Channel>,
     /// When to join again after the relay ended the membership.
@@ -116,7 +116,8 @@ pub struct Room {
     pub(super) kept: Vec<Kept>,
     /// What there is to share with the other tabs of the browser.
     pub(super) sharing: Sharing,
-    pub(super) role: Role,
+    /// What the relay said, or what the device knows of it.
+    pub(super) role: Option<Role>,
     pub(super) keeps_refused: bool,
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
@@ -166,7 +167,7 @@ impl Room {
             flushes: Vec::new(),
             kept: Vec::new(),
             sharing: Sharing::default(),
-            role: Role::Editor,
+            role: None,
             keeps_refused: false,
             leaving: None,
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
@@ -272,7 +273,8 @@ impl Room {
     /// What another tab gave is of this history: it may go into no other one.
     pub(super) fn begin_history(&mut self, lineage: Option<Lineage>) {
         if let (None, Some(lineage)) = (self.meta, lineage) {
-            self.meta = Some(Meta { lineage, epoch: Epoch(0), sequence: Sequence(0) });
+            let (epoch, sequence, role) = (Epoch(0), Sequence(0), self.role());
+            self.meta = Some(Meta { lineage, epoch, sequence, role });
             self.device.is_meta_due = true;
             self.keep_history();
         }
@@ -360,7 +362,8 @@ impl Room {
     }
 
     pub(super) fn set_meta(&mut self, joined: &Joined) {
-        let meta = Meta { lineage: joined.lineage, epoch: joined.epoch, sequence: joined.sequence };
+        let Joined { lineage, epoch, sequence, .. } = *joined;
+        let meta = Meta { lineage, epoch, sequence, role: self.role() };
         if let Some(next) = &mut self.next_meta {
             *next = meta;
         } else if self.meta != Some(meta) {
@@ -496,7 +499,7 @@ impl Room {
         limits: &Limits,
     ) -> Vec<Sending> {
         while self.take_edits().is_some() {}
-        if self.leaving.is_some() || self.role == Role::Viewer {
+        if self.leaving.is_some() || self.role() == Role::Viewer {
             return Vec::new();
         }
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);

@@ -19,6 +19,7 @@ mod line;
 pub(crate) mod mix;
 pub mod nesting;
 pub mod node;
+mod noted;
 mod observe;
 mod orphan;
 mod pair;

@@ -29,6 +29,7 @@ mod measure;
 mod reading;
 #[path = "../hostile/replicas.rs"]
 mod replicas;
+mod session;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -148,10 +149,13 @@ fn plan(benches: &[Bench; 2], seed: u64) -> (&Bench, Target, Class) {
         6 => Target::YWebsocket,
         7 => Target::V1,
         8 => Target::StateVector,
-        _ => match seed / 120 % 4 {
+        _ => match seed / 120 % 8 {
             0 | 1 => Target::Awareness,
             2 => Target::Version2,
-            _ => Target::Snapshot,
+            3 => Target::Snapshot,
+            4 => Target::Past,
+            5 => Target::Stored,
+            _ => Target::Tab,
         },
     };
     let class = CLASSES[(seed / 10) as usize % CLASSES.len()];

@@ -29,7 +29,9 @@ use crate::documents::{Alphabet, below, loaded, view};
 use crate::inputs::{Class, Seeds};
 use crate::large::large_update;
 use crate::measure::{measured, timed};
+use crate::reading;
 use crate::replicas::use_replica;
+use crate::session;
 
 /// What an input is for.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,12 @@ pub(crate) enum Target {
     Version2,
     /// A snapshot, which an app brings as well.
     Snapshot,
+    /// The state that a past one is cut out of.
+    Past,
+    /// A message of another tab.
+    Tab,
+    /// A row of what the device has of a room.
+    Stored,
 }
 
 /// Everything that the inputs are made of and run against.
@@ -56,6 +64,7 @@ pub(crate) struct Bench {
     awareness: Seeds,
     version2: Seeds,
     snapshots: Seeds,
+    tabs: Seeds,
     alphabet: Alphabet,
     limits: Limits,
     /// How often a squeezed document was compared with the merged one.
@@ -87,7 +96,7 @@ impl Bench {
             .iter()
             .map(|update| Update::decode_v1(update).expect("an honest update").encode_v2());
         let client = ClientId::from_u32(5);
-        let snapshots = updates.updates.iter().filter_map(|update| {
+        let snapshots = updates.updates.iter().chain([&updates.base]).filter_map(|update| {
             let mut replica = Replica::new(client);
             replica.apply(update, &Limits::default()).ok()?;
             Some(replica.snapshot().ok()?.encode())
@@ -113,6 +122,7 @@ impl Bench {
             awareness: of(awareness.collect()),
             version2: of(version2.collect()),
             snapshots: of(snapshots.collect()),
+            tabs: of(session::messages(&updates)),
             updates,
             alphabet,
             limits: Limits::default(),
@@ -123,7 +133,8 @@ impl Bench {
 
     pub(crate) fn input(&self, target: Target, class: Class, random: &mut Random) -> Vec<u8> {
         let seeds = match target {
-            Target::Update | Target::LargeUpdate => &self.updates,
+            Target::Update | Target::LargeUpdate | Target::Past | Target::Stored => &self.updates,
+            Target::Tab => &self.tabs,
             Target::YWebsocket => &self.y_websocket,
             Target::V1 => &self.v1,
             Target::StateVector => &self.state_vectors,
@@ -146,9 +157,11 @@ impl Bench {
         let any = [Class::BitFlips, Class::Varints, Class::Spliced, Class::Grammar];
         let class = any[below(random, any.len())];
         match target {
-            Target::Update | Target::LargeUpdate => self.updates.input(Class::Grammar, random),
+            Target::Update | Target::LargeUpdate | Target::Past | Target::Stored => {
+                self.updates.input(Class::Grammar, random)
+            }
             // One damage upon the other.
-            Target::Version2 | Target::Snapshot => {
+            Target::Version2 | Target::Snapshot | Target::Tab => {
                 let class = [Class::BitFlips, Class::Varints, Class::Spliced][below(random, 3)];
                 let mut input = self.input(target, class, random);
                 for _ in 0..below(random, 4).min(input.len()) {
@@ -230,6 +243,9 @@ impl Bench {
             Target::Awareness => awareness::read(input, &self.limits).is_ok(),
             Target::Version2 => to_version_1(input, &self.limits).is_ok(),
             Target::Snapshot => Snapshot::decode(input, &self.limits).is_ok(),
+            Target::Past => self.past(input, &mut Random::from_seed(1)),
+            Target::Tab => session::hear(&self.updates, input, &mut Random::from_seed(1)),
+            Target::Stored => session::load(&self.updates, input, &mut Random::from_seed(1)),
         }
     }
 
@@ -244,6 +260,9 @@ impl Bench {
             Target::Awareness => self.awareness(input),
             Target::Version2 => self.version2(input),
             Target::Snapshot => self.snapshot(input, random),
+            Target::Past => drop(self.past(input, random)),
+            Target::Tab => drop(session::hear(&self.updates, input, random)),
+            Target::Stored => drop(session::load(&self.updates, input, random)),
         }
     }
 
@@ -440,5 +459,21 @@ impl Bench {
                 assert_eq!(past.snapshot().as_ref(), Ok(&snapshot));
             }
         }
+    }
+
+    /// Whether a snapshot is in a state with the input in it.
+    fn past(&self, input: &[u8], random: &mut Random) -> bool {
+        let state = splice::merge(&[&self.updates.base, input]).unwrap_or_else(|_| input.to_vec());
+        let all = &self.snapshots.updates;
+        // The last one is of the document without the input.
+        let at = if random.chance(50) { below(random, all.len()) } else { all.len() - 1 };
+        let snapshot = Snapshot::decode(&all[at], &self.limits).expect("an honest snapshot");
+        let client = ClientId::from_u32(5);
+        let past = timed("the past", || Replica::at(&snapshot, &state, client, &self.limits));
+        past.is_ok_and(|past| {
+            assert_eq!(past.snapshot().as_ref(), Ok(&snapshot));
+            reading::read(&past, random);
+            true
+        })
     }
 }

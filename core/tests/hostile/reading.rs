@@ -38,6 +38,24 @@ const DELTAS: [&str; 7] = [
     "[{\"retain\":1},{\"delete\":1},{\"retain\":1,\"attributes\":{\"a\":{}}},{\"insert\":\"\"}]",
 ];
 
+/// What may stand where a position has something.
+const POSITION_VALUES: [&str; 14] = [
+    "null",
+    "true",
+    "-1",
+    "0.5",
+    "18446744073709551616",
+    "1e400",
+    "\"text\"",
+    "\"other\"",
+    "[]",
+    "{}",
+    "{\"client\":1,\"clock\":2}",
+    "{\"client\":2,\"clock\":4294967295}",
+    "{\"client\":-1,\"clock\":1e99}",
+    "{\"client\":9007199254740993,\"clock\":\"1\"}",
+];
+
 /// Observes all parts that have names.
 pub(crate) fn observe(replica: &mut Replica) {
     for (name, kind) in ROOTS {
@@ -46,7 +64,7 @@ pub(crate) fn observe(replica: &mut Replica) {
 }
 
 /// Reads all parts that have names, as what they are and as something else, and some parts inside.
-pub(crate) fn read(replica: &Replica, random: &mut Random) -> Vec<Node> {
+pub(crate) fn read(replica: &mut Replica, random: &mut Random) -> Vec<Node> {
     let mut nodes: Vec<Node> = ROOTS.iter().map(|(name, kind)| Node::root(*kind, name)).collect();
     let (name, _) = ROOTS[below(random, ROOTS.len())];
     nodes.push(Node::root(KINDS[below(random, KINDS.len())], name));
@@ -63,7 +81,7 @@ pub(crate) fn read(replica: &Replica, random: &mut Random) -> Vec<Node> {
     nodes
 }
 
-fn read_one(replica: &Replica, node: &Node, random: &mut Random) -> Vec<String> {
+fn read_one(replica: &mut Replica, node: &Node, random: &mut Random) -> Vec<String> {
     let length = match node.kind.is_text() {
         true => replica.text_length(node),
         false => replica.sequence_length(node).unwrap_or(0),
@@ -82,6 +100,9 @@ fn read_one(replica: &Replica, node: &Node, random: &mut Random) -> Vec<String> 
             drop(replica.resolve(&position.replace("\"clock\":", "\"clock\":9")));
         }
     }
+    for _ in 0..2 {
+        drop(replica.resolve(&any_position(random)));
+    }
     let all = [
         replica.tree(node),
         replica.text_delta(node),
@@ -89,6 +110,23 @@ fn read_one(replica: &Replica, node: &Node, random: &mut Random) -> Vec<String> 
         replica.entries(node),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// What somebody may say is a position, as in awareness.
+fn any_position(random: &mut Random) -> String {
+    let mut entries = Vec::new();
+    for key in ["type", "tname", "item", "assoc", "more"] {
+        if random.chance(60) {
+            let value = POSITION_VALUES[below(random, POSITION_VALUES.len())];
+            entries.push(format!("\"{key}\":{value}"));
+        }
+    }
+    let mut json = format!("{{{}}}", entries.join(",")).into_bytes();
+    if random.chance(20) {
+        let at = below(random, json.len());
+        json[at] ^= 1 << random.below(8);
+    }
+    String::from_utf8_lossy(&json).into_owned()
 }
 
 /// The shared types that a JSON names.

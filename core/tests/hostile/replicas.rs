@@ -51,7 +51,7 @@ pub(crate) fn use_replica(
     assert_eq!(splice::state_vector(&state)?, *all);
     Replica::new(ClientId::from_u32(78)).apply(&state, &limits)?;
     for _ in 0..3 {
-        let nodes = reading::read(&replica, random);
+        let nodes = reading::read(&mut replica, random);
         replica.begin(1);
         for _ in 0..1 + random.below(3) {
             reading::edit(&mut replica, &nodes, random);

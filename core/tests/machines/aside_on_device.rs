@@ -52,6 +52,27 @@ fn stored(outputs: &[Output]) -> StoredCopy {
 }
 
 #[test]
+fn who_could_only_read_begins_so_the_next_time_until_the_relay_says_otherwise() {
+    let mut session = live(true);
+    session.hear(Channel(1), &Message::Role(Role::Viewer));
+    let copy = stored(&device(&mut session));
+    assert_eq!(copy.meta.unwrap().role, Role::Viewer);
+
+    let mut session = Session::new(1, true);
+    let key = session.keys[0];
+    session.input(Input::Loaded { key, copy: Ok(copy) });
+    let room = |session: &Session| session.client.room(key).unwrap().check_edit();
+    assert_eq!(room(&session).unwrap_err().code, Code::RoomReadOnly);
+    session.welcome(&Limits::default());
+    admit(&mut session, 1, LINEAGE, Role::Editor);
+    assert_eq!(room(&session), Ok(()));
+    let roles = session.events.iter().filter(|event| **event == Event::RoleChanged).count();
+    assert_eq!(roles, 2);
+    let metas = device(&mut session);
+    assert_eq!(stored(&metas).meta.unwrap().role, Role::Editor);
+}
+
+#[test]
 fn on_the_device_the_copy_takes_the_place_of_the_rows_and_the_room_goes_on_behind_it() {
     let mut session = live(true);
     let key = session.keys[0];
@@ -70,7 +91,8 @@ fn on_the_device_the_copy_takes_the_place_of_the_rows_and_the_room_goes_on_behin
     assert_eq!(session.client.room(key).unwrap().saved().tier, Tier::Memory);
     // Another tab has begun anew before.
     let record = Record { index: 1, is_pending: false, update: theirs().state().into() };
-    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(0) };
+    let meta =
+        Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(0), role: Role::Editor };
     let there = StoredCopy { meta: Some(meta), records: vec![record], ..StoredCopy::default() };
     session.input(Input::Loaded { key, copy: Ok(there) });
     let after = stored(&device(&mut session));
@@ -265,7 +287,12 @@ fn a_copy_that_is_dropped_before_the_device_has_it_does_not_get_there() {
 fn where_nothing_was_the_device_forgets_the_history_that_is_over() {
     let mut session = Session::new(1, true);
     let key = session.keys[0];
-    let meta = Meta { lineage: Lineage([7; 16]), epoch: Epoch(1), sequence: Sequence(3) };
+    let meta = Meta {
+        lineage: Lineage([7; 16]),
+        epoch: Epoch(1),
+        sequence: Sequence(3),
+        role: Role::Editor,
+    };
     let copy = StoredCopy { meta: Some(meta), ..StoredCopy::default() };
     session.input(Input::Loaded { key, copy: Ok(copy) });
     session.welcome(&Limits::default());

@@ -274,6 +274,7 @@ fn a_damaged_copy_still_knows_which_history_it_has() {
         lineage: Lineage([7; 16]),
         epoch: Epoch(1),
         sequence: Sequence(5),
+        role: Role::Editor,
     };
     let record = Record { index: 1, is_pending: false, update: Bytes::from_static(&[9, 9]) };
     let copy = StoredCopy { meta: Some(meta), records: vec![record], ..StoredCopy::default() };

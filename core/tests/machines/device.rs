@@ -9,7 +9,7 @@ use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
-use coweave_core::wire::v1::{Message, read_frame};
+use coweave_core::wire::v1::{Message, Role, read_frame};
 
 use crate::page::{LINEAGE, Page, Store, TEXT, is_lost, written_by};
 
@@ -130,7 +130,12 @@ fn a_store_that_was_emptied_by_nobody_gets_nothing_twice() {
 #[test]
 fn a_store_with_another_history_is_left_alone() {
     let mut store = Store::default();
-    let meta = Meta { lineage: Lineage([2; 16]), epoch: Epoch(1), sequence: Sequence(3) };
+    let meta = Meta {
+        lineage: Lineage([2; 16]),
+        epoch: Epoch(1),
+        sequence: Sequence(3),
+        role: Role::Editor,
+    };
     let update = written_by(9, "another history");
     store.write(&[
         Write::SetMeta(meta),
@@ -205,7 +210,8 @@ fn a_damaged_snapshot_costs_nothing_that_the_relay_has_and_no_edit_behind_it() {
     typist.apply(&content, &Limits::default()).unwrap();
     typist.text_insert(TEXT, 6, ", mine").unwrap();
     let mine = typist.take_edits().unwrap();
-    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1) };
+    let meta =
+        Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1), role: Role::Editor };
     let records = vec![Record { index: 1, is_pending: true, update: mine }];
     let broken = Bytes::from_static(&[1, 2, 3]);
     let mut store = Store { meta: Some(meta), snapshot: Some(broken), records };

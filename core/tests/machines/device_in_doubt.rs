@@ -7,7 +7,7 @@ use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use coweave_core::limits::Limits;
-use coweave_core::wire::v1::{Message, read_frame};
+use coweave_core::wire::v1::{Message, Role, read_frame};
 
 use crate::page::{LINEAGE, Page, Store, TEXT, is_lost, written_by};
 
@@ -63,7 +63,8 @@ fn the_last_write_of_a_room_holds_what_the_one_before_it_may_have_failed_to_writ
 #[test]
 fn what_comes_of_a_store_after_the_sync_is_compared_with_what_the_relay_has() {
     // Another tab wrote it down as somebody else's edit, and all that heard of it are gone.
-    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(0) };
+    let meta =
+        Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(0), role: Role::Editor };
     let update = written_by(9, "of a dead tab");
     let records = vec![Record { index: 1, is_pending: false, update }];
     let mut store = Store { meta: Some(meta), records, ..Store::default() };
@@ -86,7 +87,8 @@ fn what_comes_of_a_store_after_the_sync_is_compared_with_what_the_relay_has() {
 #[test]
 fn what_was_deleted_in_a_row_that_cannot_be_read_gets_to_the_relay() {
     let content = written_by(9, "theirs");
-    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1) };
+    let meta =
+        Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(1), role: Role::Editor };
     let damage = Error::new(Code::DeviceUnavailable, "one is without bytes");
     let copy = |damage| StoredCopy {
         meta: Some(meta),

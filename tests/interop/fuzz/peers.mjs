@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 
 import * as Y from 'yjs'
 
+import { reasons, reasonsOfAll } from './bytes.mjs'
 import { canon, delta, view } from './compare.mjs'
 import { choose, perform } from './edits.mjs'
 import { Mirror } from './mirror.mjs'
@@ -90,8 +91,13 @@ class Twin {
     yjs.apply(this.doc, update)
   }
 
+  /** Makes edits; tells why the package may write them in other bytes. */
   edit(edits) {
-    this.doc.transact(() => edits.forEach(edit => perform(yjs, this.doc, edit)))
+    return this.doc.transact(() => edits.flatMap(edit => {
+      const why = reasons(this.doc, edit)
+      perform(yjs, this.doc, edit)
+      return why
+    }))
   }
 }
 
@@ -195,13 +201,13 @@ export class RoomPeer extends Peer {
       }
     }, 'mine')
     await turn()
-    this.#twin.edit(edits)
+    const why = this.#twin.edit(edits)
     this.#listened.edit(edits)
     const all = this.#own.splice(0)
     const own = all.length > 1 ? Y.mergeUpdates(all) : all[0]
     const [twins] = this.#twin.updates
     const name = edits.length === 1 ? edits[0].op : 'several edits'
-    this.tally.size(edits, own, twins)
+    this.tally.update(name, own, twins, [...why, ...reasonsOfAll(edits, twins)])
     // Where the same edit is written in another way, it has to mean the same.
     const isSame = Buffer.compare(own ?? new Uint8Array(), twins ?? new Uint8Array()) === 0
     this.#compare(name, isSame ? {} : { vector: '' })
@@ -221,7 +227,7 @@ export class RoomPeer extends Peer {
       }),
     }))
     const theirs = this.#listened.events.splice(0)
-    // Halves of a character are told as what they were by Yjs, and as what they are now by a room.
+    // What becomes of a character that is cut is told in a room only: see the divergences.
     const isComparable = !this.cuts && this.#listened.updates.length <= 1
     if (isComparable) assert.deepEqual(sorted(ours, 'plain'), sorted(theirs, 'plain'), `what is told of ${what}`)
     this.tally.told(JSON.stringify(sorted(ours, 'delta')) === JSON.stringify(sorted(theirs, 'delta')))

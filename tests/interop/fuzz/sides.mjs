@@ -131,6 +131,19 @@ export const coweave = {
 /** A client that reaches nobody, for documents in memory. */
 export const offline = () => connect('ws://127.0.0.1:9', { storage: 'memory' })
 
+/** A room and a document of Yjs, not in touch yet. */
+export async function pair(t) {
+  const client = offline()
+  t.after(() => client.dispose())
+  const room = client.room('room')
+  await room.loaded
+  return [room.doc, new Y.Doc()]
+}
+
+/** One of them gets what the other has. */
+export const give = (from, to) => to.applyUpdate(Y.encodeStateAsUpdate(from))
+export const take = (from, to) => Y.applyUpdate(to, from.encodeState())
+
 /** Lets microtasks run: what the package has to tell is told. */
 export const turn = () => new Promise(resolve => setImmediate(resolve))
 

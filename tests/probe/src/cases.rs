@@ -10,6 +10,9 @@ use yrs::{
     StateVector, Text, Transact, Update, WriteTxn,
 };
 
+use crate::beside::{
+    before_marks, empty_format, list_neighbors, order_of_keys, told_of_half, undo_with_others,
+};
 use crate::damage::damaged_updates;
 
 /// A question to yrs.
@@ -32,7 +35,7 @@ pub(crate) const CASES: &[Case] = &[
     case("formats, tidied up: people converge", "200 of 200", || formatted(true)),
     case("formats, left alone: people converge", "200 of 200", || formatted(false)),
     case("a delta deletes the end of bold text and types", "plain", delta_after_deletion),
-    case("half an emoji is deleted", r#"4 "a\u{fffd}b""#, cut_pair),
+    case("half an emoji is deleted", "4 \"a\u{fffd}b\"", cut_pair),
     case("a list with an emoji among its entries", "read", astral_list),
     case("a format under a key is observed", "told", format_under_key),
     case("a client without structs (F1)", "refused", || hostile("0100010900")),
@@ -42,6 +45,12 @@ pub(crate) const CASES: &[Case] = &[
     case("bytes at the top survive version 2", "read", bytes_in_v2),
     case("2,000 damaged updates", "0 of 2000 panic", damaged_updates),
     case("types nested 30,000 deep are deleted", "deleted", deep),
+    case("half of the only character goes: told", "+🙂 -2 +\u{fffd}: \u{fffd}", told_of_half),
+    case("an entry before what is left of a list", "as Yjs", list_neighbors),
+    case("a format for no text", "as Yjs", empty_format),
+    case("a format before a mark that ends nothing", "as Yjs", before_marks),
+    case("the keys of an object keep their order", "10 of 10", order_of_keys),
+    case("undo of a text into which others wrote", "theirs stays", undo_with_others),
     case("20,000 keys at the end of a text", "", || typing(0)),
     case("2,000 keys in the middle of a scattered text", "", || typing(2)),
     case("loading 5,000 scattered keys", "", loading),
@@ -360,7 +369,7 @@ fn var(bytes: &mut Vec<u8>, mut value: u32) {
     bytes.push(value as u8);
 }
 
-fn hex(text: &str) -> Vec<u8> {
+pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u32> = text.chars().filter_map(|char| char.to_digit(16)).collect();
     digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
 }

@@ -3,6 +3,7 @@
 //!
 //! Each case runs in a process of its own, because some end it and some never end.
 
+mod beside;
 mod cases;
 mod damage;
 

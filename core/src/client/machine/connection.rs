@@ -21,6 +21,8 @@ const GATHER_BYTES: usize = 64 << 10;
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// The same while something is on its way whose arrival is not known.
 const PING_AFTER_IN_USE: Duration = Duration::from_secs(1);
+/// So long it has for the answer then: with the silence before, as long as for any other.
+const PONG_LIMIT_IN_USE: Duration = ANSWER_LIMIT.saturating_sub(PING_AFTER_IN_USE);
 
 impl Client {
     /// Connects, unless the relay asked to be left alone for a while.
@@ -65,10 +67,11 @@ impl Client {
     }
 
     pub(super) fn ping(&mut self, now: Time) {
+        let limit = if self.is_in_use() { PONG_LIMIT_IN_USE } else { ANSWER_LIMIT };
         self.last_ping += 1;
         self.diary.pinged_at = now;
         self.send(Channel::CONNECTION, &Message::Ping(self.last_ping));
-        self.expect_answer(now);
+        self.answer_by.get_or_insert(now + limit);
     }
 
     pub(super) fn probe(&mut self, now: Time) {

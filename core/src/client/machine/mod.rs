@@ -394,7 +394,7 @@ impl Client {
             return;
         }
         let Some(update) = room.seed.clone() else { return };
-        if room.role == Role::Viewer {
+        if room.role() == Role::Viewer {
             room.seed = None;
             return self.tell(key, Event::Seeded(Err(read_only())));
         }

@@ -20,7 +20,8 @@ impl Client {
 
     pub(super) fn restored(&mut self, key: RoomKey, history: Option<(Lineage, Epoch)>, now: Time) {
         let Some(room) = self.rooms.get_mut(&key) else { return };
-        let place = |(lineage, epoch)| Meta { lineage, epoch, sequence: Sequence(0) };
+        let (sequence, role) = (Sequence(0), room.role());
+        let place = |(lineage, epoch)| Meta { lineage, epoch, sequence, role };
         room.begin_again(history.map(place));
         self.tell(key, Event::Loaded);
         self.join(key, now);

@@ -22,15 +22,19 @@ impl Client {
         if room.leaving.is_some() || room.device.is_outdated() {
             return room.device.read_later(now);
         }
-        let before = room.storage.clone();
+        let (before, role) = (room.storage.clone(), room.role());
         let found = match before {
             // There is nothing to take from, and nothing to write to.
             Storage::Memory => Ok(Vec::new()),
             _ => copy.and_then(|copy| room.take_copy(copy, &limits)),
         };
         room.is_loaded = true;
+        let is_role_news = room.role() != role;
         if is_first {
             self.tell(key, Event::Loaded);
+        }
+        if is_role_news {
+            self.tell(key, Event::RoleChanged);
         }
         self.tell(key, Event::DocumentChanged);
         match found {
@@ -80,6 +84,12 @@ impl Client {
     pub fn drop_copy(&mut self, name: &RoomName, id: &str) {
         let rooms = self.rooms.values_mut().filter(|room| room.name == *name);
         rooms.for_each(|room| room.device.drop_copy(id));
+    }
+
+    /// Whether it has dropped one that the store was asked to keep.
+    #[must_use]
+    pub fn is_copy_dropped(&self, key: RoomKey, id: &str) -> bool {
+        self.rooms.get(&key).is_some_and(|room| room.device.is_copy_dropped(id))
     }
 
     /// Reads the stores again that failed: those whose time has come, or all of them at a hint.

@@ -254,6 +254,15 @@ mod tests {
             for end in 0..bytes.len() {
                 drop(TabMessage::read(&bytes.slice(..end)));
             }
+            // What is read of damaged bytes is a message like any other.
+            for bit in 0..bytes.len() * 8 {
+                let mut damaged = bytes.to_vec();
+                damaged[bit / 8] ^= 1 << (bit % 8);
+                if let Ok((from, Some(message))) = TabMessage::read(&damaged.into()) {
+                    let again = TabMessage::read(&message.write(from));
+                    assert_eq!(again, Ok((from, Some(message))));
+                }
+            }
         }
         assert_eq!(TabMessage::read(&Bytes::from_static(&[5, 99, 1])), Ok((TabId(5), None)));
     }

@@ -28,6 +28,7 @@ use super::guard::{ClientRange, Mode, Oddities, Seen, Summary, inspect};
 use super::known::Known;
 use super::nesting::Nesting;
 pub use super::node::{Kind, Node, Place};
+use super::noted::Noted;
 use super::observe::{Changes, unwatch, watch};
 use super::orphan::collect_orphans;
 use super::pair::Pairs;
@@ -38,7 +39,6 @@ use super::walk::Id;
 use crate::error::{Code, Error};
 use crate::ids::ClientId;
 use crate::limits::Limits;
-use crate::ordered::OrderedMap;
 
 /// The origin of transactions that bring what others wrote.
 pub(super) const REMOTE: &str = "remote";
@@ -73,7 +73,9 @@ pub struct Replica {
     /// Some update brought values, which count as length: they may be in a text.
     has_values: bool,
     /// Texts that hold nothing but text and what is embedded, as was seen after the last such update.
-    plain_texts: OrderedMap<Place, ()>,
+    plain_texts: Noted,
+    /// Lists without text among their entries, as was seen after the last update of others.
+    textless: Noted,
     pairs: Pairs,
     /// What is known of the order of texts.
     typing: Typing,
@@ -102,7 +104,8 @@ impl Replica {
             known: Known::new(),
             nesting: None,
             has_values: false,
-            plain_texts: OrderedMap::new(),
+            plain_texts: Noted::default(),
+            textless: Noted::default(),
             pairs: Pairs::default(),
             typing: Typing::default(),
             depth: 0,
@@ -198,6 +201,7 @@ impl Replica {
         self.has_formats |= oddities.has_formats;
         self.changes.expect_formats(oddities.has_formats);
         self.typing.forget();
+        self.textless.clear();
         // A struct that is known in part goes on where its first part is. yrs would
         // count it where the struct says, and panic when it misses it there.
         let is_cut = |range: &ClientRange| {

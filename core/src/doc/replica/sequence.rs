@@ -78,16 +78,21 @@ impl Replica {
     ///
     /// # Errors
     /// `api.deleted`.
-    pub fn sequence_get(&self, node: &Node, index: u32) -> Result<Option<String>, Error> {
-        self.read(node, |branch, txn| {
+    pub fn sequence_get(&mut self, node: &Node, index: u32) -> Result<Option<String>, Error> {
+        let is_textless = self.textless.has(&node.place);
+        let got = self.read(node, |branch, txn| {
             let sequence = ArrayRef::from(branch);
+            if !is_textless && text_in(&sequence, txn).is_some() {
+                return None;
+            }
             let is_inside = index < sequence.len(txn);
-            let out = match is_inside && text_in(&sequence, txn).is_none() {
-                true => sequence.get(txn, index),
-                false => None,
-            };
-            out.map(|out| json(&Value::new(out)))
-        })
+            let out = is_inside.then(|| sequence.get(txn, index)).flatten();
+            Some(out.map(|out| json(&Value::new(out))))
+        })?;
+        if got.is_some() && !is_textless {
+            self.textless.note(&node.place);
+        }
+        Ok(got.flatten())
     }
 
     /// All entries as JSON.

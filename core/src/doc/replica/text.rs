@@ -23,8 +23,6 @@ use crate::error::{Code, Error};
 
 /// A text is inserted in pieces of at most this many bytes.
 const PIECE_BYTES_MAX: usize = 256 << 10;
-/// Of so many texts it is noted that they hold nothing else.
-const PLAIN_TEXTS_MAX: usize = 64;
 
 impl Replica {
     /// Inserts into a text; the content takes on the formats of what is before it.
@@ -62,6 +60,7 @@ impl Replica {
         if piece.is_empty() {
             return Ok(());
         }
+        self.textless.forget(&text.place);
         // With formats around only yrs knows which ones the new text has.
         let own = (!self.has_formats && !self.observed.is_empty())
             .then(|| [Step::Retain(index, Vec::new()), Step::Text(piece.to_owned(), Vec::new())]);
@@ -146,6 +145,7 @@ impl Replica {
         let ranges = ranges(&steps);
         self.check_range(text, &ranges)?;
         self.check_pairs(text, &ranges)?;
+        self.textless.forget(&text.place);
         let has_formats = self.has_formats;
         self.edit(text, None, |txn, branch| {
             apply(branch, txn, steps, has_formats);
@@ -166,16 +166,13 @@ impl Replica {
         }
         if self.has_values
             && let Some(text) = text
-            && !self.plain_texts.contains_key(&node.place)
+            && !self.plain_texts.has(&node.place)
         {
             if Content::of(&text, &txn).len() != is {
                 let text = "the text holds content that is no text, or half a character";
                 return Err(Error::new(Code::ClientInternal, text));
             }
-            if self.plain_texts.len() >= PLAIN_TEXTS_MAX {
-                self.plain_texts.clear();
-            }
-            self.plain_texts.insert(node.place.clone(), ());
+            self.plain_texts.note(&node.place);
         }
         Ok(is)
     }

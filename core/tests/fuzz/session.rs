@@ -14,6 +14,7 @@ use coweave_core::ids::{
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
+use coweave_core::wire::v1::Role;
 
 use crate::documents::below;
 use crate::inputs::Seeds;
@@ -90,8 +91,8 @@ impl Tab {
     }
 
     /// Reads all that there is in the room.
-    fn read(&self, random: &mut Random) -> Known {
-        let replica = self.client.room(self.key).expect("an open room").replica();
+    fn read(&mut self, random: &mut Random) -> Known {
+        let replica = self.client.room_mut(self.key).expect("an open room").replica_mut();
         reading::read(replica, random);
         replica.known().clone()
     }
@@ -168,7 +169,9 @@ pub(crate) fn load(seeds: &Seeds, input: &[u8], random: &mut Random) -> bool {
         Record { index, is_pending, update }
     });
     let records = records.collect();
-    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence: Sequence(random.below(9)) };
+    let role = if random.chance(50) { Role::Viewer } else { Role::Editor };
+    let sequence = Sequence(random.below(9));
+    let meta = Meta { lineage: LINEAGE, epoch: Epoch(1), sequence, role };
     let copy =
         StoredCopy { meta: random.chance(50).then_some(meta), snapshot, records, damage: None };
     let mut tab = Tab::open(TabId(1), copy);

@@ -470,9 +470,9 @@ impl Bench {
         let snapshot = Snapshot::decode(&all[at], &self.limits).expect("an honest snapshot");
         let client = ClientId::from_u32(5);
         let past = timed("the past", || Replica::at(&snapshot, &state, client, &self.limits));
-        past.is_ok_and(|past| {
+        past.is_ok_and(|mut past| {
             assert_eq!(past.snapshot().as_ref(), Ok(&snapshot));
-            reading::read(&past, random);
+            reading::read(&mut past, random);
             true
         })
     }

@@ -142,6 +142,7 @@ impl Device {
         self.counts.emptied += self.rooms.keys().filter(|room| is_meant(room)).count() as u64;
         self.rooms.retain(|room, _| !is_meant(room));
         self.told.retain(|room, _| !is_meant(room));
+        self.restored.retain(|room, _| !is_meant(room));
     }
 
     /// One row can be read no more, or not all of it.

@@ -31,6 +31,8 @@ pub struct Device {
     last_mark: u64,
     /// What a person was told is on the device, and is not set aside.
     told: BTreeMap<RoomName, Vec<Bytes>>,
+    /// What was in the document of a room when a person was told that it is kept again.
+    restored: BTreeMap<RoomName, Bytes>,
     faults: Faults,
     pub counts: Counts,
 }

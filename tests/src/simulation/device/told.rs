@@ -20,9 +20,7 @@ impl Device {
     pub fn tell_restored(&mut self, reader: Reader, name: &RoomName, snapshot: Bytes) {
         if self.knows(reader, name) {
             self.counts.restored += 1;
-            let told = self.told.entry(name.clone()).or_default();
-            retain_if(told, std::slice::from_ref(&snapshot), false);
-            told.push(snapshot);
+            self.restored.insert(name.clone(), snapshot);
             self.check(name);
         }
     }
@@ -34,18 +32,29 @@ impl Device {
 
     /// What was told and can be read: of damaged rows, and of what builds on them, nothing is promised.
     pub fn told(&self, name: &RoomName) -> Vec<Bytes> {
-        let mut told = self.told.get(name).cloned().unwrap_or_default();
+        self.promised(name, self.all_told(name).cloned().collect())
+    }
+
+    /// The edits among it, which get to the relay whoever has the room open.
+    pub fn edits_told(&self, name: &RoomName) -> Vec<Bytes> {
+        self.promised(name, self.told.get(name).cloned().unwrap_or_default())
+    }
+
+    fn promised(&self, name: &RoomName, mut told: Vec<Bytes>) -> Vec<Bytes> {
         if self.is_damaged(name) && !told.is_empty() {
             retain_if(&mut told, &self.readable(name), true);
         }
         told
     }
 
+    fn all_told(&self, name: &RoomName) -> impl Iterator<Item = &Bytes> {
+        self.told.get(name).into_iter().flatten().chain(self.restored.get(name))
+    }
+
     /// All that was told is in what was written, damaged or not.
     pub fn check(&self, name: &RoomName) {
-        let Some(told) = self.told.get(name).filter(|told| !told.is_empty()) else { return };
         let mut replica = replay(self.written(name));
-        let is_there = told.iter().all(|update| is_in(&mut replica, update));
+        let is_there = self.all_told(name).all(|update| is_in(&mut replica, update));
         assert!(is_there, "what was told to be on the device in {name} is not in its rows");
     }
 
@@ -57,7 +66,10 @@ impl Device {
         gone: &[Bytes],
     ) {
         retain_if(&mut promised, gone, false);
-        self.told.insert(name.clone(), promised);
+        self.restored.retain(|room, snapshot| room != name || promised.contains(snapshot));
+        if let Some(told) = self.told.get_mut(name) {
+            told.retain(|update| promised.contains(update));
+        }
         self.check(name);
     }
 }

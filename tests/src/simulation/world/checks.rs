@@ -33,7 +33,7 @@ impl World {
             let device = &browser.borrow().device;
             device.rooms_told().all(|name| {
                 let is_open = tabs.iter().any(|actor| actor.room(name).is_some());
-                let told = device.told(name);
+                let told = device.edits_told(name);
                 let mut is_there = |stored| {
                     let replica = relay.entry(name.clone()).or_insert_with(|| replay(stored));
                     told.iter().all(|update| is_in(replica, update))

@@ -104,8 +104,8 @@ pub(crate) struct DeviceLog {
     order_base: u64,
     /// Rows that this session knows to exist, by rising index.
     records: Vec<KnownRow>,
-    /// With the indexes that the session knows them under, like records.
-    snapshots: Vec<(u64, RowKey)>,
+    /// With the indexes that the session read them under, like records; it wrote the others.
+    snapshots: Vec<(Option<u64>, RowKey)>,
     folds: u64,
     /// Pending rows of others that this session was told of.
     found: Vec<Row>,
@@ -141,11 +141,11 @@ impl DeviceLog {
         for (index, row) in (1..).zip(stored.rows) {
             if row.key.order == SNAPSHOT_ORDER {
                 if copy.snapshot.is_none() {
-                    log.snapshots.push((0, row.key));
+                    log.snapshots.push((Some(0), row.key));
                     copy.snapshot = Some(row.update);
                     continue;
                 }
-                log.snapshots.push((index, row.key.clone()));
+                log.snapshots.push((Some(index), row.key.clone()));
             }
             let is_pending = stored.pending.contains(&row.key);
             copy.records.push(Record { index, is_pending, update: row.update });
@@ -224,12 +224,18 @@ impl DeviceLog {
             return self.records.push(KnownRow { index, key, is_pending });
         }
         let order = self.order_base + index;
-        let key = RowKey { order, writer: self.writer.clone() };
+        // The last write of a room repeats the one under way, which may have been for a row of others.
+        let again = self.records.binary_search_by_key(&index, |row| row.index).ok();
+        let again = again.and_then(|at| self.records.get(at)).map(|row| row.key.clone());
+        let is_again = again.is_some();
+        let key = again.unwrap_or_else(|| RowKey { order, writer: self.writer.clone() });
         operations.push(Operation::Put(Row { key: key.clone(), update: update.clone() }));
         if is_pending {
             operations.push(Operation::MarkPending(key.clone()));
         }
-        self.records.push(KnownRow { index, key, is_pending });
+        if !is_again {
+            self.records.push(KnownRow { index, key, is_pending });
+        }
     }
 
     fn settle(&mut self, indexes: &[u64], operations: &mut Vec<Operation>) {
@@ -254,8 +260,8 @@ impl DeviceLog {
         let key = RowKey { order: SNAPSHOT_ORDER, writer };
         operations.push(Operation::Put(Row { key: key.clone(), update: snapshot.clone() }));
         // What stays because it cannot be used is not touched by later folds, either.
-        let older = std::mem::replace(&mut self.snapshots, vec![(0, key)]).into_iter();
-        let older = older.filter(|(index, _)| !except.contains(index));
+        let older = std::mem::replace(&mut self.snapshots, vec![(None, key)]).into_iter();
+        let older = older.filter(|(index, _)| index.is_none_or(|index| !except.contains(&index)));
         operations.extend(older.map(|(_, key)| Operation::Delete(key)));
         self.records.retain(|row| {
             let stays = row.index > through || row.is_pending || except.contains(&row.index);
@@ -394,8 +400,23 @@ mod tests {
         assert_eq!(copy.records[0].index, 2);
         store.write(&mut log, &[append(4, "four", false), fold_except(4, &[0, 2], "three four")]);
         assert_eq!(store.content(), "[broken] three four unusable");
-        store.write(&mut log, &[append(5, "five", false), fold_except(5, &[2], "all")]);
+        store.write(&mut log, &[append(5, "five", false), fold_except(5, &[0, 2], "all")]);
         assert_eq!(store.content(), "[broken] all unusable");
+    }
+
+    #[test]
+    fn a_write_that_is_repeated_with_the_next_one_adds_nothing_twice() {
+        let mut store = Store::default();
+        let (mut log, _) = store.open("a");
+        let first = [append(1, "one", true), append(2, "two", true)];
+        let settled = Write::Settle { indexes: vec![1, 2] };
+        let next = [&first[..], &[append(3, "three", true), settled]].concat();
+        // Whether the first one was done or not.
+        log.operations(&first);
+        store.write(&mut log, &next);
+        assert_eq!(store.content(), "one two three*");
+        store.write(&mut log, &next);
+        assert_eq!(store.content(), "one two three*");
     }
 
     #[test]

@@ -5,18 +5,17 @@ use std::rc::{Rc, Weak};
 
 use bytes::Bytes;
 use coweave_core::client::{Input, RoomKey, SetAsideCopy, StoredCopy, Write};
-use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Lineage, RoomName};
-use coweave_core::limits::Limits;
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbKeyRange, IdbTransaction};
 
 use crate::copies::about;
+use crate::device_aside::make_room;
 use crate::device_database::{Database, Failure, Transaction, answer};
-use crate::device_log::{DeviceLog, Fence, Mark, Operation, Row, RowKey, Rows};
+use crate::device_log::{DeviceLog, Fence, Mark, Operation, Rows};
 use crate::device_rows::{
     ROOM_STORES, Reading, add_row, all_of, list, object, put_mark, read_bytes, read_mark,
     read_string, request, request_all, request_mark,
@@ -296,9 +295,6 @@ async fn run_behind(
     Ok(next.to_owned())
 }
 
-/// The rows of a room as a session knows them.
-type Known = (Fence, Vec<RowKey>);
-
 impl DeviceStore {
     /// Puts a copy in the place of the rows of a room, in one step, and reads what there is then.
     /// Rows that are not those of the room as it was loaded stay.
@@ -310,13 +306,13 @@ impl DeviceStore {
         is_dropped: bool,
     ) {
         let (this, room) = (Rc::clone(self), self.room(&name));
-        let known = self.with(key, |log| (log.fence(), log.keys()));
+        let fence = self.with(key, |log| log.fence());
         spawn_local(async move {
             let is_again = Cell::new(false);
             let replace = || {
                 // It may have been dropped since an attempt that failed.
                 let is_dropped = is_dropped || this.is_dropped(key, &copy.id);
-                this.replace(&room, &copy, is_dropped, known.as_ref(), &is_again)
+                this.replace(&room, &copy, is_dropped, fence.as_ref(), &is_again)
             };
             match this.database.twice(replace).await {
                 Ok(()) => {
@@ -340,7 +336,7 @@ impl DeviceStore {
         room: &str,
         copy: &SetAsideCopy,
         is_dropped: bool,
-        known: Option<&Known>,
+        fence: Option<&Fence>,
         is_again: &Cell<bool>,
     ) -> Result<(), Failure> {
         // Rows that nobody can read do not stand in the way: they stay where they are.
@@ -351,7 +347,7 @@ impl DeviceStore {
             if !is_dropped {
                 put_copy(&transaction.inner, room, copy)?;
             }
-            replace_behind(&transaction.inner, room, copy, known, reading).await
+            replace_behind(&transaction.inner, room, copy, fence, reading).await
         };
         let requested = requested.await;
         transaction.settle(requested).await
@@ -406,64 +402,28 @@ fn put_copy(transaction: &IdbTransaction, room: &str, copy: &SetAsideCopy) -> Re
     Ok(())
 }
 
-/// Whatever of the rows is in the copy goes. The rest, of a tab that the session has not heard of,
-/// stays; or it is set aside, too, when the history is over that it belongs to.
+/// Takes away the rows that a copy is there for.
 async fn replace_behind(
     transaction: &IdbTransaction,
     room: &str,
     copy: &SetAsideCopy,
-    known: Option<&Known>,
+    fence: Option<&Fence>,
     reading: Reading,
 ) -> Result<(), JsValue> {
     let requested = request_all(transaction, room, reading)?;
     let mark = read_mark(&answer(requested.mark().clone()).await?);
-    let is_known = |(fence, _): &&Known| fence.pass(&mark).is_ok();
-    let Some((_, known)) = known.filter(is_known) else {
+    if fence.is_none_or(|fence| fence.pass(&mark).is_err()) {
         // Another tab was quicker; the rows are those of the room as it went on.
         return Ok(());
-    };
-    let mut others = Rows::default();
-    requested.list()?.iter().for_each(|row| add_row(&mut others, Ok(row)));
-    others.rows.retain(|row| !known.contains(&row.key));
-    let mut gone: Vec<_> =
-        known.iter().chain(others.rows.iter().map(|row| &row.key)).cloned().collect();
-    let (stays, copies) = left_over(copy, others.rows);
-    if matches!(copy.error.code, Code::RoomDeleted | Code::RoomLineageMismatch) {
-        copies.iter().try_for_each(|copy| put_copy(transaction, room, copy))?;
-    } else {
-        gone.retain(|key| !stays.contains(key));
     }
+    let mut rows = Rows::default();
+    requested.list()?.iter().for_each(|row| add_row(&mut rows, Ok(row)));
+    let (gone, copies) = make_room(copy, rows.rows, random::client_id());
+    copies.iter().try_for_each(|copy| put_copy(transaction, room, copy))?;
     for key in gone {
         request(transaction, room, &Operation::Delete(key.clone()))?;
         request(transaction, room, &Operation::ClearPending(key))?;
     }
     transaction.object_store(PLACES)?.delete(&all_of(room)?.into())?;
     put_mark(transaction, room, &random::writer(), Some(mark.name.as_deref().unwrap_or_default()))
-}
-
-/// Which of these rows have something in them that a copy lacks, and what is to be kept of that.
-fn left_over(copy: &SetAsideCopy, rows: Vec<Row>) -> (Vec<RowKey>, Vec<SetAsideCopy>) {
-    let limits = Limits::default().for_taken();
-    let beside = |update| SetAsideCopy::new(copy.error.clone(), update);
-    let mut replica = Replica::new(random::client_id());
-    // A copy that is no whole document has nothing in it that a row builds on.
-    drop(replica.apply(&copy.update, &limits));
-    let (mut is_more, mut keys, mut copies) = (false, Vec::new(), Vec::new());
-    for row in rows {
-        match replica.apply(&row.update, &limits) {
-            Ok(summary) if !summary.is_news => {}
-            Ok(_) => {
-                is_more = true;
-                keys.push(row.key);
-            }
-            Err(_) => {
-                keys.push(row.key);
-                copies.push(beside(row.update));
-            }
-        }
-    }
-    if is_more {
-        copies.push(beside(replica.state().into()));
-    }
-    (keys, copies)
 }

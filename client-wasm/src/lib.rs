@@ -14,6 +14,7 @@ mod clock;
 mod connection;
 mod copies;
 mod debug;
+mod device_aside;
 mod device_database;
 mod device_log;
 mod device_rows;

@@ -62,7 +62,14 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
         ("disk failures", total.disk_failures),
         ("storage losses", total.storage_losses),
         ("drains", total.drains),
-        ("folds", total.folds),
+        ("folds", total.device.folds),
+        ("failed loads", total.device.failed_loads),
+        ("failed writes", total.device.failed_writes),
+        ("writes told as failed", total.device.ambiguous_writes),
+        ("writes done after they failed", total.device.late_writes),
+        ("emptied rooms", total.device.emptied),
+        ("damaged rows", total.device.damaged),
+        ("restored rooms", total.device.restored),
         ("elections", total.elections),
         ("traps", total.traps),
         ("hostile frames", total.hostile_frames),
@@ -77,6 +84,8 @@ fn all_end_equal_and_every_acknowledgement_is_honoured() {
     ] {
         assert!(count > seeds / 50, "only {count} {what} in {seeds} worlds");
     }
+    let asides = total.device.failed_asides;
+    assert!(asides > seeds / 500, "only {asides} copies could not be set aside in {seeds} worlds");
 }
 
 fn add(total: &mut Report, report: &Report) {
@@ -88,7 +97,7 @@ fn add(total: &mut Report, report: &Report) {
     total.disk_failures += report.disk_failures;
     total.storage_losses += report.storage_losses;
     total.drains += report.drains;
-    total.folds += report.folds;
+    total.device.add(&report.device);
     total.elections += report.elections;
     total.traps += report.traps;
     total.hostile_frames += report.hostile_frames;

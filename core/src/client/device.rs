@@ -53,8 +53,9 @@ pub(super) struct Device {
     pub(super) backoff: Backoff,
     next_index: u64,
     ticket: u64,
-    is_writing: bool,
-    /// The highest own edit in the write under way.
+    /// The write under way.
+    writing: Vec<Write>,
+    /// The highest own edit in it.
     writing_number: EditNumber,
     waiting: Vec<Write>,
     waiting_number: EditNumber,
@@ -69,6 +70,8 @@ pub(super) struct Device {
     unusable: Vec<Record>,
     /// Why.
     damage: Option<Error>,
+    /// What was read may be more than the relay has, and not all of that is pending.
+    pub(super) is_in_doubt: bool,
     /// Why something that is stored cannot even be read.
     unreadable: Option<Error>,
     /// What is to be kept in the place of all that is stored then, one after the other.
@@ -108,7 +111,7 @@ impl Device {
             backoff: Backoff::new(),
             next_index: 1,
             ticket: 0,
-            is_writing: false,
+            writing: Vec::new(),
             writing_number: EditNumber(0),
             waiting: Vec::new(),
             waiting_number: EditNumber(0),
@@ -119,10 +122,15 @@ impl Device {
             snapshot_bytes: 0,
             unusable: Vec::new(),
             damage: None,
+            is_in_doubt: false,
             unreadable: None,
             aside: Vec::new(),
             is_replacing: false,
         }
+    }
+
+    const fn is_writing(&self) -> bool {
+        !self.writing.is_empty()
     }
 
     pub(super) const fn is_open(&self) -> bool {
@@ -170,6 +178,10 @@ impl Device {
     /// Whether what happens now reaches the store.
     pub(super) const fn takes_records(&self) -> bool {
         matches!(self.phase, Phase::Open | Phase::Restoring)
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damage().is_some()
     }
 
     fn damage(&self) -> Option<&Error> {
@@ -247,6 +259,7 @@ impl Room {
         let records = snapshot.into_iter().chain(copy.records).collect();
         let (found, twins) = self.use_records(records, limits);
         self.device.unreadable = copy.damage;
+        self.device.is_in_doubt |= self.device.is_damaged();
         if self.meta.is_none() {
             // Of what cannot be used nobody knows where in the log it stands: all of it is synced.
             let is_whole = self.device.damage().is_none();
@@ -279,7 +292,10 @@ impl Room {
         }
         let records = std::mem::take(&mut self.device.unusable);
         let (found, twins) = self.use_records(records, limits);
+        // What was found is on the device.
+        self.device.waiting_number = self.outbox.last();
         self.settle_records(&twins);
+        self.note_device();
         if self.device.is_open() {
             self.show_storage();
         }
@@ -303,6 +319,7 @@ impl Room {
                 Ok(summary) => {
                     // In this order; that some of them are pending is kept behind.
                     if summary.is_news {
+                        self.device.is_in_doubt |= !record.is_pending;
                         self.kept.push(Kept::Other { update: record.update.clone() });
                     }
                     found.push(record.clone());
@@ -384,10 +401,11 @@ impl Room {
 
     /// The next write for the device, when none is under way.
     pub(super) fn next_write(&mut self) -> Option<Output> {
-        if self.device.is_writing { None } else { self.last_write() }
+        if self.device.is_writing() { None } else { self.last_write() }
     }
 
-    /// What waits to be written, even behind a write under way: for a room that is being closed.
+    /// What waits to be written, even behind a write under way: for a room that is being closed. That one
+    /// may fail, and this one says where in the relay's log all of it stands: so it is in here once more.
     pub(super) fn last_write(&mut self) -> Option<Output> {
         if !self.device.takes_records() {
             return None;
@@ -397,6 +415,7 @@ impl Room {
         }
         let device = &mut self.device;
         let mut writes = std::mem::take(&mut device.waiting);
+        let under_way = std::mem::take(&mut device.writing);
         // What is not in sight yet has no place on the device.
         if self.leaving.is_none() && std::mem::take(&mut device.is_meta_due) {
             writes.extend(self.meta.map(Write::SetMeta));
@@ -414,7 +433,8 @@ impl Room {
             let except = device.unusable.iter().map(|record| record.index).collect();
             writes.push(Write::Fold { through: device.next_index - 1, except, snapshot });
         }
-        device.is_writing = true;
+        writes.splice(..0, under_way);
+        device.writing.clone_from(&writes);
         device.ticket += 1;
         device.writing_number = device.waiting_number;
         let (key, name, ticket) = (self.key, self.name.clone(), device.ticket);
@@ -422,16 +442,24 @@ impl Room {
     }
 
     pub(super) fn written(&mut self, ticket: u64) {
-        if !self.device.is_writing || ticket != self.device.ticket {
+        if !self.device.is_writing() || ticket != self.device.ticket {
             return;
         }
-        self.device.is_writing = false;
+        self.device.writing.clear();
         self.outbox.set_device(self.device.writing_number);
+        self.note_device();
         if self.device.phase == Phase::Restoring {
             self.device.phase = Phase::Open;
             self.show_storage();
         } else {
             self.device.backoff.reset();
+        }
+    }
+
+    /// Where nothing is to be written any more, the device has all that it was to have.
+    fn note_device(&mut self) {
+        if !self.device.is_writing() && self.device.waiting.is_empty() {
+            self.outbox.set_device(self.device.waiting_number);
         }
     }
 
@@ -446,7 +474,7 @@ impl Room {
         }
         self.storage = Storage::Lost { error };
         self.device.phase = Phase::Lost { retry_at };
-        self.device.is_writing = false;
+        self.device.writing.clear();
         self.device.waiting.clear();
     }
 
@@ -459,7 +487,7 @@ impl Room {
             record_bytes: (device.settled_bytes + bytes) as u64,
             snapshot_bytes: device.snapshot_bytes as u64,
             waiting: device.waiting.len() as u64,
-            is_writing: device.is_writing,
+            is_writing: device.is_writing(),
         }
     }
 }

@@ -490,7 +490,8 @@ impl Room {
     }
 
     /// What a relay with this state vector lacks of this copy. In another epoch it may have lost
-    /// what others deleted and only this copy still knows, which no state vector shows.
+    /// what others deleted and only this copy still knows, which no state vector shows; and what
+    /// cannot be read of the device may have been what was deleted and is to be brought.
     pub(super) fn edits_for(
         &mut self,
         theirs: &Known,
@@ -502,11 +503,12 @@ impl Room {
             return Vec::new();
         }
         let is_other_epoch = self.meta.is_some_and(|meta| meta.epoch != epoch);
+        let may_lack_deletions = is_other_epoch || self.device.is_damaged();
         let batches = self.outbox.batches(theirs, limits);
         // What is pending is in the difference then, and arrives with its last piece.
         let before = if batches.is_none() { self.outbox.durable() } else { self.outbox.last() };
         let (mut edits, reached) = batches.unwrap_or_else(|| (Vec::new(), theirs.clone()));
-        if is_other_epoch || !reached.covers(self.replica.known()) {
+        if may_lack_deletions || !reached.covers(self.replica.known()) {
             let mut pieces = self.difference(&reached, limits.update_bytes_max / 2);
             let last = pieces.pop();
             edits.extend(pieces.into_iter().map(|piece| (before, EditKind::Difference, piece)));

@@ -3,6 +3,7 @@
 
 mod actor;
 mod browser;
+mod device;
 mod hostile;
 mod network;
 mod outsider;
@@ -48,7 +49,7 @@ impl Plan {
             forges: between(0, 1) == 1,
             rooms: usize::try_from(between(1, 2) * between(1, 2)).unwrap(),
             // Some worlds last long enough for devices to fold their logs.
-            steps: usize::try_from(between(60, 240) * if seed % 50 == 49 { 16 } else { 1 })
+            steps: usize::try_from(between(60, 240) * if seed % 50 == 49 { 12 } else { 1 })
                 .unwrap(),
             fault_percent: between(0, 25),
             tail_bytes_max: usize::try_from(between(200, 4_000)).unwrap(),

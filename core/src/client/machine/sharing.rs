@@ -31,6 +31,10 @@ impl Client {
             let Some(room) = self.rooms.get(&key) else { continue };
             let lineages = (room.lineage(), talk.lineage);
             if matches!(lineages, (Some(ours), Some(theirs)) if ours != theirs) {
+                // What it told before it knew of its history is in this one, too.
+                if matches!(talk.about, About::SetAside { .. }) {
+                    self.take_over(key, Some(tab), now);
+                }
                 continue;
             }
             match &talk.about {

@@ -8,7 +8,7 @@ use crate::client::{Event, RoomKey, Storage, StoredCopy};
 use crate::error::Error;
 use crate::ids::{EditNumber, RoomName};
 use crate::time::Time;
-use crate::wire::v1::EditKind;
+use crate::wire::v1::{EditKind, Message};
 
 impl Client {
     /// The store has read a room: for the first time, or again after it failed.
@@ -41,6 +41,7 @@ impl Client {
             Ok(edits) => {
                 self.tell_storage(key, &before);
                 self.send_found(key, edits, now);
+                self.compare(key, now);
             }
             Err(error) => self.lose_storage(key, error, now),
         }
@@ -48,6 +49,17 @@ impl Client {
             self.ask_tabs(key, now);
         }
         self.join(key, now);
+    }
+
+    /// What came of the store may be more than the relay has, which only a sync shows.
+    fn compare(&mut self, key: RoomKey, now: Time) {
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let is_in_doubt = std::mem::take(&mut room.device.is_in_doubt);
+        if let Some(channel) = room.channel.filter(|_| is_in_doubt) {
+            self.send(channel, &Message::Leave);
+            self.end_membership(key);
+            self.join(key, now);
+        }
     }
 
     pub(super) fn written(&mut self, key: RoomKey, ticket: u64) {
@@ -98,6 +110,7 @@ impl Client {
         let edits = room.use_what_was_left(&self.settings.limits);
         self.tell_storage(key, &before);
         self.send_found(key, edits, now);
+        self.compare(key, now);
     }
 
     /// Edits of sessions that are gone have to reach the relay as well.

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use coweave_core::client::{self, RoomKey, SetAsideCopy, Write};
+use coweave_core::error::{Code, Error};
 use coweave_core::ids::{Lineage, RoomName, TabId};
 use coweave_core::random::Random;
 use coweave_core::time::Time;
 
 use super::Actor;
-use crate::simulation::browser::Browser;
+use crate::simulation::device::{Device, Fate};
 
 /// Something that the device is asked for.
 #[derive(Debug)]
@@ -20,11 +21,34 @@ pub(super) struct Errand {
 
 #[derive(Debug)]
 pub(super) enum Job {
-    Write { key: RoomKey, name: RoomName, ticket: u64, writes: Vec<Write> },
-    Load { key: RoomKey, name: RoomName, lineage: Option<Lineage> },
-    SetAside { key: RoomKey, name: RoomName, copy: SetAsideCopy },
-    FindStranded { after: Option<RoomName> },
-    LoadStranded { key: RoomKey, name: RoomName },
+    Write {
+        key: RoomKey,
+        name: RoomName,
+        ticket: u64,
+        writes: Vec<Write>,
+    },
+    Load {
+        key: RoomKey,
+        name: RoomName,
+        lineage: Option<Lineage>,
+    },
+    SetAside {
+        key: RoomKey,
+        name: RoomName,
+        copy: SetAsideCopy,
+    },
+    FindStranded {
+        after: Option<RoomName>,
+    },
+    LoadStranded {
+        key: RoomKey,
+        name: RoomName,
+    },
+    /// After the connection to the store was lost: whether the rows of a room are still there.
+    Check {
+        key: RoomKey,
+        name: RoomName,
+    },
 }
 
 impl Errand {
@@ -35,17 +59,17 @@ impl Errand {
 
     /// Whether a room waits for it.
     pub const fn is_of_a_room(&self) -> bool {
-        !matches!(self.job, Job::FindStranded { .. })
+        !matches!(self.job, Job::FindStranded { .. } | Job::Check { .. })
     }
 
     /// It happens on the device, and nobody is there to hear the answer.
-    pub fn happen(self, browser: &mut Browser, tab: TabId) {
+    pub fn happen(self, device: &mut Device, tab: TabId) {
         match self.job {
             Job::Write { key, name, writes, .. } => {
-                drop(browser.write((tab, key), &name, writes));
+                drop(device.write((tab, key), &name, writes));
             }
-            Job::SetAside { key, name, copy } => browser.set_aside((tab, key), &name, &copy),
-            Job::Load { .. } | Job::FindStranded { .. } | Job::LoadStranded { .. } => {}
+            Job::SetAside { key, name, copy } => device.set_aside((tab, key), &name, &copy),
+            _ => {}
         }
     }
 }
@@ -58,37 +82,23 @@ impl Actor {
         self.errands.push_back(Errand { at, job });
     }
 
+    /// The connection to the store was lost, and there is another one.
+    pub fn check_store(&mut self, random: &mut Random, now: Time) {
+        let Some(process) = &self.process else { return };
+        let loaded = self.browser.borrow().device.loaded_by(process.tab);
+        for (key, name) in loaded {
+            self.ask_device(Job::Check { key, name }, random, now);
+        }
+    }
+
     /// Does what is due, and brings the answers.
-    pub(super) fn hear_from_device(&mut self, now: Time) {
+    pub(super) fn hear_from_device(&mut self, random: &mut Random, now: Time) {
+        self.browser.borrow_mut().device.write_late(now);
         while self.errands.front().is_some_and(|errand| errand.at <= now) {
             let Some(errand) = self.errands.pop_front() else { break };
             let Some(process) = &mut self.process else { continue };
-            let mut browser = self.browser.borrow_mut();
-            let input = match errand.job {
-                Job::Write { key, name, ticket, writes } => {
-                    match browser.write((process.tab, key), &name, writes) {
-                        Ok(()) => client::Input::Written { key, ticket },
-                        Err(error) => client::Input::WriteFailed { key, error },
-                    }
-                }
-                Job::Load { key, name, lineage } => {
-                    let copy = browser.load((process.tab, key), &name, lineage);
-                    client::Input::Loaded { key, copy }
-                }
-                Job::SetAside { key, name, copy } => {
-                    browser.set_aside((process.tab, key), &name, &copy);
-                    let copy = browser.load((process.tab, key), &name, None);
-                    client::Input::Loaded { key, copy }
-                }
-                Job::FindStranded { after } => {
-                    client::Input::FoundStranded { room: browser.stranded(after.as_ref()) }
-                }
-                Job::LoadStranded { key, name } => {
-                    let updates = browser.load_stranded((process.tab, key), &name);
-                    client::Input::LoadedStranded { key, updates }
-                }
-            };
-            drop(browser);
+            let device = &mut self.browser.borrow_mut().device;
+            let Some(input) = errand.job.run(device, process.tab, random, now) else { continue };
             let loaded = match &input {
                 client::Input::Loaded { key, copy: Ok(_) } => Some(*key),
                 _ => None,
@@ -96,8 +106,71 @@ impl Actor {
             process.client.handle(input, now);
             process.wake = Some(Time::ZERO);
             if let Some(key) = loaded {
-                self.check_device(key);
+                process.check_loaded(key, device);
             }
         }
     }
+}
+
+impl Job {
+    /// Does it, as well as the device does it now.
+    fn run(
+        self,
+        device: &mut Device,
+        tab: TabId,
+        random: &mut Random,
+        now: Time,
+    ) -> Option<client::Input> {
+        let fate = device.fate(random, now);
+        let is_well = fate == Fate::Done;
+        let input = match self {
+            Self::Write { key, name, ticket, writes } => {
+                let room = ((tab, key), &name);
+                match device.try_to_write(room, writes, fate, random, now) {
+                    Ok(()) => client::Input::Written { key, ticket },
+                    Err(error) => client::Input::WriteFailed { key, error },
+                }
+            }
+            Self::Load { key, name, lineage } if is_well => {
+                client::Input::Loaded { key, copy: device.load((tab, key), &name, lineage) }
+            }
+            Self::Load { key, .. } => {
+                device.counts.failed_loads += 1;
+                client::Input::Loaded { key, copy: Err(broken()) }
+            }
+            Self::SetAside { key, name, copy } => {
+                if fate != Fate::Fails {
+                    device.set_aside((tab, key), &name, &copy);
+                }
+                let copy = match is_well {
+                    true => device.load((tab, key), &name, None),
+                    false => Err(broken()),
+                };
+                device.counts.failed_asides += u64::from(!is_well);
+                client::Input::Loaded { key, copy }
+            }
+            Self::FindStranded { after } => {
+                let room = if is_well { device.stranded(after.as_ref()) } else { None };
+                client::Input::FoundStranded { room }
+            }
+            Self::LoadStranded { key, name } if is_well => {
+                let updates = device.load_stranded((tab, key), &name);
+                client::Input::LoadedStranded { key, updates }
+            }
+            Self::LoadStranded { key, .. } => {
+                client::Input::LoadedStranded { key, updates: Vec::new() }
+            }
+            Self::Check { key, name } => {
+                if is_well && device.knows((tab, key), &name) {
+                    return None;
+                }
+                client::Input::WriteFailed { key, error: broken() }
+            }
+        };
+        Some(input)
+    }
+}
+
+fn broken() -> Error {
+    Error::new(Code::DeviceUnavailable, "the store cannot be used")
 }

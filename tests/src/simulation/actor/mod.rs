@@ -84,12 +84,23 @@ struct Log {
     /// With their numbers as long as they are pending.
     updates: Vec<(Option<EditNumber>, Bytes)>,
     history: Option<(Lineage, Epoch)>,
+    /// Own edits that nobody was told yet are on the device.
+    untold: Vec<Bytes>,
+    /// What was read of the device and is still to be in what it gets.
+    read: Vec<Bytes>,
+    /// The last snapshot for the device.
+    snapshot: Option<Bytes>,
+    /// The app was told that the device keeps the room no more.
+    is_lost: bool,
+    /// What was read of the device was damaged.
+    is_damaged: bool,
 }
 
 impl Log {
     fn keep(&mut self, kept: Kept) {
         match kept {
             Kept::Own { number, update } | Kept::Adopted { number, update } => {
+                self.untold.push(update.clone());
                 self.updates.push((Some(number), update));
             }
             Kept::Other { update } => self.updates.push((None, update)),
@@ -99,7 +110,11 @@ impl Log {
                 }
             }
             Kept::History { lineage, epoch } => self.history = Some((lineage, epoch)),
-            Kept::Began => self.updates.clear(),
+            Kept::Began => {
+                self.updates.clear();
+                self.untold.clear();
+                self.read.clear();
+            }
             other => panic!("unknown {other:?}"),
         }
     }
@@ -156,7 +171,7 @@ impl Actor {
         }
     }
 
-    fn any_room(&self, random: &mut Random) -> RoomName {
+    pub fn any_room(&self, random: &mut Random) -> RoomName {
         self.rooms[usize::try_from(random.below(self.rooms.len() as u64)).unwrap()].clone()
     }
 
@@ -197,7 +212,7 @@ impl Actor {
             network.cut(socket, now);
         }
         for errand in std::mem::take(&mut self.errands) {
-            errand.happen(&mut self.browser.borrow_mut(), before.tab);
+            errand.happen(&mut self.browser.borrow_mut().device, before.tab);
         }
         self.browser.borrow_mut().close_tab(before.tab, random, now);
         let mut process = self.begin(random, now);
@@ -276,7 +291,7 @@ impl Actor {
         if random.chance(50)
             && let Some(first) = errands.into_iter().next()
         {
-            first.happen(&mut browser, process.tab);
+            first.happen(&mut browser.device, process.tab);
         }
         browser.close_tab(process.tab, random, now);
     }
@@ -331,7 +346,6 @@ impl Actor {
         process.client.handle(client::Input::WriteFailed { key, error }, now);
         process.wake = Some(Time::ZERO);
         self.errands.retain(|errand| !errand.writes_in(&name));
-        self.browser.borrow_mut().lost.push(name);
     }
 
     /// The socket of this tab, which may be that of all tabs.
@@ -344,6 +358,13 @@ impl Actor {
         Some(self.room(self.rooms.first()?)?.replica().client())
     }
 
+    /// Who it is in each open room.
+    pub fn client_ids(&self) -> impl Iterator<Item = (&RoomName, ClientId)> {
+        let process = self.process.iter();
+        let rooms = process.flat_map(|it| it.keys.values().filter_map(|key| it.client.room(*key)));
+        rooms.map(|room| (room.name(), room.replica().client()))
+    }
+
     pub fn room(&self, name: &RoomName) -> Option<&Room> {
         let process = self.process.as_ref()?;
         process.client.room(*process.keys.get(name)?)
@@ -352,11 +373,18 @@ impl Actor {
     /// True when all is in step and on the relay's disk.
     pub fn is_settled(&self) -> bool {
         let Some(process) = &self.process else { return false };
+        let device = &self.browser.borrow().device;
+        // The device's copy of a history that is over is left to the next visit.
+        let is_kept = |room: &Room| match room.storage() {
+            Storage::Lost { .. } => device.has_other_history(room),
+            _ => room.saved().is_on_device,
+        };
         !self.errands.iter().any(Errand::is_of_a_room)
+            && device.is_at_rest()
             && process.keys.values().all(|key| {
                 process.client.room(*key).is_some_and(|room| {
                     room.state() == &RoomState::Live
-                        && room.storage() == &Storage::Device
+                        && is_kept(room)
                         && room.saved().tier == Tier::Durable
                         && room.saved().pending == 0
                 })

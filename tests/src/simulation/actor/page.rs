@@ -29,7 +29,7 @@ impl Actor {
     }
 
     pub fn run(&mut self, network: &mut Network, random: &mut Random, repeats: bool, now: Time) {
-        self.hear_from_device(now);
+        self.hear_from_device(random, now);
         loop {
             let Some(process) = &mut self.process else { return };
             while let Some(input) = self.browser.borrow_mut().take(process.tab, now) {
@@ -145,6 +145,7 @@ impl Actor {
                 process.flushes.retain(|(of, _), _| *of != key);
             }
             Output::Write { key, name, ticket, writes } => {
+                process.check_written(key, &writes);
                 self.ask_device(Job::Write { key, name, ticket, writes }, random, now);
             }
             Output::Event { event: Event::Refused { error, .. }, .. } => {

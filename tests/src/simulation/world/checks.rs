@@ -1,6 +1,6 @@
 //! What has to be true of a world, at any time and at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coweave_core::doc::digest::digest;
 use coweave_core::doc::replica::Replica;
@@ -10,6 +10,7 @@ use coweave_core::room::StoredRoom;
 
 use super::World;
 use crate::simulation::actor::{TEMPLATE, TEXT};
+use crate::simulation::device::is_in;
 
 impl World {
     /// Every durable acknowledgement has to be honoured by the disk alone.
@@ -27,13 +28,22 @@ impl World {
 
     /// What a person was told is on the device is on the relay, whether anybody has the room open or not.
     pub(super) fn is_all_brought(&self) -> bool {
-        self.browsers.iter().map(|browser| browser.borrow()).all(|browser| {
-            browser.told.iter().all(|(name, told)| {
-                let is_there = |stored| replay(stored).known().covers(told);
+        let mut relay = BTreeMap::new();
+        self.browsers.iter().zip(self.actors.chunks(self.plan.tabs)).all(|(browser, tabs)| {
+            let device = &browser.borrow().device;
+            device.rooms_told().all(|name| {
+                let is_open = tabs.iter().any(|actor| actor.room(name).is_some());
+                let told = device.edits_told(name);
+                let mut is_there = |stored| {
+                    let replica = relay.entry(name.clone()).or_insert_with(|| replay(stored));
+                    told.iter().all(|update| is_in(replica, update))
+                };
+                // What needs something damaged waits for who opens the room.
+                let may_wait = !is_open && device.is_damaged(name);
                 told.is_empty()
-                    || browser.lost.contains(name)
-                    || browser.lineage(name).is_some_and(|it| self.disk.is_deleted(name, it))
-                    || self.disk.rooms.get(name).is_some_and(is_there)
+                    || may_wait
+                    || device.lineage(name).is_some_and(|it| self.disk.is_deleted(name, it))
+                    || self.disk.rooms.get(name).is_some_and(&mut is_there)
             })
         })
     }
@@ -58,6 +68,10 @@ impl World {
 
     pub(super) fn check(&mut self) {
         self.check_disk();
+        for browser in &self.browsers {
+            let device = &browser.borrow().device;
+            device.rooms_told().for_each(|name| device.check(name));
+        }
         for tabs in self.actors.chunks(self.plan.tabs) {
             let sockets = tabs.iter().filter(|actor| actor.socket().is_some()).count();
             assert_eq!(sockets, 1, "the tabs of one browser share one socket");
@@ -85,6 +99,22 @@ impl World {
                 assert!(is_alike, "the outside client: {theirs} for {text}");
             }
             self.check_presence(name);
+        }
+    }
+
+    /// Nobody writes under an id that somebody else has, the tabs of a browser included.
+    pub(super) fn check_ids(&self) {
+        let mut ids = BTreeSet::new();
+        for actor in &self.actors {
+            for (name, client) in actor.client_ids() {
+                let is_new = ids.insert((name.clone(), client));
+                assert!(is_new, "two write as {client:?} in {name}");
+            }
+        }
+        for outsider in &self.outsiders {
+            let client = outsider.replica.client();
+            let is_new = ids.insert((outsider.room.clone(), client));
+            assert!(is_new, "an outside client is {client:?}, too");
         }
     }
 

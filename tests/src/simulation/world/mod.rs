@@ -15,6 +15,7 @@ use coweave_core::time::Time;
 use super::Plan;
 use super::actor::Actor;
 use super::browser::Browser;
+use super::device::Counts;
 use super::hostile::Hostile;
 use super::network::{Arrival, Network, Socket, Way};
 use super::outsider::Outsider;
@@ -31,7 +32,7 @@ pub struct Report {
     pub disk_failures: u64,
     pub storage_losses: u64,
     pub drains: u64,
-    pub folds: u64,
+    pub device: Counts,
     pub elections: u64,
     pub traps: u64,
     pub hostile_frames: u64,
@@ -126,12 +127,13 @@ impl World {
             }
             let until = self.now + Duration::from_millis(self.random.below(120));
             self.advance(until, true);
+            self.check_ids();
         }
         self.heal();
         self.check();
         self.count_relay();
         for browser in &self.browsers {
-            self.report.folds += browser.borrow().folds;
+            self.report.device.add(&browser.borrow().device.counts);
             self.report.elections += browser.borrow().elections;
         }
         for actor in &self.actors {
@@ -183,7 +185,7 @@ impl World {
         let pick = self.random.below(sockets.len().max(1) as u64);
         let socket = sockets.get(usize::try_from(pick).unwrap()).copied();
         let at = usize::try_from(self.random.below(self.actors.len() as u64)).unwrap();
-        match self.random.below(16) {
+        match self.random.below(17) {
             15 => self.actors[at].trap(&mut self.network, &mut self.random, self.now),
             0..4 => {
                 if let Some(socket) = socket {
@@ -234,12 +236,42 @@ impl World {
                     self.report.deletions += 1;
                 }
             }
-            _ => {
-                if self.random.chance(20) {
-                    self.report.storage_losses += 1;
-                    self.actors[at].lose_storage(&mut self.random, self.now);
+            _ => self.fail_device(at),
+        }
+    }
+
+    /// The store of a browser fails, or loses something.
+    fn fail_device(&mut self, at: usize) {
+        let browser = at / self.plan.tabs;
+        let device = |world: &Self| Rc::clone(&world.browsers[browser]);
+        match self.random.below(12) {
+            0..2 => {
+                self.report.storage_losses += 1;
+                self.actors[at].lose_storage(&mut self.random, self.now);
+            }
+            2..6 => {
+                let longest = if self.random.chance(10) { 10_000 } else { 1_500 };
+                let until = self.now + Duration::from_millis(self.random.below(longest));
+                device(self).borrow_mut().device.fail(until);
+            }
+            6..8 => self.tell_of_lost_connection(browser),
+            8..11 => {
+                let name = self.actors[at].any_room(&mut self.random);
+                let name = self.random.chance(70).then_some(&name);
+                device(self).borrow_mut().device.empty(name);
+                if self.random.chance(50) {
+                    self.tell_of_lost_connection(browser);
                 }
             }
+            _ => device(self).borrow_mut().device.damage(&mut self.random),
+        }
+    }
+
+    /// The browser closes its database.
+    fn tell_of_lost_connection(&mut self, browser: usize) {
+        let tabs = self.actors.chunks_mut(self.plan.tabs).nth(browser);
+        for actor in tabs.into_iter().flatten() {
+            actor.check_store(&mut self.random, self.now);
         }
     }
 
@@ -366,6 +398,9 @@ impl World {
     fn heal(&mut self) {
         if let Some(relay) = &mut self.relay {
             relay.fail_disk(self.now);
+        }
+        for browser in &self.browsers {
+            browser.borrow_mut().device.fail(self.now);
         }
         for hostile in &mut self.hostiles {
             if let Some(socket) = hostile.socket {

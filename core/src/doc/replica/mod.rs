@@ -88,6 +88,8 @@ pub struct Replica {
     has_imports: bool,
     /// Some text has a format.
     has_formats: bool,
+    /// There is a nested type, perhaps in a text.
+    has_types: bool,
     observed: Vec<Observed>,
     changes: Changes,
     undos: Undos,
@@ -113,6 +115,7 @@ impl Replica {
             edits: Vec::new(),
             has_imports: false,
             has_formats: false,
+            has_types: false,
             observed: Vec::new(),
             changes: Changes::default(),
             undos,
@@ -199,6 +202,7 @@ impl Replica {
     ) -> Result<bool, Error> {
         self.expect_values(oddities);
         self.has_formats |= oddities.has_formats;
+        self.has_types |= oddities.has_types;
         self.changes.expect_formats(oddities.has_formats);
         self.typing.forget();
         self.textless.clear();
@@ -429,6 +433,7 @@ impl Replica {
 
     fn keep(&mut self, mut update: Vec<u8>, (summary, oddities): &Seen) -> Result<(), Error> {
         self.has_formats |= oddities.has_formats;
+        self.has_types |= oddities.has_types;
         if summary.has_astral {
             self.pairs.add(Pairs::of(&update, &self.known)?, &Pairs::default());
         }

@@ -120,8 +120,12 @@ impl Replica {
             self.edit_by_id(text, Some(&steps), (update, summary))?;
         } else {
             self.check_pairs(text, &[(index, length)])?;
+            let holds = self.holds();
             self.edit_text(text, Some(&steps), |txn, branch| {
-                remove(branch, txn, index, length);
+                match holds {
+                    Holds { formats: true, types: true } => remove(branch, txn, index, length),
+                    _ => TextRef::from(branch).remove_range(txn, index, length),
+                }
                 Ok(())
             })?;
         }
@@ -146,11 +150,15 @@ impl Replica {
         self.check_range(text, &ranges)?;
         self.check_pairs(text, &ranges)?;
         self.textless.forget(&text.place);
-        let has_formats = self.has_formats;
+        let holds = self.holds();
         self.edit(text, None, |txn, branch| {
-            apply(branch, txn, steps, has_formats);
+            apply(branch, txn, steps, holds);
             Ok(())
         })
+    }
+
+    const fn holds(&self) -> Holds {
+        Holds { formats: self.has_formats, types: self.has_types }
     }
 
     /// Checks that ranges lie in a text, and that the text is as long as it says: yrs panics when it
@@ -256,12 +264,19 @@ pub(super) fn write_delta<T: ReadTxn>(branch: BranchPtr, txn: &T, json: &mut Str
     });
 }
 
-/// Makes steps that were checked; `has_formats` when the text may have some already.
+/// What a text may hold before it is changed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Holds {
+    formats: bool,
+    types: bool,
+}
+
+/// Makes steps that were checked.
 pub(super) fn apply(
     branch: BranchPtr,
     txn: &mut TransactionMut<'_>,
     steps: Vec<NewStep>,
-    mut has_formats: bool,
+    mut holds: Holds,
 ) {
     let mut index = 0;
     let mut embedded = Vec::new();
@@ -271,15 +286,15 @@ pub(super) fn apply(
         // Behind a deletion yrs takes the formats at its end for those of what follows: it has to
         // look them up again. That takes as long as the text is, and there is nothing to look up
         // where all is plain.
-        if has_formats
+        if holds.formats
             && matches!(delta.last(), Some(Delta::Deleted(_)))
             && !matches!(step, NewStep::Delete(_))
         {
-            flush(branch, txn, &mut delta, index);
+            flush(branch, txn, (&mut delta, index), holds);
             delta.push(Delta::Retain(index, None));
         }
         if let NewStep::Retain(_, formats) | NewStep::Insert(_, formats) = &step {
-            has_formats |= !formats.is_empty();
+            holds.formats |= !formats.is_empty();
         }
         match step {
             NewStep::Retain(len, formats) => {
@@ -310,7 +325,7 @@ pub(super) fn apply(
             }
         }
     }
-    flush(branch, txn, &mut delta, index);
+    flush(branch, txn, (&mut delta, index), holds);
     for (index, new) in embedded {
         if let Some(out) = ArrayRef::from(branch).get(txn, index) {
             fill(&out, txn, new);
@@ -319,16 +334,22 @@ pub(super) fn apply(
 }
 
 /// Makes steps, of which the last one may delete what is at the index.
-fn flush(branch: BranchPtr, txn: &mut TransactionMut<'_>, delta: &mut Vec<Delta<In>>, index: u32) {
-    let gone = delta.pop_if(|step| matches!(step, Delta::Deleted(_)));
+fn flush(
+    branch: BranchPtr,
+    txn: &mut TransactionMut<'_>,
+    (delta, index): (&mut Vec<Delta<In>>, u32),
+    holds: Holds,
+) {
+    let has_both = holds.formats && holds.types;
+    let gone = delta.pop_if(|step| has_both && matches!(step, Delta::Deleted(_)));
     TextRef::from(branch).apply_delta(txn, mem::take(delta));
     if let Some(Delta::Deleted(gone)) = gone {
         remove(branch, txn, index, gone);
     }
 }
 
-/// Deletes from a text. Up to the next text yrs takes away marks that begin at a shared
-/// type, as if nothing were there: before one it must not tidy up.
+/// Deletes from a text that holds formats and types. Up to the next text yrs takes away marks that begin
+/// at a shared type, as if nothing were there: before one it must not tidy up.
 fn remove(branch: BranchPtr, txn: &mut TransactionMut<'_>, index: u32, length: u32) {
     let text = TextRef::from(branch);
     let next = text.sticky_index(txn, index.saturating_add(length), Assoc::After);

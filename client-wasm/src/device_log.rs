@@ -224,18 +224,13 @@ impl DeviceLog {
             return self.records.push(KnownRow { index, key, is_pending });
         }
         let order = self.order_base + index;
-        // The last write of a room repeats the one under way, which may have been for a row of others.
-        let again = self.records.binary_search_by_key(&index, |row| row.index).ok();
-        let again = again.and_then(|at| self.records.get(at)).map(|row| row.key.clone());
-        let is_again = again.is_some();
-        let key = again.unwrap_or_else(|| RowKey { order, writer: self.writer.clone() });
+        // The last write of a room repeats the one under way: the same rows, under the same keys.
+        let key = RowKey { order, writer: self.writer.clone() };
         operations.push(Operation::Put(Row { key: key.clone(), update: update.clone() }));
         if is_pending {
             operations.push(Operation::MarkPending(key.clone()));
         }
-        if !is_again {
-            self.records.push(KnownRow { index, key, is_pending });
-        }
+        self.records.push(KnownRow { index, key, is_pending });
     }
 
     fn settle(&mut self, indexes: &[u64], operations: &mut Vec<Operation>) {

@@ -414,14 +414,19 @@ impl Room {
             return Some(self.read_store());
         }
         let device = &mut self.device;
-        let mut writes = std::mem::take(&mut device.waiting);
-        let under_way = std::mem::take(&mut device.writing);
+        let mut is_more = !device.waiting.is_empty();
+        let mut writes = std::mem::take(&mut device.writing);
+        writes.append(&mut device.waiting);
         // What is not in sight yet has no place on the device.
-        if self.leaving.is_none() && std::mem::take(&mut device.is_meta_due) {
-            writes.extend(self.meta.map(Write::SetMeta));
+        if self.leaving.is_none()
+            && std::mem::take(&mut device.is_meta_due)
+            && let Some(meta) = self.meta
+        {
+            is_more = true;
+            writes.push(Write::SetMeta(meta));
         }
         let is_fold_due = std::mem::take(&mut device.is_fold_due);
-        if writes.is_empty() && !is_fold_due {
+        if !is_more && !is_fold_due {
             return None;
         }
         // Only when nothing else waits: the snapshot holds all that the document holds.
@@ -433,8 +438,7 @@ impl Room {
             let except = device.unusable.iter().map(|record| record.index).collect();
             writes.push(Write::Fold { through: device.next_index - 1, except, snapshot });
         }
-        writes.splice(..0, under_way);
-        device.writing.clone_from(&writes);
+        device.writing = writes.clone();
         device.ticket += 1;
         device.writing_number = device.waiting_number;
         let (key, name, ticket) = (self.key, self.name.clone(), device.ticket);

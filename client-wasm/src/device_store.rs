@@ -15,7 +15,7 @@ use web_sys::{IdbDatabase, IdbKeyRange, IdbTransaction};
 use crate::copies::about;
 use crate::device_aside::make_room;
 use crate::device_database::{Database, Failure, Transaction, answer};
-use crate::device_log::{DeviceLog, Fence, Mark, Operation, Rows};
+use crate::device_log::{DeviceLog, Fence, Mark, Operation, Row, Rows};
 use crate::device_rows::{
     ROOM_STORES, Reading, add_row, all_of, list, object, put_mark, read_bytes, read_mark,
     read_string, request, request_all, request_mark,
@@ -309,11 +309,9 @@ impl DeviceStore {
         let fence = self.with(key, |log| log.fence());
         spawn_local(async move {
             let is_again = Cell::new(false);
-            let replace = || {
-                // It may have been dropped since an attempt that failed.
-                let is_dropped = is_dropped || this.is_dropped(key, &copy.id);
-                this.replace(&room, &copy, is_dropped, fence.as_ref(), &is_again)
-            };
+            // It may be dropped behind an attempt that failed.
+            let is_dropped = || is_dropped || this.is_dropped(key, &copy.id);
+            let replace = || this.replace(&room, &copy, is_dropped, fence.as_ref(), &is_again);
             match this.database.twice(replace).await {
                 Ok(()) => {
                     this.forget(key);
@@ -335,19 +333,22 @@ impl DeviceStore {
         &self,
         room: &str,
         copy: &SetAsideCopy,
-        is_dropped: bool,
+        is_dropped: impl Fn() -> bool,
         fence: Option<&Fence>,
         is_again: &Cell<bool>,
     ) -> Result<(), Failure> {
         // Rows that nobody can read do not stand in the way: they stay where they are.
-        let reading = if is_again.replace(true) { Reading::OneByOne } else { Reading::AtOnce };
+        let rows = match is_again.replace(true) {
+            true => Some(self.read_one_by_one(room).await?.rows),
+            false => None,
+        };
         let stores = [&ROOM_STORES[..], &[COPIES]].concat();
         let transaction = self.database.begin(&stores, "readwrite").await?;
         let requested = async {
-            if !is_dropped {
+            if !is_dropped() {
                 put_copy(&transaction.inner, room, copy)?;
             }
-            replace_behind(&transaction.inner, room, copy, fence, reading).await
+            replace_behind(&transaction.inner, room, copy, fence, rows).await
         };
         let requested = requested.await;
         transaction.settle(requested).await
@@ -402,23 +403,29 @@ fn put_copy(transaction: &IdbTransaction, room: &str, copy: &SetAsideCopy) -> Re
     Ok(())
 }
 
-/// Takes away the rows that a copy is there for.
+/// Takes away the rows that a copy is there for, of those that were read already, or of all.
 async fn replace_behind(
     transaction: &IdbTransaction,
     room: &str,
     copy: &SetAsideCopy,
     fence: Option<&Fence>,
-    reading: Reading,
+    rows: Option<Vec<Row>>,
 ) -> Result<(), JsValue> {
-    let requested = request_all(transaction, room, reading)?;
-    let mark = read_mark(&answer(requested.mark().clone()).await?);
+    let requested = match &rows {
+        Some(_) => None,
+        None => Some(transaction.object_store(ROWS)?.get_all_with_key(&all_of(room)?.into())?),
+    };
+    // Asked for last: when it is there, the rows are.
+    let mark = read_mark(&answer(request_mark(transaction, room)?).await?);
     if fence.is_none_or(|fence| fence.pass(&mark).is_err()) {
         // Another tab was quicker; the rows are those of the room as it went on.
         return Ok(());
     }
-    let mut rows = Rows::default();
-    requested.list()?.iter().for_each(|row| add_row(&mut rows, Ok(row)));
-    let (gone, copies) = make_room(copy, rows.rows, random::client_id());
+    let mut all = Rows { rows: rows.unwrap_or_default(), ..Rows::default() };
+    if let Some(requested) = requested {
+        list(&requested)?.iter().for_each(|row| add_row(&mut all, Ok(row)));
+    }
+    let (gone, copies) = make_room(copy, all.rows, random::client_id());
     copies.iter().try_for_each(|copy| put_copy(transaction, room, copy))?;
     for key in gone {
         request(transaction, room, &Operation::Delete(key.clone()))?;

@@ -54,7 +54,7 @@ const words = text => text?.split(' ').sort().join(' ')
 async function walk(page, given, check) {
   for (let at = 1; at < CALLS_MAX; at += 1) {
     const result = await page.evaluate(given => window.walk(given), { ...given, at }).catch(error => {
-      throw new Error(`${given.how}, call ${at}`, { cause: error })
+      throw new Error(`${given.how}, call ${at}: ${error.message}`)
     })
     const { calls, hit, told, pending, copies, expected, shown, found } = result
     const where = `${given.how}, call ${at} (${hit}): ${JSON.stringify(result)}`

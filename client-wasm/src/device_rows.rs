@@ -73,11 +73,6 @@ impl Requested {
         Ok(rows)
     }
 
-    /// Asked for last: when it is there, everything is.
-    pub(crate) const fn mark(&self) -> &IdbRequest {
-        &self.mark
-    }
-
     /// The rows that were asked for, or their keys.
     pub(crate) fn list(&self) -> Result<Array, JsValue> {
         list(&self.rows)

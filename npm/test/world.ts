@@ -2,7 +2,6 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -13,6 +12,9 @@ import { WebSocket } from 'ws'
 
 /** Nobody listens here. */
 export const NOWHERE = 'ws://127.0.0.1:9'
+
+/** Longer than anything takes, on a busy machine. */
+const WAIT_MS_MAX = 60_000
 
 /** The relay to test against; without it the tests that need one are skipped. */
 export const RELAY: string | undefined = process.env['COWEAVE_RELAY']
@@ -52,9 +54,9 @@ export function tappedSocket(onFrame: { sent?(frame: Uint8Array): void; received
 
 /** Waits until something is true. */
 export async function until(what: string, is: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + WAIT_MS_MAX
   while (!is()) {
-    if (Date.now() > end) throw new Error(`not within 10 s: ${what}`)
+    if (Date.now() > end) throw new Error(`not within ${String(WAIT_MS_MAX)} ms: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
@@ -74,34 +76,26 @@ export async function untilCollected(what: string, refs: readonly WeakRef<object
   })
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
-
-/** A relay of its own for a test. */
+/** A relay of its own for a test, which keeps its port once it has one. */
 export class Relay {
-  readonly url: string
-  readonly #port: number
+  #port = 0
   readonly #folder: string
   readonly #adminToken = 'a-token-for-the-tests'
   readonly #settings: Readonly<Record<string, string>>
   #process: ChildProcess | undefined
 
-  private constructor(port: number, folder: string, settings: Readonly<Record<string, string>>) {
-    this.url = `ws://127.0.0.1:${String(port)}`
-    this.#port = port
+  private constructor(folder: string, settings: Readonly<Record<string, string>>) {
     this.#folder = folder
     this.#settings = settings
   }
 
+  get url(): string {
+    return `ws://127.0.0.1:${String(this.#port)}`
+  }
+
   static async start(t: TestContext, settings: Readonly<Record<string, string>> = {}): Promise<Relay> {
     const folder = await mkdtemp(join(tmpdir(), 'coweave-'))
-    const relay = new Relay(await freePort(), folder, settings)
+    const relay = new Relay(folder, settings)
     t.after(async () => {
       await relay.stop()
       await rm(folder, { recursive: true, force: true })
@@ -135,20 +129,22 @@ export class Relay {
       COWEAVE_ADMIN_TOKEN_FILE: join(this.#folder, 'admin-token'),
       ...this.#settings,
     }
-    this.#process = spawn(RELAY, [], { env, stdio: 'inherit' })
-    const probe = async (): Promise<boolean> => {
-      try {
-        await fetch(this.url.replace('ws', 'http'))
-        return true
-      } catch {
-        return false
+    const child = spawn(RELAY, [], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    this.#process = child
+    this.#port = await new Promise((resolve, reject) => {
+      let said = ''
+      const look = (text: string): void => {
+        said += text
+        const port = /listening on http:\/\/[^\s:]+:(\d+), /.exec(said)?.[1]
+        if (port === undefined) return
+        child.stderr.off('data', look).resume()
+        resolve(Number(port))
       }
-    }
-    const end = Date.now() + 20_000
-    while (!(await probe())) {
-      if (Date.now() > end) throw new Error('the relay does not answer')
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
+      child.stderr.setEncoding('utf8').on('data', look)
+      child.once('exit', () => {
+        reject(new Error(`the relay ended before it listened: ${said}`))
+      })
+    })
   }
 
   /** Stops it at once, as a crash would. */

@@ -5,6 +5,7 @@ import { Copies } from './copies.js'
 import { wakeDatabase } from './database.js'
 import { type CoweaveError, apiError, guarded, toError, trapError } from './error.js'
 import { Deferred } from './deferred.js'
+import { noteDatabase } from './device-note.js'
 import type { Figures } from './figures.js'
 import { watchHints } from './hints.js'
 import { Instance } from './instance.js'
@@ -186,8 +187,9 @@ export class Session {
     const onDevice = storage === 'device'
     const keeper: WasmKeeper = {
       ...keeperOf(this.#receivers),
-      opened: database => {
+      opened: (database, isNew) => {
         this.#database = database
+        return noteDatabase() && isNew
       },
       carry: name => {
         this.#carried = name

@@ -157,8 +157,11 @@ export interface WasmKeeper {
   began(room: number): void
   /** What is saved now; `tier` is a number of `savedTiers`. */
   saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
-  /** A connection to the device's database is there, to be closed when the instance cannot. */
-  opened(database: IDBDatabase): void
+  /**
+   * A connection to the device's database is there, to be closed when the instance cannot. The answer is whether it is
+   * a new database in the place of one that the browser threw away.
+   */
+  opened(database: IDBDatabase, isNew: boolean): boolean
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

@@ -104,8 +104,7 @@ impl Client {
     #[wasm_bindgen(js_name = dropCopy)]
     pub fn drop_copy(&self, room: &str, id: String) -> Result<Promise, JsValue> {
         let name = RoomName::parse(room).map_err(|error| to_thrown(&error))?;
-        self.shell.drop_copy(&name, &id);
-        Ok(copies::drop_one(self.shell.store(), name, id))
+        Ok(copies::drop_one(Rc::clone(&self.shell), name, id))
     }
 
     /// Sends what was edited since the last call, and takes the news of all rooms as JSON, when there

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -76,26 +77,44 @@ export async function untilCollected(what: string, refs: readonly WeakRef<object
   })
 }
 
-/** A relay of its own for a test, which keeps its port once it has one. */
+/** Ports that systems hand out to nobody: they stay free while their relay is away. */
+const PORTS = { first: 28_000, count: 4_000 }
+
+async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count)
+    const isFree = await new Promise<boolean>(resolve => {
+      const server = createServer()
+      server.once('error', () => {
+        resolve(false)
+      })
+      server.listen(port, '127.0.0.1', () => server.close(() => {
+        resolve(true)
+      }))
+    })
+    if (isFree) return port
+  }
+}
+
+/** A relay of its own for a test. */
 export class Relay {
-  #port = 0
+  readonly url: string
+  readonly #port: number
   readonly #folder: string
   readonly #adminToken = 'a-token-for-the-tests'
   readonly #settings: Readonly<Record<string, string>>
   #process: ChildProcess | undefined
 
-  private constructor(folder: string, settings: Readonly<Record<string, string>>) {
+  private constructor(port: number, folder: string, settings: Readonly<Record<string, string>>) {
+    this.url = `ws://127.0.0.1:${String(port)}`
+    this.#port = port
     this.#folder = folder
     this.#settings = settings
   }
 
-  get url(): string {
-    return `ws://127.0.0.1:${String(this.#port)}`
-  }
-
   static async start(t: TestContext, settings: Readonly<Record<string, string>> = {}): Promise<Relay> {
     const folder = await mkdtemp(join(tmpdir(), 'coweave-'))
-    const relay = new Relay(folder, settings)
+    const relay = new Relay(await lastingPort(), folder, settings)
     t.after(async () => {
       await relay.stop()
       await rm(folder, { recursive: true, force: true })
@@ -131,14 +150,13 @@ export class Relay {
     }
     const child = spawn(RELAY, [], { env, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
-    this.#port = await new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       let said = ''
       const look = (text: string): void => {
         said += text
-        const port = /listening on http:\/\/[^\s:]+:(\d+), /.exec(said)?.[1]
-        if (port === undefined) return
+        if (!said.includes('listening on http://')) return
         child.stderr.off('data', look).resume()
-        resolve(Number(port))
+        resolve()
       }
       child.stderr.setEncoding('utf8').on('data', look)
       child.once('exit', () => {

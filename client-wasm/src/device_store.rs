@@ -320,8 +320,8 @@ impl DeviceStore {
         let fence = self.with(key, |log| log.fence());
         spawn_local(async move {
             let is_again = Cell::new(false);
-            // It may be dropped behind an attempt that failed.
-            let is_dropped = || is_dropped || this.is_dropped(key, &copy.id);
+            // It may be dropped behind an attempt that failed, or not be droppable.
+            let is_dropped = || this.is_dropped(key, &copy.id).unwrap_or(is_dropped);
             let replace = || this.replace(&room, &copy, is_dropped, fence.as_ref(), &is_again);
             match this.database.twice(replace).await {
                 Ok(()) => {
@@ -336,8 +336,8 @@ impl DeviceStore {
         });
     }
 
-    fn is_dropped(&self, key: RoomKey, id: &str) -> bool {
-        self.shell.upgrade().is_some_and(|shell| shell.is_dropped(key, id))
+    fn is_dropped(&self, key: RoomKey, id: &str) -> Option<bool> {
+        self.shell.upgrade()?.is_dropped(key, id)
     }
 
     async fn replace(

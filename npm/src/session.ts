@@ -171,8 +171,15 @@ export class Session {
     const makeSocket = (address: string, protocol: string): object => {
       const socket = new webSocket(address, protocol)
       this.#socket = socket
+      const onmessage = ({ data }: { readonly data: ArrayBuffer | string }): void => {
+        try {
+          wasm.receive(typeof data === 'string' ? undefined : new Uint8Array(data))
+        } catch {
+          // A trap was seen to already, and there is nobody to be told.
+        }
+      }
       // Failures are told by the close event; the one of `ws` ends the process when nobody listens.
-      return Object.assign(socket, { onerror: () => undefined })
+      return Object.assign(socket, { onmessage, onerror: () => undefined })
     }
     const notify = (): void => {
       this.schedule()

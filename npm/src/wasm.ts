@@ -7,6 +7,8 @@ import type { Figures } from './figures.js'
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
 export interface WasmClient {
   openRoom(name: string): WasmRoom
+  /** Takes a frame of the socket; nothing for a text. */
+  receive(frame?: Uint8Array): void
   /** Leaves edits that were left on the device in a room to whoever opens it. */
   leaveAlone(name: string): void
   /** The content of a copy in the news; given once. */

@@ -254,6 +254,7 @@ export function installFlows() {
       async after(it) {
         const { copies } = await stored(it)
         if (it.isDropped && copies.length > 0) throw new Error('a copy that was dropped is on the device')
+        if (!it.isDropped && copies.length === 0) throw new Error('a copy that could not be dropped is gone')
         await dropAll(it)
       },
     },

@@ -18,6 +18,7 @@ use crate::device_store::DeviceStore;
 use crate::error::{ErrorView, to_json, to_thrown};
 use crate::random;
 use crate::room::Room;
+use crate::shell::Shell;
 
 /// A copy in the news; its content is asked for by its id.
 #[derive(Debug, Serialize)]
@@ -65,11 +66,16 @@ pub(crate) fn list(store: Option<Rc<DeviceStore>>, room: RoomName) -> Promise {
     })
 }
 
-/// Deletes a copy from the device.
-pub(crate) fn drop_one(store: Option<Rc<DeviceStore>>, room: RoomName, id: String) -> Promise {
+/// Deletes a copy from the device. One that is still on its way there gets there when that fails.
+pub(crate) fn drop_one(shell: Rc<Shell>, room: RoomName, id: String) -> Promise {
+    shell.drop_copy(&room, &id, true);
     future_to_promise(async move {
-        if let Some(store) = store {
-            store.drop_copy(&room, &id).await.map_err(thrown)?;
+        if let Some(store) = shell.store() {
+            let dropped = store.drop_copy(&room, &id).await;
+            dropped.map_err(|error| {
+                shell.drop_copy(&room, &id, false);
+                thrown(error)
+            })?;
         }
         Ok(JsValue::UNDEFINED)
     })

@@ -352,12 +352,12 @@ impl Shell {
         Some(copies.swap_remove(at).1.update)
     }
 
-    /// A copy that is still on its way to the device does not get there.
-    pub(crate) fn drop_copy(&self, room: &RoomName, id: &str) {
-        self.machine.borrow_mut().drop_copy(room, id);
+    /// A copy that is still on its way to the device does not get there, or does after all.
+    pub(crate) fn drop_copy(&self, room: &RoomName, id: &str, is_dropped: bool) {
+        self.machine.borrow_mut().drop_copy(room, id, is_dropped);
     }
 
-    pub(crate) fn is_dropped(&self, key: RoomKey, id: &str) -> bool {
+    pub(crate) fn is_dropped(&self, key: RoomKey, id: &str) -> Option<bool> {
         self.machine.borrow().is_copy_dropped(key, id)
     }
 

@@ -60,8 +60,8 @@ export class SetAsideCopy {
   }
 
   /**
-   * Forgets it for good, on this device too. Rejects with `device.unavailable` when the store fails, and
-   * with `api.disposed` after the client was disposed.
+   * Forgets it for good, on this device too. Rejects with `device.unavailable` when the store fails: the copy
+   * is still there then, and can be dropped again. Rejects with `api.disposed` after the client was disposed.
    */
   async drop(): Promise<void> {
     await this.#drop()

@@ -31,8 +31,8 @@ pub(super) type Records = Vec<(u64, usize)>;
 pub enum Storage {
     /// In the device's store.
     Device,
-    /// In the device's store, which also holds something of the room that cannot be used. That is
-    /// left as it is; what is written from here on is kept.
+    /// In the device's store, which also holds something of the room that cannot be used, or has
+    /// lost all of it. What is there is left as it is; what is written from here on is kept.
     Damaged {
         /// What it is.
         error: Error,
@@ -78,6 +78,8 @@ pub(super) struct Device {
     aside: Vec<Aside>,
     /// The store was asked to, and what it answers is what there is then.
     is_replacing: bool,
+    /// What is stored is of another history than the document, or of two of them.
+    dispute: Option<Error>,
 }
 
 /// A copy on its way into the store.
@@ -126,6 +128,7 @@ impl Device {
             unreadable: None,
             aside: Vec::new(),
             is_replacing: false,
+            dispute: None,
         }
     }
 
@@ -155,6 +158,7 @@ impl Device {
     /// used goes with it, as it is.
     pub(super) fn replace(&mut self, copy: SetAsideCopy, is_dropped: bool) {
         self.waiting.clear();
+        self.end_dispute();
         let error = copy.error.clone();
         self.aside.push(Aside { copy, is_dropped });
         for Record { update, .. } in std::mem::take(&mut self.unusable) {
@@ -164,15 +168,22 @@ impl Device {
         self.is_replacing = false;
     }
 
-    /// A copy that may not be kept yet is not to be kept.
-    pub(super) fn drop_copy(&mut self, id: &str) {
-        for aside in &mut self.aside {
-            aside.is_dropped |= aside.copy.id == id;
+    /// The relay has said which history goes on: all that is stored is set aside, before anything else.
+    fn end_dispute(&mut self) {
+        if let Some(error) = self.dispute.take() {
+            let copy = SetAsideCopy::new(error, Bytes::from_static(EMPTY_UPDATE));
+            self.aside.insert(0, Aside { copy, is_dropped: true });
         }
     }
 
-    pub(super) fn is_copy_dropped(&self, id: &str) -> bool {
-        self.aside.iter().any(|aside| aside.is_dropped && aside.copy.id == id)
+    /// A copy that may not be kept yet is not to be kept, or is after all.
+    pub(super) fn drop_copy(&mut self, id: &str, is_dropped: bool) {
+        let copies = self.aside.iter_mut().filter(|aside| aside.copy.id == id);
+        copies.for_each(|aside| aside.is_dropped = is_dropped);
+    }
+
+    pub(super) fn is_copy_dropped(&self, id: &str) -> Option<bool> {
+        self.aside.iter().find(|aside| aside.copy.id == id).map(|aside| aside.is_dropped)
     }
 
     /// Whether what happens now reaches the store.
@@ -203,16 +214,19 @@ impl Device {
 
 impl Room {
     /// When the store is to be tried again. While a copy is on its way aside, nothing stored can be
-    /// brought into the document that takes its place.
+    /// brought into the document that takes its place. Of two histories only the relay knows which one
+    /// goes on: it has let this session into the one of the document.
     pub(super) fn store_retry_at(&self) -> Option<Time> {
+        let is_decided = self.may_send || self.device.dispute.is_none();
         match self.device.phase {
-            Phase::Lost { retry_at } if self.leaving.is_none() => Some(retry_at),
+            Phase::Lost { retry_at } if is_decided && self.leaving.is_none() => Some(retry_at),
             _ => None,
         }
     }
 
     /// Asks for what is stored, after it was replaced when that is due.
     pub(super) fn read_store(&mut self) -> Output {
+        self.device.end_dispute();
         self.device.phase = Phase::Reading;
         self.device.is_replacing = !self.device.aside.is_empty();
         let (key, name) = (self.key, self.name.clone());
@@ -235,7 +249,7 @@ impl Room {
         let is_other = |theirs: Meta| self.meta.is_some_and(|ours| ours.lineage != theirs.lineage);
         if copy.meta.is_some_and(is_other) {
             let text = "this device's copy of the room has another history than this document";
-            return Err(Error::new(Code::DeviceUnavailable, text));
+            return Err(Error::new(Code::RoomLineageMismatch, text));
         }
         if let (None, Some(meta)) = (self.role, copy.meta) {
             self.set_role(meta.role);
@@ -469,12 +483,13 @@ impl Room {
 
     /// From here on the room is in memory only, until the store can be used again.
     pub(super) fn lose_storage(&mut self, error: Error, retry_at: Time) {
-        // Of two histories nobody can tell what is of which. When the relay has said which one goes on,
-        // all of it is set aside.
-        let is_mixed = error.code == Code::RoomLineageMismatch;
-        if is_mixed && self.is_synced && self.device.aside.is_empty() {
-            let nothing = SetAsideCopy::new(error.clone(), Bytes::from_static(EMPTY_UPDATE));
-            self.device.replace(nothing, true);
+        if error.code == Code::RoomLineageMismatch {
+            // The store has done what it was asked to. Another copy would make room among rows that are
+            // not of its history, and leave the rest without one.
+            if std::mem::take(&mut self.device.is_replacing) {
+                self.device.aside.remove(0);
+            }
+            self.device.dispute = Some(error.clone());
         }
         self.storage = Storage::Lost { error };
         self.device.phase = Phase::Lost { retry_at };

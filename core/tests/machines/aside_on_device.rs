@@ -275,12 +275,36 @@ fn a_copy_that_is_dropped_before_the_device_has_it_does_not_get_there() {
     });
     admit(&mut session, 2, LINEAGE, Role::Editor);
     let copy = set_aside(&session).remove(0);
-    session.client.drop_copy(&RoomName::parse("room 0").unwrap(), &copy.id);
+    session.client.drop_copy(&RoomName::parse("room 0").unwrap(), &copy.id, true);
     tickets.for_each(|ticket| session.input(Input::Written { key, ticket }));
     let asked = device(&mut session);
     assert!(matches!(asked[..], [Output::SetAside { is_dropped: true, .. }]), "{asked:?}");
     session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
     assert_eq!(session.client.room(key).unwrap().storage(), &Storage::Device);
+}
+
+#[test]
+fn a_copy_whose_drop_failed_gets_to_the_device() {
+    let mut session = live(true);
+    let key = session.keys[0];
+    edit(&mut session, "mine, ");
+    session.hear(Channel(1), &refusal(Code::UpdateMalformed));
+    admit(&mut session, 2, LINEAGE, Role::Editor);
+    let copy = set_aside(&session).remove(0);
+    let room = RoomName::parse("room 0").unwrap();
+    session.client.drop_copy(&room, &copy.id, true);
+    assert_eq!(session.client.is_copy_dropped(key, &copy.id), Some(true));
+    device(&mut session);
+    let error = Error::new(Code::DeviceUnavailable, "not now");
+    session.input(Input::Loaded { key, copy: Err(error) });
+    // So it is with the store that was to delete it.
+    session.client.drop_copy(&room, &copy.id, false);
+    assert_eq!(session.client.is_copy_dropped(key, &copy.id), Some(false));
+    session.input(Input::Probe);
+    let asked = device(&mut session);
+    assert!(matches!(asked[..], [Output::SetAside { is_dropped: false, .. }]), "{asked:?}");
+    session.input(Input::Loaded { key, copy: Ok(StoredCopy::default()) });
+    assert_eq!(session.client.is_copy_dropped(key, &copy.id), None);
 }
 
 #[test]

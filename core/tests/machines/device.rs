@@ -5,7 +5,7 @@ use coweave_core::client::tabs::{About, Talk};
 use coweave_core::client::{Event, Input, Meta, Record, Saved, Storage, Tier, Write};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
-use coweave_core::ids::{ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
+use coweave_core::ids::{Channel, ClientId, EditNumber, Epoch, Lineage, RoomName, Sequence, TabId};
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 use coweave_core::time::Time;
@@ -127,8 +127,8 @@ fn a_store_that_was_emptied_by_nobody_gets_nothing_twice() {
     assert_eq!(page.sent(), "one two ");
 }
 
-#[test]
-fn a_store_with_another_history_is_left_alone() {
+/// A device with another history than the one that the relay has.
+fn store_of_another_history() -> Store {
     let mut store = Store::default();
     let meta = Meta {
         lineage: Lineage([2; 16]),
@@ -141,31 +141,77 @@ fn a_store_with_another_history_is_left_alone() {
         Write::SetMeta(meta),
         Write::Append(Record { index: 1, is_pending: false, update }),
     ]);
+    store
+}
+
+#[test]
+fn a_store_with_another_history_is_set_aside_and_the_room_is_kept_again() {
+    let mut store = store_of_another_history();
     let mut page = Page::new(1);
     page.answer_load(Err(Error::new(Code::DeviceUnavailable, "blocked")));
     page.sync(0, None);
     page.type_in("mine");
-    for _ in 0..3 {
-        page.wait_for_load();
-        page.answer_load(Ok(store.load()));
-        assert!(is_lost(page.storage()) && page.writes.is_empty());
+    page.wait_for_load();
+    page.answer_load(Ok(store.load()));
+    let Storage::Lost { error } = page.storage() else { panic!("{:?}", page.storage()) };
+    assert_eq!(error.code, Code::RoomLineageMismatch);
+    assert!(page.writes.is_empty() && page.asides.is_empty());
+    page.wait_for_load();
+    assert_eq!(page.asides, [(Code::RoomLineageMismatch, true)], "all of it, and nothing of ours");
+    store = Store::default();
+    page.answer_load(Ok(store.load()));
+    page.write_to(&mut store);
+    assert_eq!((page.storage(), store.content().as_str()), (&Storage::Device, "mine"));
+    assert_eq!(store.meta.map(|meta| meta.lineage), Some(LINEAGE));
+    assert_eq!(page.text(), "mine", "neither is mixed with the other");
+}
+
+#[test]
+fn a_store_with_another_history_is_left_alone_until_the_relay_says_which_one_goes_on() {
+    let mut store = store_of_another_history();
+    let mut page = Page::new(1);
+    page.answer_load(Err(Error::new(Code::DeviceUnavailable, "blocked")));
+    page.sync(0, None);
+    page.type_in("mine");
+    page.input(Input::SocketClosed { error: None });
+    page.wait_for_load();
+    page.answer_load(Ok(store.load()));
+    for _ in 0..20 {
+        page.now = page.wake.unwrap();
+        page.input(Input::Probe);
+        assert!(is_lost(page.storage()) && page.loads == 0 && page.writes.is_empty());
     }
-    assert_eq!((page.text().as_str(), store.content().as_str()), ("mine", "another history"));
+    assert_eq!(store.content(), "another history");
+}
+
+#[test]
+fn a_copy_that_waits_for_a_store_with_another_history_takes_nothing_of_it_into_the_room() {
+    let mut store = store_of_another_history();
+    let mut page = Page::new(1);
+    page.answer_load(Err(Error::new(Code::DeviceUnavailable, "blocked")));
+    page.sync(0, None);
+    page.type_in("mine");
+    let error = Error::new(Code::UpdateMalformed, "not this one");
+    page.hear(Channel(1), &Message::Refused { number: EditNumber(1), error });
+    page.enter(Channel(2), 0, None);
+    page.wait_for_load();
+    assert_eq!(page.asides, [(Code::UpdateMalformed, false)]);
+    // The rows are not those that this session knows: they are left as they are.
+    page.answer_load(Ok(store.load()));
+    page.wait_for_load();
+    assert_eq!(page.asides[1..], [(Code::RoomLineageMismatch, true)]);
+    page.answer_load(Ok(Store::default().load()));
+    assert_eq!((page.loads, page.text().as_str()), (0, ""));
 }
 
 #[test]
 fn a_store_with_two_histories_is_set_aside_when_the_relay_has_said_which_goes_on() {
     // Two tabs were there before the relay; one of them joined and left, then the relay lost the room.
-    let mixed = || Err(Error::new(Code::RoomLineageMismatch, "two histories"));
     let mut page = Page::new(1);
-    page.answer_load(mixed());
+    page.answer_load(Err(Error::new(Code::RoomLineageMismatch, "two histories")));
     page.type_in("mine");
-    page.wait_for_load();
-    page.answer_load(mixed());
     assert!(is_lost(page.storage()) && page.asides.is_empty());
     page.sync(0, None);
-    page.wait_for_load();
-    page.answer_load(mixed());
     page.wait_for_load();
     assert_eq!(page.asides, [(Code::RoomLineageMismatch, true)]);
     let mut store = Store::default();

@@ -23,6 +23,7 @@ mod reconnection;
 mod report;
 mod return_of_the_relay;
 mod room;
+mod seeding;
 mod silence;
 mod tabs;
 mod token;

@@ -202,6 +202,11 @@ impl Page {
             token_life_ms: 0,
         };
         self.hear(Channel::CONNECTION, &Message::Welcome(welcome));
+        self.enter(Channel(1), sequence, content);
+    }
+
+    /// It lets the session in that asks under this channel.
+    pub(crate) fn enter(&mut self, channel: Channel, sequence: u64, content: Option<&Bytes>) {
         let mut sync = Vec::new();
         let mut relay = Replica::new(ClientId::from_u32(99));
         if let Some(content) = content {
@@ -216,9 +221,9 @@ impl Page {
             state_vector: relay.known().encode().into(),
             role: Role::Editor,
         };
-        self.hear(Channel(1), &Message::Joined(joined));
+        self.hear(channel, &Message::Joined(joined));
         if !sync.is_empty() {
-            self.hear(Channel(1), &Message::Sync(sync.into()));
+            self.hear(channel, &Message::Sync(sync.into()));
         }
     }
 

@@ -15,15 +15,15 @@ use coweave_core::wire::awareness::{self, AwarenessEntry};
 use coweave_core::wire::v1::EditKind;
 
 const NOW: Time = Time::from_ms(1_000);
-const ANA: MemberId = MemberId(1);
-const EVE: MemberId = MemberId(2);
+pub(crate) const ANA: MemberId = MemberId(1);
+pub(crate) const EVE: MemberId = MemberId(2);
 
-fn open(mut limits: Limits) -> Room {
+pub(crate) fn open(mut limits: Limits) -> Room {
     limits.presence_tick = Duration::ZERO;
     Room::open(StoredRoom::new(Lineage([1; 16]), Epoch(1)), limits, NOW).unwrap()
 }
 
-fn join(room: &mut Room, member: MemberId, client: Option<u32>) -> Vec<Output> {
+pub(crate) fn join(room: &mut Room, member: MemberId, client: Option<u32>) -> Vec<Output> {
     let request = Box::new(JoinRequest {
         session: SessionKey([member.0 as u8; 16]),
         client: client.map(ClientId::from_u32),
@@ -36,7 +36,7 @@ fn join(room: &mut Room, member: MemberId, client: Option<u32>) -> Vec<Output> {
     hand_in(room, Input::Join { member, request })
 }
 
-fn hand_in(room: &mut Room, input: Input) -> Vec<Output> {
+pub(crate) fn hand_in(room: &mut Room, input: Input) -> Vec<Output> {
     room.handle(input, NOW);
     let mut outputs = Vec::new();
     loop {
@@ -65,7 +65,7 @@ fn shows(client: u32, clock: u64) -> Vec<AwarenessEntry> {
     vec![AwarenessEntry { client, clock, state: Some("{}".to_owned()) }]
 }
 
-fn edit(client: u32) -> Bytes {
+pub(crate) fn edit(client: u32) -> Bytes {
     let mut replica = Replica::new(ClientId::from_u32(client));
     replica.text_insert("text", 0, "hello").unwrap();
     replica.take_edits().unwrap()

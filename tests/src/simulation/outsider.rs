@@ -162,7 +162,8 @@ impl Outsider {
                     Some(Message::Awareness(bytes)) => self.see(&bytes, network, random, now),
                     Some(Message::Denied(text)) => {
                         self.is_deleted = text.starts_with("room.deleted");
-                        let is_in_between = text.starts_with("room.unavailable");
+                        let in_between = ["room.unavailable", "relay.degraded"];
+                        let is_in_between = in_between.iter().any(|code| text.starts_with(code));
                         assert!(self.is_deleted || is_in_between, "an outside client: {text}");
                     }
                     _ => {}

@@ -80,16 +80,17 @@ impl Client {
         self.tell_storage(key, &before);
     }
 
-    /// The app drops a copy that was set aside: the store may be about to get it.
-    pub fn drop_copy(&mut self, name: &RoomName, id: &str) {
+    /// The app drops a copy that was set aside, or its store could not drop it: it may be about to get it.
+    pub fn drop_copy(&mut self, name: &RoomName, id: &str, is_dropped: bool) {
         let rooms = self.rooms.values_mut().filter(|room| room.name == *name);
-        rooms.for_each(|room| room.device.drop_copy(id));
+        rooms.for_each(|room| room.device.drop_copy(id, is_dropped));
     }
 
-    /// Whether it has dropped one that the store was asked to keep.
+    /// Whether it has dropped one that the store was asked to keep; `None` when the room is closed, or
+    /// the copy has arrived.
     #[must_use]
-    pub fn is_copy_dropped(&self, key: RoomKey, id: &str) -> bool {
-        self.rooms.get(&key).is_some_and(|room| room.device.is_copy_dropped(id))
+    pub fn is_copy_dropped(&self, key: RoomKey, id: &str) -> Option<bool> {
+        self.rooms.get(&key)?.device.is_copy_dropped(id)
     }
 
     /// Reads the stores again that failed: those whose time has come, or all of them at a hint.

@@ -61,23 +61,9 @@ impl Room {
         }
     }
 
-    /// Takes the first content of a room, unless there is some already. Whoever brought it gets it
-    /// like everybody else.
-    pub(super) fn seed(&mut self, from: MemberId, update: &Bytes) {
-        if !self.members.contains_key(&from) {
-            return;
-        }
-        let result = if self.known.is_empty() {
-            self.accept(from, Mode::State, update, None).map(|_| true)
-        } else {
-            Ok(false)
-        };
-        self.send(from, RoomMessage::Seeded { result });
-    }
-
     /// Takes an update into the order. The answer is the place in the log that has to be durable
     /// before the update counts as durable.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         from: MemberId,
         mode: Mode,
@@ -298,7 +284,7 @@ impl Room {
             durable: member.durable,
             sequence: match &member.behind {
                 Some(behind) => behind.since,
-                None => self.log.head(),
+                None => self.told(),
             },
         };
         Some(Output::Send { to, message })

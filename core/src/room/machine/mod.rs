@@ -2,6 +2,7 @@
 
 mod editing;
 mod membership;
+mod seeding;
 mod showing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::seeding::Seeding;
 use super::answers::Answers;
 use super::log::Log;
 use super::{Input, Output, Protocol, RoomMessage, StoredRoom, Tombstone};
@@ -66,6 +68,7 @@ pub struct Room {
     /// When the first of them is.
     acknowledge_at: Option<Time>,
     degraded: Option<Error>,
+    seeding: Option<Seeding>,
     is_draining: bool,
     is_deleted: bool,
     is_compacting: bool,
@@ -150,6 +153,7 @@ impl Room {
             unacknowledged: BTreeSet::new(),
             acknowledge_at: None,
             degraded: None,
+            seeding: None,
             is_draining: false,
             is_deleted: false,
             is_compacting: false,
@@ -164,6 +168,7 @@ impl Room {
     /// Takes an input. Several may be handed in before [`Self::poll`]: acknowledgements are then
     /// sent once for all of them.
     pub fn handle(&mut self, input: Input, now: Time) {
+        let Some(input) = self.hold(input, now) else { return };
         match input {
             Input::Join { member, request } => self.join(member, &request, now),
             Input::Leave { member } => self.leave(member, now),
@@ -179,8 +184,14 @@ impl Room {
             Input::Query { member, state_vector } => self.query(member, &state_vector, now),
             Input::Behind { member, since } => self.fall_behind(member, since, now),
             Input::Drained { member } => self.catch_up(member, now),
-            Input::Durable { through } => self.durable(through),
-            Input::StoreFailed { error } => self.store_failed(error),
+            Input::Durable { through } => {
+                self.durable(through);
+                self.end_seeding(now);
+            }
+            Input::StoreFailed { error } => {
+                self.store_failed(error);
+                self.seeding_failed(now);
+            }
             Input::Compacted { snapshot } => {
                 self.is_compacting = false;
                 self.compact_pause = COMPACT_AGAIN_AFTER;
@@ -192,7 +203,10 @@ impl Room {
                 self.compact_pause = (self.compact_pause * 2).min(COMPACT_PAUSE_MAX);
             }
             Input::Drain => self.is_draining = true,
-            Input::Delete => self.delete(now),
+            Input::Delete => {
+                self.delete(now);
+                self.end_seeding(now);
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use coweave_core::client::tabs::Tabs;
-use coweave_core::client::{self, Client, Kept, Room, RoomKey, RoomState, Settings, Storage, Tier};
+use coweave_core::client::{self, Client, Kept, Room, RoomKey, RoomState, Settings, Tier};
 use coweave_core::doc::known::Known;
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
@@ -373,18 +373,12 @@ impl Actor {
     /// True when all is in step and on the relay's disk.
     pub fn is_settled(&self) -> bool {
         let Some(process) = &self.process else { return false };
-        let device = &self.browser.borrow().device;
-        // The device's copy of a history that is over is left to the next visit.
-        let is_kept = |room: &Room| match room.storage() {
-            Storage::Lost { .. } => device.has_other_history(room),
-            _ => room.saved().is_on_device,
-        };
         !self.errands.iter().any(Errand::is_of_a_room)
-            && device.is_at_rest()
+            && self.browser.borrow().device.is_at_rest()
             && process.keys.values().all(|key| {
                 process.client.room(*key).is_some_and(|room| {
                     room.state() == &RoomState::Live
-                        && is_kept(room)
+                        && room.saved().is_on_device
                         && room.saved().tier == Tier::Durable
                         && room.saved().pending == 0
                 })

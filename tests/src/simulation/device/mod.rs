@@ -6,7 +6,7 @@ mod told;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use coweave_core::client::{Meta, Record, Room, RoomKey, SetAsideCopy, StoredCopy, Write};
+use coweave_core::client::{Meta, Record, RoomKey, SetAsideCopy, StoredCopy, Write};
 use coweave_core::doc::replica::Replica;
 use coweave_core::error::{Code, Error};
 use coweave_core::ids::{ClientId, Lineage, RoomName, TabId};
@@ -274,12 +274,6 @@ impl Device {
         let is_stranded = |kept: &Kept| kept.records.iter().any(|row| row.is_pending);
         let rooms = self.rooms.iter().filter(|(_, kept)| is_stranded(kept)).map(|(name, _)| name);
         rooms.into_iter().find(|name| after.is_none_or(|after| *name > after)).cloned()
-    }
-
-    /// Whether the device's copy of a room belongs to another history than the document.
-    pub fn has_other_history(&self, room: &Room) -> bool {
-        let ours = room.lineage();
-        ours.is_some() && self.lineage(room.name()).is_some_and(|theirs| ours != Some(theirs))
     }
 
     /// Which history the device's copy of a room has.

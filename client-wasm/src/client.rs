@@ -10,13 +10,14 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use crate::browser_tabs::BrowserTabs;
 use crate::clock::whole;
-use crate::connection::Connection;
+use crate::connection::{Connection, hear};
 use crate::copies;
 use crate::device_store::DeviceStore;
 use crate::error::to_thrown;
 use crate::keeper::Keeper;
 use crate::room::Room;
 use crate::shell::Shell;
+use crate::socket::received;
 
 /// One session with a relay.
 #[wasm_bindgen]
@@ -29,8 +30,8 @@ pub struct Client {
 impl Client {
     /// A session that connects when its first room is opened.
     ///
-    /// `make_socket` makes a WebSocket for a URL and a subprotocol, `token` gives a promise of a token, `user` is
-    /// whose copies `on_device` keeps, `notify` is called when there is something to [`Client::drain`].
+    /// `make_socket` makes a WebSocket for a URL and a subprotocol, whose frames go to [`Client::receive`]; `token` gives
+    /// a promise of a token, `user` is whose copies `on_device` keeps, `notify` is called when there is something to [`Client::drain`].
     /// `session` is 16 random bytes, the same ones for all tabs and for an instance that goes on where
     /// another one ended. `tab` is the name of this tab where there is a way to others.
     #[expect(clippy::too_many_arguments, reason = "called from one place, over the border")]
@@ -57,6 +58,11 @@ impl Client {
         key.iter_mut().zip(session).for_each(|(to, from)| *to = *from);
         let tab = tab.map(|id| TabId(whole(id))).zip(tabs);
         Self { shell: Shell::new(connection, owner, SessionKey(key), notify, keeper, tab) }
+    }
+
+    /// Takes a frame of the socket; `None` for a text, which the relay never sends.
+    pub fn receive(&self, frame: Option<Vec<u8>>) {
+        hear(&self.shell, received(frame));
     }
 
     /// Opens a room.

@@ -75,15 +75,9 @@ impl Connection {
     pub(crate) fn open(&self, shell: &Weak<Shell>) {
         let receiver = shell.clone();
         let on_event = move |event| {
-            let Some(shell) = receiver.upgrade() else { return };
-            shell.handle_tabs(match event {
-                SocketEvent::Opened => tabs::Input::SocketOpened,
-                SocketEvent::Frame(frame) => tabs::Input::SocketFrame(frame),
-                SocketEvent::Closed(error) => {
-                    shell.connection().close();
-                    tabs::Input::SocketClosed { error }
-                }
-            });
+            if let Some(shell) = receiver.upgrade() {
+                hear(&shell, event);
+            }
         };
         self.close();
         match Socket::open(&self.make_socket, &self.url, on_event) {
@@ -108,6 +102,18 @@ impl Connection {
     pub(crate) fn close(&self) {
         drop(self.socket.take());
     }
+}
+
+/// Hands in what the socket tells.
+pub(crate) fn hear(shell: &Shell, event: SocketEvent) {
+    shell.handle_tabs(match event {
+        SocketEvent::Opened => tabs::Input::SocketOpened,
+        SocketEvent::Frame(frame) => tabs::Input::SocketFrame(frame),
+        SocketEvent::Closed(error) => {
+            shell.connection().close();
+            tabs::Input::SocketClosed { error }
+        }
+    });
 }
 
 async fn ask(token: &Function) -> Result<String, Error> {

@@ -34,6 +34,9 @@ extern "C" {
     ) -> Result<IdbTransaction, JsValue>;
 }
 
+/// Takes a connection, and whether the database is a new one.
+type OnOpen = dyn Fn(&IdbDatabase, bool);
+
 /// What the browser said.
 pub(crate) enum Failure {
     /// The database does not open, or does not answer.
@@ -60,7 +63,7 @@ impl From<JsValue> for Failure {
 pub(crate) struct Database {
     /// The connection or the promise of it; forgotten when it fails, so that the next use opens anew.
     opening: RefCell<Option<Promise>>,
-    on_open: Rc<dyn Fn(&IdbDatabase)>,
+    on_open: Rc<OnOpen>,
     /// The browser closed the database, or another tab wants to delete or upgrade it: ours must not
     /// stand in its way.
     on_lost: Closure<dyn Fn(JsValue)>,
@@ -73,9 +76,9 @@ impl Database {
         !factory().is_ok_and(|factory| factory.is_undefined())
     }
 
-    /// `on_open` is called with each connection, and `on_lost` when one ended that nobody here gave up.
+    /// `on_open` is called with each connection and whether the database is a new one, and `on_lost` when one ended that nobody here gave up.
     pub(crate) fn new(
-        on_open: impl Fn(&IdbDatabase) + 'static,
+        on_open: impl Fn(&IdbDatabase, bool) + 'static,
         on_lost: impl Fn() + 'static,
     ) -> Self {
         Self {
@@ -194,12 +197,13 @@ fn factory() -> Result<JsValue, JsValue> {
     Reflect::get(&js_sys::global(), &"indexedDB".into())
 }
 
-async fn open(on_open: Rc<dyn Fn(&IdbDatabase)>, on_lost: JsValue) -> Result<JsValue, JsValue> {
+async fn open(on_open: Rc<OnOpen>, on_lost: JsValue) -> Result<JsValue, JsValue> {
     let factory: IdbFactory = factory()?.unchecked_into();
     let request = factory.open_with_u32(DATABASE, VERSION)?;
+    let is_new = Rc::new(Cell::new(false));
     let on_upgrade = Closure::<dyn Fn(JsValue)>::new({
-        let request = request.clone();
-        move |event| migrate(&request, &event)
+        let (request, is_new) = (request.clone(), Rc::clone(&is_new));
+        move |event| is_new.set(migrate(&request, &event))
     });
     request.set_onupgradeneeded(Some(on_upgrade.as_ref().unchecked_ref()));
     let opened = outcome(&request);
@@ -220,7 +224,7 @@ async fn open(on_open: Rc<dyn Fn(&IdbDatabase)>, on_lost: JsValue) -> Result<JsV
     let database: IdbDatabase = request.result()?.unchecked_into();
     database.set_onversionchange(Some(on_lost.unchecked_ref()));
     database.set_onclose(Some(on_lost.unchecked_ref()));
-    on_open(&database);
+    on_open(&database, is_new.get());
     Ok(database.into())
 }
 

@@ -25,10 +25,10 @@ const STEPS: [Step; VERSION as usize] = [lay_out, add_marks_and_copies];
 pub(crate) const VERSION: u32 = 2;
 
 /// Brings the database of a request for a newer version to this one; `event` says from which.
-/// When that fails, all is undone, and the request with it.
-pub(crate) fn migrate(request: &IdbOpenDbRequest, event: &JsValue) {
-    let Some(transaction) = request.transaction() else { return };
+/// When that fails, all is undone, and the request with it. The answer is whether there was none.
+pub(crate) fn migrate(request: &IdbOpenDbRequest, event: &JsValue) -> bool {
     let version = Reflect::get(event, &"oldVersion".into()).ok().and_then(|old| old.as_f64());
+    let Some(transaction) = request.transaction() else { return false };
     let missing = STEPS.iter().zip(0_u32..).filter(|(_, from)| {
         // A version that cannot be read is none.
         version.is_none_or(|version| f64::from(*from) >= version)
@@ -37,6 +37,7 @@ pub(crate) fn migrate(request: &IdbOpenDbRequest, event: &JsValue) {
         // It may have been aborted by what failed.
         drop(transaction.abort());
     }
+    version == Some(0.0)
 }
 
 fn lay_out(transaction: &IdbTransaction) -> Result<(), JsValue> {

@@ -32,6 +32,8 @@ pub(crate) struct DeviceStore {
     shell: Weak<Shell>,
     logs: RefCell<Vec<Kept>>,
     database: Database,
+    /// Whether the browser had thrown away what was kept before, all of it.
+    is_emptied: Cell<bool>,
 }
 
 /// An opened room.
@@ -66,20 +68,22 @@ impl DeviceStore {
     /// A store that gives its answers to a session.
     pub(crate) fn new(owner: String, shell: Weak<Shell>) -> Rc<Self> {
         Rc::new_cyclic(|this: &Weak<Self>| {
-            let this = this.clone();
+            let (this, opener) = (this.clone(), this.clone());
             let on_lost = move || {
                 if let Some(this) = this.upgrade() {
                     this.check_all();
                 }
             };
-            let opener = shell.clone();
-            let on_open = move |database: &IdbDatabase| {
-                if let Some(shell) = opener.upgrade() {
-                    shell.keeper().opened(database);
+            let on_open = move |database: &IdbDatabase, is_new: bool| {
+                if let Some(this) = opener.upgrade()
+                    && let Some(shell) = this.shell.upgrade()
+                    && shell.keeper().opened(database, is_new)
+                {
+                    this.is_emptied.set(true);
                 }
             };
             let (logs, database) = (RefCell::default(), Database::new(on_open, on_lost));
-            Self { owner, shell, logs, database }
+            Self { owner, shell, logs, database, is_emptied: Cell::new(false) }
         })
     }
 
@@ -111,7 +115,14 @@ impl DeviceStore {
             let text = "another tab has set this copy of the room aside";
             return Err(Error::new(Code::DeviceUnavailable, text));
         }
-        let (log, copy) = DeviceLog::open(random::writer(), rows);
+        let is_emptied = self.is_emptied.get() && rows == Rows::default();
+        let (log, mut copy) = DeviceLog::open(random::writer(), rows);
+        if let Ok(copy) = &mut copy
+            && is_emptied
+        {
+            let text = "the browser has thrown away all that this device kept";
+            copy.damage = Some(Error::new(Code::DeviceUnavailable, text));
+        }
         // A room that was closed meanwhile needs none.
         if let Some(kept) = self.logs.borrow_mut().iter_mut().find(|kept| kept.key == key) {
             kept.log = Some(log);

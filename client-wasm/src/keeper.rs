@@ -28,9 +28,10 @@ extern "C" {
     /// What is saved now, with the number of the tier; it comes with each keystroke.
     #[wasm_bindgen(method)]
     fn saved(this: &Keeper, room: f64, tier: u8, pending: f64, is_on_device: bool);
-    /// A connection to the device's database is there, to be closed when this instance cannot.
+    /// A connection to the device's database is there, to be closed when this instance cannot. The
+    /// answer is whether it is a new database in the place of one that the browser threw away.
     #[wasm_bindgen(method)]
-    pub fn opened(this: &Keeper, database: &IdbDatabase);
+    pub fn opened(this: &Keeper, database: &IdbDatabase, is_new: bool) -> bool;
     /// A room is open that no app has opened, or none.
     #[wasm_bindgen(method)]
     pub fn carry(this: &Keeper, name: Option<&str>);

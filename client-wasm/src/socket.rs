@@ -9,7 +9,7 @@ use coweave_core::wire::v1::SUBPROTOCOL;
 use js_sys::{Function, Uint8Array};
 use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{BinaryType, MessageEvent, WebSocket};
+use web_sys::{BinaryType, WebSocket};
 
 use crate::error::describe;
 
@@ -28,12 +28,12 @@ pub(crate) struct Socket {
     socket: WebSocket,
     // The browser calls these as long as the socket lives.
     _on_open: Closure<dyn Fn()>,
-    _on_message: Closure<dyn Fn(MessageEvent)>,
     _on_close: Closure<dyn Fn()>,
 }
 
 impl Socket {
-    /// Starts to connect.
+    /// Starts to connect. Frames go from what `make` makes to [`crate::Client::receive`], because to ask
+    /// an event for its data takes five calls over the border.
     pub(crate) fn open(
         make: &Function,
         url: &str,
@@ -48,15 +48,10 @@ impl Socket {
             let (socket, on_event) = (socket.clone(), on_event.clone());
             move || on_event(opened(&socket))
         });
-        let on_message = Closure::<dyn Fn(MessageEvent)>::new({
-            let on_event = on_event.clone();
-            move |message: MessageEvent| on_event(received(&message.data()))
-        });
         let on_close = Closure::<dyn Fn()>::new(move || on_event(SocketEvent::Closed(None)));
         socket.set_onopen(Some(on_open.as_ref().unchecked_ref()));
-        socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
-        Ok(Self { socket, _on_open: on_open, _on_message: on_message, _on_close: on_close })
+        Ok(Self { socket, _on_open: on_open, _on_close: on_close })
     }
 
     /// Sends a frame. A socket that cannot send any more says so with its close event.
@@ -83,11 +78,11 @@ fn opened(socket: &WebSocket) -> SocketEvent {
     SocketEvent::Closed(Some(Error::new(Code::ProtocolUnsupported, text)))
 }
 
-fn received(data: &JsValue) -> SocketEvent {
-    // It is one or the other, and to ask for the class of an object takes longer.
-    if data.is_string() {
+/// What a message is; `None` stands for a text.
+pub(crate) fn received(frame: Option<Vec<u8>>) -> SocketEvent {
+    let Some(frame) = frame else {
         let text = "the server sent a text frame";
         return SocketEvent::Closed(Some(Error::new(Code::FrameUnexpected, text)));
-    }
-    SocketEvent::Frame(Uint8Array::new(data).to_vec().into())
+    };
+    SocketEvent::Frame(frame.into())
 }

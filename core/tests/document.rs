@@ -414,6 +414,20 @@ fn deletions_in_a_row_are_one() {
 }
 
 #[test]
+fn a_delta_of_many_steps_cuts_no_character() {
+    let mut replica = replica(1);
+    replica.text_insert("text", 0, &"a🙂b".repeat(50)).unwrap();
+    let text = Node::text("text");
+    let replace = r#"{"retain":1},{"delete":2},{"insert":"é"},{"retain":1},"#.repeat(49);
+    let (inside, behind) = (r#"{"retain":2},{"delete":1}"#, r#"{"retain":3},{"delete":1}"#);
+    let error = replica.text_apply(&text, &format!("[{replace}{inside}]")).unwrap_err();
+    assert_eq!(error.code, Code::ApiSplitSurrogate);
+    assert_eq!(replica.text_string("text"), "a🙂b".repeat(50));
+    replica.text_apply(&text, &format!("[{replace}{behind}]")).unwrap();
+    assert_eq!(replica.text_string("text"), format!("{}a🙂", "aéb".repeat(49)));
+}
+
+#[test]
 fn formats_of_no_text_are_none() {
     let mut replica = replica(1);
     let text = Node::text("text");

@@ -40,8 +40,9 @@ export type RoomStorage =
   /** In IndexedDB. */
   | { readonly kind: 'device' }
   /**
-   * In IndexedDB, which also holds something of the room that cannot be used any more. It is left as
-   * it is, and the relay is asked for everything; what is written from here on is kept.
+   * In IndexedDB, which also holds something of the room that cannot be used any more, or of which the browser has
+   * thrown away all. What is there is left as it is, and the relay is asked for everything; what is written from here on
+   * is kept.
    */
   | { readonly kind: 'damaged'; readonly error: CoweaveError }
   /** In memory only: there is no IndexedDB, or the app does not want it. */
@@ -78,7 +79,7 @@ export interface RoomEvents {
   readonly 'storage-lost': CoweaveError
   /** IndexedDB has everything again. */
   readonly 'storage-restored': undefined
-  /** Something in IndexedDB cannot be used: `storage` is `damaged`. */
+  /** Something in IndexedDB cannot be used, or the browser has thrown it away: `storage` is `damaged`. */
   readonly 'storage-damaged': CoweaveError
 }
 

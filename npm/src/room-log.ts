@@ -38,6 +38,10 @@ class UpdateList {
     return this.#bytes.subarray(this.#ends[index - 1] ?? 0, this.#ends[index])
   }
 
+  lengthOf(index: number): number {
+    return (this.#ends[index] ?? 0) - (this.#ends[index - 1] ?? 0)
+  }
+
   clear(): void {
     this.#length = 0
     if (this.#bytes.length > BYTES_KEPT_MAX) this.#bytes = new Uint8Array(BYTES_MIN)
@@ -102,7 +106,7 @@ export class RoomLog {
   /** Own edits become durable in their order. */
   #countFoldable(): void {
     for (; this.#counted < this.#numbers.length && !this.#isPending(this.#counted); this.#counted += 1) {
-      const { length } = this.#updates.at(this.#counted)
+      const length = this.#updates.lengthOf(this.#counted)
       // A document that came as one update is one already.
       if (this.#counted === 0) this.#foldedBytes = length
       else {

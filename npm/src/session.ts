@@ -5,6 +5,7 @@ import { Copies } from './copies.js'
 import { wakeDatabase } from './database.js'
 import { type CoweaveError, apiError, guarded, toError, trapError } from './error.js'
 import { Deferred } from './deferred.js'
+import { noteDatabase } from './device-note.js'
 import type { Figures } from './figures.js'
 import { watchHints } from './hints.js'
 import { Instance } from './instance.js'
@@ -170,8 +171,15 @@ export class Session {
     const makeSocket = (address: string, protocol: string): object => {
       const socket = new webSocket(address, protocol)
       this.#socket = socket
+      const onmessage = ({ data }: { readonly data: ArrayBuffer | string }): void => {
+        try {
+          wasm.receive(typeof data === 'string' ? undefined : new Uint8Array(data))
+        } catch {
+          // A trap was seen to already, and there is nobody to be told.
+        }
+      }
       // Failures are told by the close event; the one of `ws` ends the process when nobody listens.
-      return Object.assign(socket, { onerror: () => undefined })
+      return Object.assign(socket, { onmessage, onerror: () => undefined })
     }
     const notify = (): void => {
       this.schedule()
@@ -186,8 +194,9 @@ export class Session {
     const onDevice = storage === 'device'
     const keeper: WasmKeeper = {
       ...keeperOf(this.#receivers),
-      opened: database => {
+      opened: (database, isNew) => {
         this.#database = database
+        return noteDatabase() && isNew
       },
       carry: name => {
         this.#carried = name

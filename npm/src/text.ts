@@ -5,7 +5,7 @@ import type { ChangeSource, Delta, Formats } from './delta.js'
 import type { Disposer } from './disposer.js'
 import type { Position } from './position.js'
 import { SharedSequence, toDelta } from './shared.js'
-import { checkFormats, deltaJson } from './value.js'
+import { deltaJson, formatJson } from './value.js'
 
 /** More at once is no text that somebody pasted. */
 const INSERT_LENGTH_MAX = 64 << 20
@@ -75,8 +75,7 @@ export class Text extends SharedSequence {
   format(index: number, length: number, formats: Formats): void {
     const at = checkIndex(index, 'the index')
     const checked = checkIndex(length, 'the length')
-    checkFormats(formats)
-    this.applyDelta([{ retain: at }, { retain: checked, attributes: formats }])
+    this.#apply(formatJson(at, checked, formats))
   }
 
   /**
@@ -84,7 +83,10 @@ export class Text extends SharedSequence {
    * as `insert` and `embed`, and `update.too_large` above 3 MiB of JSON.
    */
   applyDelta(delta: readonly Delta[]): void {
-    const json = deltaJson(delta, 'the delta')
+    this.#apply(deltaJson(delta, 'the delta'))
+  }
+
+  #apply(json: string): void {
     this.nodes.session.edit(this.id, node => {
       node.apply(json)
     })

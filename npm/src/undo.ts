@@ -129,7 +129,8 @@ export class Undo implements Disposer {
   /**
    * Undoes the last item; tells whether that changed anything. It is an edit of its own, with this
    * object as its origin; inside a `transact` it is part of that, and has its origin. Throws
-   * `room.read_only` for a viewer, and `room.deleted` when the room is no more.
+   * `room.read_only` for a viewer, as every change does, and `room.deleted` when the room is no more; the
+   * item stays then.
    */
   undo(): boolean {
     return this.#use(() => this.canUndo && this.#handle.use().takeBack(this, false))

@@ -32,9 +32,9 @@ export function deltaJson(steps: unknown, what: string): string {
   return toJson(what, check => check.delta(steps))
 }
 
-/** Formats of a text. */
-export function checkFormats(value: unknown): void {
-  new Check('the formats').formats(value)
+/** The steps of a delta that gives formats to so much from an index on. */
+export function formatJson(index: number, length: number, formats: unknown): string {
+  return toJson('the formats', check => [{ retain: index }, { retain: length, attributes: check.formats(formats) }])
 }
 
 function toJson(what: string, read: (check: Check) => unknown): string {

@@ -7,6 +7,8 @@ import type { Figures } from './figures.js'
 /** A session with a relay. Its methods, and those of its rooms and texts, throw JSON text. */
 export interface WasmClient {
   openRoom(name: string): WasmRoom
+  /** Takes a frame of the socket; nothing for a text. */
+  receive(frame?: Uint8Array): void
   /** Leaves edits that were left on the device in a room to whoever opens it. */
   leaveAlone(name: string): void
   /** The content of a copy in the news; given once. */
@@ -157,8 +159,11 @@ export interface WasmKeeper {
   began(room: number): void
   /** What is saved now; `tier` is a number of `savedTiers`. */
   saved(room: number, tier: number, pending: number, isOnDevice: boolean): void
-  /** A connection to the device's database is there, to be closed when the instance cannot. */
-  opened(database: IDBDatabase): void
+  /**
+   * A connection to the device's database is there, to be closed when the instance cannot. The answer is whether it is
+   * a new database in the place of one that the browser threw away.
+   */
+  opened(database: IDBDatabase, isNew: boolean): boolean
   /** A room is open that no app has opened, or none: for edits that were left on the device. */
   carry(name: string | undefined): void
 }

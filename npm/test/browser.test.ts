@@ -202,7 +202,8 @@ test('typed while the relay is away, in a tab that was closed: the others get it
   await other.synced
   await until('the other has it', () => other.doc.text('body').toString() === 'one two')
   // What is durable is pending no more, for the next session either.
-  await again.waitForTimeout(100)
+  await again.waitForFunction(() => globalThis.client.debug().rooms.every(({ isOnDevice, figures }) =>
+    isOnDevice && figures?.device.writesWaiting === 0 && !figures.device.isWriting))
   await relay.stop()
   await again.reload()
   await enter(again, relay.url)

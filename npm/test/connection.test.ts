@@ -1,7 +1,7 @@
 // The connection as a fake socket sees it: attempts, tokens, and the end of it.
 
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import type { RoomStatus } from 'coweave'
 import { NOWHERE, client, turn, until } from './world.js'
 
@@ -60,6 +60,11 @@ test('the token is asked for at each attempt, and is in the first frame', async 
   assert.match(Buffer.concat(last().sent).toString('latin1'), /second/)
 })
 
+/** A wait could be drawn so short that the next attempt comes before the app hears of the last one. */
+function drawLongWaits(t: TestContext): void {
+  t.mock.method(crypto, 'getRandomValues', (bytes: Uint8Array) => bytes.fill(90))
+}
+
 test('a token callback that fails is an attempt that failed', async t => {
   const failures = [
     () => {
@@ -69,8 +74,7 @@ test('a token callback that fails is an attempt that failed', async t => {
     () => 7 as never,
     () => 'good',
   ]
-  // A wait could be drawn so short that the next attempt comes before the app hears of it.
-  t.mock.method(crypto, 'getRandomValues', (bytes: Uint8Array) => bytes.fill(90))
+  drawLongWaits(t)
   const it = client(t, NOWHERE, { webSocket: FakeSocket, token: () => failures.shift()?.() ?? '' })
   const room = it.room('room')
   const states: RoomStatus[] = []
@@ -111,6 +115,7 @@ test('a socket of another protocol is not used', async t => {
 })
 
 test('a connection that was never there is not said to be lost', async t => {
+  drawLongWaits(t)
   const room = client(t, NOWHERE, { webSocket: FakeSocket }).room('room')
   const reasons: (string | undefined)[] = []
   room.on('status', status => {

@@ -122,7 +122,7 @@ test('both entries work in Node, and end when they are disposed', async t => {
       console.log(String(room.doc.text('body')))
       client.dispose()`
     await writeFile(join(folder, 'main.js'), code)
-    const { stdout } = await run('node', ['main.js'], { cwd: folder, timeout: 20_000 })
+    const { stdout } = await run('node', ['main.js'], { cwd: folder, timeout: 60_000 })
     assert.equal(stdout.trim(), entry)
   }
 })

@@ -207,7 +207,7 @@ test('an instance that trapped leaves neither a connection to the database nor l
     indexedDB.deleteDatabase('coweave').onsuccess = () => {
       resolve('deleted')
     }
-    setTimeout(resolve, 5_000, 'blocked')
+    setTimeout(resolve, 20_000, 'blocked')
   }))
   assert.equal(deleted, 'deleted')
 })

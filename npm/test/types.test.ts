@@ -104,6 +104,27 @@ test('an array takes values and shared types in any order', async t => {
   assert.throws(() => { array.insert(5, 'x') }, { code: 'api.out_of_range' })
 })
 
+test('what is written is read once', async t => {
+  const { doc } = await open(t)
+  const text = doc.text('body')
+  text.insert(0, 'Hello')
+  let reads = 0
+  const value = { get bold() { reads += 1; return true } }
+  const writes: Readonly<Record<string, () => void>> = {
+    format: () => { text.format(0, 1, value) },
+    insert: () => { text.insert(0, 'x', value) },
+    embed: () => { text.embed(0, value, {}) },
+    applyDelta: () => { text.applyDelta([{ retain: 1, attributes: value }]) },
+    set: () => { doc.map('meta').set('key', value) },
+    push: () => { doc.array('list').push(value) },
+  }
+  for (const [name, write] of Object.entries(writes)) {
+    reads = 0
+    write()
+    assert.equal(reads, 1, name)
+  }
+})
+
 test('a text has formats and embeds', async t => {
   const { doc } = await open(t)
   const text = doc.text('body')

@@ -14,6 +14,9 @@ import { WebSocket } from 'ws'
 /** Nobody listens here. */
 export const NOWHERE = 'ws://127.0.0.1:9'
 
+/** Longer than anything takes, on a busy machine. */
+const WAIT_MS_MAX = 60_000
+
 /** The relay to test against; without it the tests that need one are skipped. */
 export const RELAY: string | undefined = process.env['COWEAVE_RELAY']
 export const needsRelay: { readonly skip: string | false } = {
@@ -52,9 +55,9 @@ export function tappedSocket(onFrame: { sent?(frame: Uint8Array): void; received
 
 /** Waits until something is true. */
 export async function until(what: string, is: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000
+  const end = Date.now() + WAIT_MS_MAX
   while (!is()) {
-    if (Date.now() > end) throw new Error(`not within 10 s: ${what}`)
+    if (Date.now() > end) throw new Error(`not within ${String(WAIT_MS_MAX)} ms: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
@@ -74,13 +77,23 @@ export async function untilCollected(what: string, refs: readonly WeakRef<object
   })
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
+/** Ports that systems hand out to nobody: they stay free while their relay is away. */
+const PORTS = { first: 28_000, count: 4_000 }
+
+async function lastingPort(): Promise<number> {
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count)
+    const isFree = await new Promise<boolean>(resolve => {
+      const server = createServer()
+      server.once('error', () => {
+        resolve(false)
+      })
+      server.listen(port, '127.0.0.1', () => server.close(() => {
+        resolve(true)
+      }))
+    })
+    if (isFree) return port
+  }
 }
 
 /** A relay of its own for a test. */
@@ -101,7 +114,7 @@ export class Relay {
 
   static async start(t: TestContext, settings: Readonly<Record<string, string>> = {}): Promise<Relay> {
     const folder = await mkdtemp(join(tmpdir(), 'coweave-'))
-    const relay = new Relay(await freePort(), folder, settings)
+    const relay = new Relay(await lastingPort(), folder, settings)
     t.after(async () => {
       await relay.stop()
       await rm(folder, { recursive: true, force: true })
@@ -135,20 +148,21 @@ export class Relay {
       COWEAVE_ADMIN_TOKEN_FILE: join(this.#folder, 'admin-token'),
       ...this.#settings,
     }
-    this.#process = spawn(RELAY, [], { env, stdio: 'inherit' })
-    const probe = async (): Promise<boolean> => {
-      try {
-        await fetch(this.url.replace('ws', 'http'))
-        return true
-      } catch {
-        return false
+    const child = spawn(RELAY, [], { env, stdio: ['ignore', 'ignore', 'pipe'] })
+    this.#process = child
+    await new Promise<void>((resolve, reject) => {
+      let said = ''
+      const look = (text: string): void => {
+        said += text
+        if (!said.includes('listening on http://')) return
+        child.stderr.off('data', look).resume()
+        resolve()
       }
-    }
-    const end = Date.now() + 20_000
-    while (!(await probe())) {
-      if (Date.now() > end) throw new Error('the relay does not answer')
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
+      child.stderr.setEncoding('utf8').on('data', look)
+      child.once('exit', () => {
+        reject(new Error(`the relay ended before it listened: ${said}`))
+      })
+    })
   }
 
   /** Stops it at once, as a crash would. */

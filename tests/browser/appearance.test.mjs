@@ -80,8 +80,11 @@ it('three people look at the same note', async () => {
   await ana.untilSaved()
   await until(async () => (await ana.carets()).length === 2, 'Ana sees two carets')
   for (const notes of [ana, otter, finch]) {
-    const people = await notes.page.locator('#people li').evaluateAll(items => items.map(item => item.ariaLabel.replace(' (you)', '')))
-    assert.deepEqual(people.sort(), ['Ana', 'Merry Finch', 'Quiet Otter'])
+    let people
+    await until(async () => {
+      people = await notes.page.locator('#people li').evaluateAll(items => items.map(item => item.ariaLabel.replace(' (you)', '')))
+      return people.sort().join() === 'Ana,Merry Finch,Quiet Otter'
+    }, () => `all three are there, not ${people}`)
   }
   await sleep(400)
   await picture(ana, 'desktop-light')

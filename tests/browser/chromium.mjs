@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFile, readdir } from 'node:fs/promises'
 
 import { chromium } from 'playwright-core'
 
@@ -11,7 +12,7 @@ const ARGS = [
 ]
 
 const START_MS_MAX = 30_000
-const GONE_MS_MAX = 500
+const GONE_MS_MAX = 10_000
 
 const executablePath = process.env.COWEAVE_CHROMIUM ?? '/usr/bin/chromium'
 
@@ -32,7 +33,8 @@ export async function startChromium(t, profile) {
     process.kill(-child.pid, 'SIGKILL')
     await exited
     // A part of it that still holds the profile's files makes the next browser begin with new ones.
-    for (const end = performance.now() + GONE_MS_MAX; isThere(child.pid) && performance.now() < end;) {
+    for (const end = performance.now() + GONE_MS_MAX; await isThere(child.pid);) {
+      if (performance.now() > end) throw new Error('A part of the killed browser is still there.')
       await new Promise(resolve => setTimeout(resolve, 5))
     }
   }
@@ -58,11 +60,18 @@ export async function startChromium(t, profile) {
   return { context: browser.contexts()[0], close, kill }
 }
 
-/** Whether anything of a process group is left. */
-function isThere(group) {
-  try {
-    return process.kill(-group, 0)
-  } catch {
-    return false
-  }
+/** Whether anything of a process group still runs. What waits to be reaped does not, unless a thread of it does. */
+async function isThere(group) {
+  const processes = (await readdir('/proc')).filter(name => /^\d+$/.test(name))
+  const running = await Promise.all(processes.map(async id => {
+    try {
+      const stat = await readFile(`/proc/${id}/stat`, 'utf8')
+      // Behind the name, which may hold anything: the state, the parent, the group.
+      const [state, , its] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      return Number(its) === group && (state !== 'Z' || (await readdir(`/proc/${id}/task`)).length > 1)
+    } catch {
+      return false
+    }
+  }))
+  return running.includes(true)
 }

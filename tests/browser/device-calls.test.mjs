@@ -91,7 +91,7 @@ function endure(getRelay, checkOnce = isHarmless) {
 }
 
 describe('with a database that fails at any call, a page', () => {
-  describe('loses nothing, and is honest, when it', { concurrency: 3, timeout: 120_000 }, () => {
+  describe('loses nothing, and is honest, when it', { concurrency: 3, timeout: 600_000 }, () => {
     it('keeps what is typed offline in a new database', endure(() => NOWHERE))
     it('keeps it in a database of the first version', endure(() => NOWHERE))
     it('keeps what goes to the relay, and notes that it is there', endure(() => relay.wsUrl))

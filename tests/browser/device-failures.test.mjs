@@ -2,13 +2,10 @@
 // said to be saved is, and the page says what is wrong.
 
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 
 import { Relay } from '../harness/relay.mjs'
-import { launchChromium, startChromium } from './chromium.mjs'
+import { launchChromium } from './chromium.mjs'
 import { installFaults } from './device-flows.mjs'
 import {
   NOWHERE, enter, enterAgain, keep, layOutVersion1, newProfile, openPage, openRoom, read, rows, servePackage, type,
@@ -305,51 +302,5 @@ describe('tabs that end', () => {
       assert.ok(said > 20)
       for (let word = 0; word < said; word += 1) assert.ok(words.has(`${tab}-${word}`), `${tab}-${word} of ${said}`)
     }
-  })
-
-  it('with their browser, by SIGKILL in the middle of a write: what was said to be on the device is there', { timeout: 60_000 }, async t => {
-    const profile = await mkdtemp(join(tmpdir(), 'coweave-profile-'))
-    t.after(() => rm(profile, { recursive: true, force: true, maxRetries: 5 }))
-    // Which sites keep something Chromium itself writes down late, and deletes what it does not know of.
-    const first = await startChromium(t, profile)
-    await waitForDevice(await openRoom(first.context, server.url))
-    await first.close()
-    let said = ''
-    for (let round = 0; round < 3; round += 1) {
-      const own = await startChromium(t, profile)
-      const page = await openRoom(own.context, server.url)
-      await waitForDevice(page)
-      const text = await read(page)
-      const about = await page.evaluate(() => JSON.stringify([window.room.storage, window.events]))
-      assert.ok(text.startsWith(said), `${text} is there, ${said} was said to be: ${about}`)
-      const enough = new Promise(resolve => {
-        let times = 0
-        page.on('console', message => {
-          if (message.type() !== 'log') return
-          said = message.text()
-          times += 1
-          if (times === 20 + 7 * round) resolve()
-        })
-      })
-      await page.evaluate(round => {
-        const body = window.room.doc.text('body')
-        let typed = 0
-        const write = () => body.insert(body.length, `${round}-${typed++} `)
-        // The next write is under way whenever one is said to be done.
-        window.room.on('saved', ({ tier }) => {
-          if (tier !== 'device') return
-          console.log(body.toString())
-          write()
-        })
-        write()
-      }, round)
-      await enough
-      await own.kill()
-    }
-    const own = await startChromium(t, profile)
-    const page = await openRoom(own.context, server.url)
-    await waitForDevice(page)
-    assert.equal((await read(page)).slice(0, said.length), said)
-    await own.kill()
   })
 })

@@ -67,8 +67,8 @@ export function installFlows() {
   delete window.BroadcastChannel
 
   const until = async (what, is) => {
-    for (const end = performance.now() + 10_000; !is();) {
-      if (performance.now() > end) throw new Error(`not within 10 s: ${what}`)
+    for (const end = performance.now() + 60_000; !is();) {
+      if (performance.now() > end) throw new Error(`not within a minute: ${what}`)
       await new Promise(resolve => setTimeout(resolve, 1))
     }
   }

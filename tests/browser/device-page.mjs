@@ -28,7 +28,7 @@ export async function newProfile(t, browser) {
 /** A page without a room. */
 export async function openPage(context, origin) {
   const page = await context.newPage()
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   await page.goto(`${origin}/page.html`)
   await page.waitForFunction(() => 'coweave' in window)
   return page
@@ -59,6 +59,12 @@ export async function enter(page, { relay = NOWHERE, room = 'notes', user } = {}
 /** Waits for the device, which a busy machine may open later than the room needs it. */
 export async function waitForDevice(page) {
   await page.waitForFunction(() => window.room.storage.kind !== 'lost')
+}
+
+/** Waits until the device has written down all that it was given: the relay may be quicker, and a reload interrupts it. */
+export async function untilWritten(page) {
+  await page.waitForFunction(() => window.client.debug().rooms.every(({ isOnDevice, figures }) =>
+    isOnDevice && figures.device.writesWaiting === 0 && !figures.device.isWriting))
 }
 
 /** Enters a room of a page anew. */

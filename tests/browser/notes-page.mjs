@@ -26,6 +26,18 @@ export async function introduce(context, identity) {
   }, identity)
 }
 
+/**
+ * Lets the clocks of new pages go slowly. What is typed without a pause is undone at once, and a busy machine makes pauses
+ * between keys.
+ */
+export async function slowDown(context) {
+  await context.addInitScript(() => {
+    const [wall, steady] = [Date.now(), performance.now.bind(performance)]
+    performance.now = () => steady() / 50
+    Date.now = () => Math.floor(wall + performance.now())
+  })
+}
+
 class NotesPage {
   /** Errors that the page did not handle. */
   problems = []

@@ -57,7 +57,7 @@ async function openApp(t, origin) {
   const problems = []
   page.on('pageerror', error => problems.push(String(error)))
   await page.goto(`${origin}/?relay=${encodeURIComponent(relay.wsUrl)}`)
-  await page.waitForFunction(() => 'app' in window, null, { timeout: 20_000 }).catch(error => {
+  await page.waitForFunction(() => 'app' in window, null, { timeout: 60_000 }).catch(error => {
     throw new Error(`The app did not start: ${problems.join('; ')}`, { cause: error })
   })
   return page

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { Relay } from '../harness/relay.mjs'
 import { until } from '../harness/until.mjs'
 import { launchChromium } from './chromium.mjs'
-import { rows } from './device-page.mjs'
+import { rows, untilWritten } from './device-page.mjs'
 import { EDITOR, ScriptedRelay, VIEWER } from './scripted-relay.mjs'
 import { serveFolder } from './static-server.mjs'
 
@@ -87,6 +87,7 @@ function copies(page) {
 /** After a reload the copy is there, can be read, and is gone when the app drops it. */
 async function isFoundAgainAndDropped(page, relay, copy) {
   await until(async () => (await copies(page)).length > 0, 'there is a copy')
+  await untilWritten(page)
   await enter(page, relay)
   assert.deepEqual(await copies(page), [{ ...copy, isBytes: true }])
   await page.evaluate(async () => {
@@ -126,6 +127,7 @@ describe('a relay that says what a session may do', () => {
     const page = await openTab(context, relay.url)
     await isLive(page)
     await page.waitForFunction(() => window.room.saved.tier === 'durable')
+    await untilWritten(page)
     await page.close()
     relay.denies = 'relay.draining'
     const again = await openTab(context, relay.url)
@@ -206,10 +208,11 @@ describe('a relay whose tokens expire', () => {
   it('gets the next one in time, over the same connection', async t => {
     const relay = await ScriptedRelay.start()
     t.after(() => relay.close())
-    relay.tokenLifeMs = 2_000
+    relay.tokenLifeMs = 4_000
     const page = await openTab(await device(t), relay.url)
     await isLive(page)
-    await until(() => relay.tokens.length > 1, 'the second new token', 6_000)
+    await until(() => relay.tokens.length > 1, 'the second new token')
+    assert.ok(relay.tokenAges.every(age => age < relay.tokenLifeMs), `the tokens before were ${relay.tokenAges} ms old`)
     assert.deepEqual([relay.hellos, relay.tokens.slice(0, 2)], [['token 1'], ['token 2', 'token 3']])
     assert.equal(relay.connections, 1)
     assert.equal((await status(page)).state, 'live')
@@ -289,6 +292,7 @@ describe('the real relay', () => {
     for (const page of pages) {
       await reads(page, `three, two, one, ${before}`)
       await page.waitForFunction(() => window.room.storage.kind === 'device')
+      await untilWritten(page)
     }
     await relay.stop()
     await pages[0].close()
@@ -312,8 +316,7 @@ describe('the real relay', () => {
       window.empty.doc.text('body').insert(0, 'of the new history')
       await window.empty.flush()
     })
-    // The relay may be quicker than the device.
-    await page.waitForFunction(() => window.client.debug().rooms.find(room => room.name === 'empty').isOnDevice)
+    await untilWritten(page)
     await enter(page, relay.wsUrl)
     assert.deepEqual(await page.evaluate(async () => {
       const empty = window.client.room('empty')
@@ -368,6 +371,7 @@ describe('the real relay', () => {
     await type(page, 'x'.repeat(100_000))
     await page.waitForFunction(() => window.told.copies.length === 1)
     await page.evaluate(() => window.room.flush())
+    await untilWritten(page)
     await enter(page, relay.wsUrl)
     await page.waitForFunction(() => window.text.toString().startsWith('unseen, '))
     await page.evaluate(() => window.room.flush())

@@ -42,10 +42,13 @@ export class ScriptedRelay {
   /** The tokens of all hellos, and those that came later. */
   hellos = []
   tokens = []
+  /** How old the present token was when the next one came, in milliseconds, each time. */
+  tokenAges = []
   presences = []
   #server
   #members = new Map()
   #sequence = 0
+  #tokenSince = 0
 
   static async start() {
     const relay = new ScriptedRelay()
@@ -100,12 +103,15 @@ export class ScriptedRelay {
         read.var()
         read.take(16)
         this.hellos.push(read.text())
+        this.#tokenSince = performance.now()
         if (this.denies !== null) return this.#end(socket, this.denies)
         const limits = [...varUint(8 << 20), ...varUint(7 << 20), ...varUint(60_000)]
         return send(socket, WELCOME, CONNECTION, [...varUint(1), 0, ...limits, ...text('scripted'), ...varUint(this.tokenLifeMs)])
       }
       case TOKEN:
         this.tokens.push(read.text())
+        this.tokenAges.push(performance.now() - this.#tokenSince)
+        this.#tokenSince = performance.now()
         return send(socket, TOKEN_ACCEPTED, CONNECTION, varUint(this.tokenLifeMs))
       case JOIN:
         return this.#join(socket, channel)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Relay } from '../harness/relay.mjs'
 import { sleep } from '../harness/until.mjs'
 import { launchChromium } from './chromium.mjs'
-import { openNotes } from './notes-page.mjs'
+import { openNotes, slowDown } from './notes-page.mjs'
 
 const dist = fileURLToPath(new URL('../../examples/notes/dist', import.meta.url))
 
@@ -24,12 +24,13 @@ after(async () => {
   await relay.dispose()
 })
 
-async function twoPeople(t) {
+async function twoPeople(t, prepare = () => undefined) {
   roomCount += 1
   const people = []
   for (let i = 0; i < 2; i += 1) {
     const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
     t.after(() => context.close())
+    await prepare(context)
     people.push(await openNotes(context, { origin: relay.httpUrl, roomName: `typing-${roomCount}` }))
   }
   return people
@@ -75,7 +76,7 @@ describe('typing', () => {
   })
 
   it('undoes what was typed here, and nothing that somebody else wrote', async t => {
-    const [ana, bo] = await twoPeople(t)
+    const [ana, bo] = await twoPeople(t, slowDown)
     await ana.type('mine')
     await bo.untilContent('mine')
     await bo.caretTo(0)

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Relay } from '../harness/relay.mjs'
 import { until } from '../harness/until.mjs'
 import { launchChromium } from './chromium.mjs'
-import { introduce, openNotes } from './notes-page.mjs'
+import { introduce, openNotes, slowDown } from './notes-page.mjs'
 
 const dist = fileURLToPath(new URL('../../examples/notes/dist', import.meta.url))
 const pictures = fileURLToPath(new URL('../../target/screenshots/', import.meta.url))
@@ -33,6 +33,7 @@ async function person(identity) {
   const context = await browser.newContext()
   contexts.push(context)
   await introduce(context, identity)
+  await slowDown(context)
   const notes = await openNotes(context, { origin: relay.httpUrl, roomName: 'undo' })
   await notes.untilConnection(/^Live$/)
   return notes

@@ -39,6 +39,15 @@ export class Friend {
         () => this.page.evaluate(([name, content]) => window.texts[name].toString() === content, [name, content]),
         `the friend has ${content.slice(0, 80)}`,
       ),
+      /** When this content arrives, as of `Date.now()`; to be asked before it does. */
+      arrival: content => this.page.evaluate(([name, content]) => new Promise(resolve => {
+        const text = window.texts[name]
+        const look = () => {
+          if (text.toString() === content) resolve(Date.now())
+        }
+        text.subscribe(look)
+        look()
+      }), [name, content]),
     }
   }
 }
@@ -105,8 +114,8 @@ export class WeatherPage {
   }
 
   /**
-   * Does something; the answer is after how many milliseconds the app is told that the line is dead, as the page
-   * measures, and how many a timer of five seconds took there.
+   * Does something; the answer is how many milliseconds after it is done the app is told that the line is dead, as the
+   * page measures, and how many a timer of five seconds took there.
    */
   noticesAfter(what, given) {
     return this.page.evaluate(async ([what, given]) => {
@@ -125,15 +134,17 @@ export class WeatherPage {
         'turn the clock': () => window.turnClocks({ wall: given }),
       }
       const measure = performance.now.bind(performance)
-      const since = measure()
-      const fiveSeconds = new Promise(resolve => setTimeout(() => resolve(measure() - since), 5_000))
       const isTold = new Promise(resolve => {
         room.on('status', ({ state }) => {
-          if (state !== 'live') resolve(measure() - since)
+          if (state !== 'live') resolve(measure())
         })
       })
       acts[what]()
-      return { took: await isTold, fiveSeconds: await fiveSeconds }
+      // What is done in this turn is sent with its end.
+      await new Promise(resolve => setTimeout(resolve))
+      const since = measure()
+      const fiveSeconds = new Promise(resolve => setTimeout(() => resolve(measure() - since), 5_000))
+      return { took: await isTold - since, fiveSeconds: await fiveSeconds }
     }, [what, given])
   }
 
@@ -155,8 +166,19 @@ export class WeatherPage {
     await crashed
   }
 
-  untilState(state, waitMsMax) {
-    return until(async () => (await this.state()) === state, `the room is ${state}`, waitMsMax)
+  untilState(state) {
+    return until(async () => (await this.state()) === state, `the room is ${state}`)
+  }
+
+  /** When the room is live again, as of `Date.now()`; to be asked before it can be. */
+  backAt() {
+    return this.page.evaluate(() => new Promise(resolve => {
+      const look = ({ state }) => {
+        if (state === 'live') resolve(Date.now())
+      }
+      window.room.on('status', look)
+      look(window.room.status)
+    }))
   }
 
   untilTier(tier) {
@@ -172,10 +194,10 @@ export class WeatherPage {
     return this.page.evaluate(() => window.seen.splice(0))
   }
 
-  /** How many seconds the page has worked so far. */
+  /** How many seconds of a processor the page has worked so far. */
   async work() {
     this.cdp ??= await this.page.context().newCDPSession(this.page)
-    await this.cdp.send('Performance.enable')
+    await this.cdp.send('Performance.enable', { timeDomain: 'threadTicks' })
     const { metrics } = await this.cdp.send('Performance.getMetrics')
     return metrics.find(metric => metric.name === 'TaskDuration').value
   }

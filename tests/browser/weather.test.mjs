@@ -139,12 +139,12 @@ async function bringsAfterCrash({ line, dies, stays, friend }) {
   await dies.type('last words. ')
   await stays.untilContent('last words. ')
   assert.equal(await friend.content(), '')
+  const arrival = friend.arrival('last words. ')
   await dies.crash()
-  const crashedAt = performance.now()
+  const crashedAt = Date.now()
   // That a line is dead takes five seconds to notice; the next one is there at once.
   line.become(clear)
-  await friend.untilContent('last words. ')
-  const took = performance.now() - crashedAt
+  const took = await arrival - crashedAt
   assert.ok(took < 3_000, `it took ${took} ms`)
   await stays.type('And more. ')
   await untilTogether(stays, friend, 'last words. And more. ')
@@ -302,9 +302,9 @@ describe('bad weather', { concurrency: 3 }, () => {
         const status = await page.status()
         return status.retryAt > Date.now() + 3_000 && status.retryAt
       }, 'the waits become long', 60_000)
+      const backAt = page.backAt()
       await context.setOffline(false)
-      await page.untilState('live')
-      assert.ok(Date.now() < retryAt, 'it did not wait for its next attempt')
+      assert.ok(await backAt < retryAt, 'it did not wait for its next attempt')
       await untilTogether(page, friend, 'offline. ')
     })
   })

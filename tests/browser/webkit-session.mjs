@@ -3,13 +3,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
+import { lastingPort } from '../harness/port.mjs'
 import { until } from '../harness/until.mjs'
 
-const START_MS_MAX = 30_000
+const START_MS_MAX = 60_000
 
 /** A browser with one window at first. */
 export class WebKitSession {
@@ -40,7 +40,7 @@ export class WebKitSession {
       })
       children.push(display)
       const [number] = await once(display.stdio[3], 'data')
-      const port = await freePort()
+      const port = await lastingPort()
       const driver = spawn(process.env.COWEAVE_WEBKIT_DRIVER ?? 'WebKitWebDriver', [`--port=${port}`], {
         detached: true,
         stdio: 'ignore',
@@ -114,13 +114,4 @@ export class WebKitSession {
     if (!response.ok) throw new Error(`${method} ${path}: ${value?.message ?? response.status}`)
     return value
   }
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address()
-  server.close()
-  await once(server, 'close')
-  return port
 }

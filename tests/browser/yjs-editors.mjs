@@ -45,7 +45,7 @@ export async function openEditor(context, place) {
   })
   const query = new URLSearchParams({ editor, relay, room, name, color })
   await page.goto(`${origin}/?${query}`)
-  await page.waitForFunction(() => 'app' in window, null, { timeout: 20_000 }).catch(error => {
+  await page.waitForFunction(() => 'app' in window, null, { timeout: 60_000 }).catch(error => {
     throw new Error(`the editor did not open: ${problems.join('; ')}`, { cause: error })
   })
   return new Editor(page, place, problems)

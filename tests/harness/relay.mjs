@@ -6,7 +6,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-const START_MS_MAX = 30_000
+import { lastingPort } from './port.mjs'
+
+const START_MS_MAX = 60_000
 const STOP_MS_MAX = 20_000
 const LOG_LINES_MAX = 200
 
@@ -14,7 +16,7 @@ const running = new Set()
 process.on('exit', () => running.forEach(child => child.kill('SIGKILL')))
 
 /**
- * A relay process that keeps its data folder and, once it has one, its port over restarts.
+ * A relay process that keeps its data folder and its port over restarts.
  * `COWEAVE_RELAY` names the binary.
  */
 export class Relay {
@@ -59,6 +61,7 @@ export class Relay {
       this.dataDir = await mkdtemp(join(tmpdir(), 'coweave-relay-'))
       this.#dataDirIsOurs = true
     }
+    if (this.port === 0) this.port = await lastingPort()
     const listen = `127.0.0.1:${this.port}`
     const [command, ...args] = [
       ...this.prefix, binary, 'serve', '--listen', listen, '--data-dir', this.dataDir, ...this.args,
@@ -67,7 +70,7 @@ export class Relay {
     this.#child = child
     running.add(child)
     child.once('exit', () => running.delete(child))
-    this.port = await this.#portOf(child)
+    await this.#listens(child)
   }
 
   /** SIGKILL: nothing of the relay runs any more. */
@@ -98,7 +101,7 @@ export class Relay {
     return code
   }
 
-  #portOf(child) {
+  #listens(child) {
     return new Promise((resolve, reject) => {
       const fail = reason => {
         child.kill('SIGKILL')
@@ -108,10 +111,9 @@ export class Relay {
       const onLine = line => {
         this.#log.push(line)
         if (this.#log.length > LOG_LINES_MAX) this.#log.shift()
-        const port = /listening on http:\/\/[^\s:]+:(\d+)/.exec(line)?.[1]
-        if (port === undefined) return
+        if (!line.includes('listening on http://')) return
         clearTimeout(timer)
-        resolve(Number(port))
+        resolve()
       }
       eachLine(child.stdout, onLine)
       eachLine(child.stderr, onLine)

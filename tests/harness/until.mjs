@@ -3,7 +3,7 @@
 const STEP_MS = 10
 
 /** Waits until `condition()` is truthy and answers with it; `describe` may be a function. */
-export async function until(condition, describe, waitMsMax = 20_000) {
+export async function until(condition, describe, waitMsMax = 60_000) {
   const deadline = performance.now() + waitMsMax
   for (;;) {
     const value = await condition()

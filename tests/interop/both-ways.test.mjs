@@ -139,7 +139,7 @@ describe('presence', () => {
       // The socket is cut without a goodbye: the relay has to say it.
       yjs.provider.shouldConnect = false
       yjs.provider.ws.terminate()
-      await until(() => !seenBySdk(), `the SDK sees ${version} go`, 5_000)
+      await until(() => !seenBySdk(), `the SDK sees ${version} go`, 15_000)
     })
 
     it(`of the SDK is gone for ${version} when its room is disposed`, async t => {
@@ -149,7 +149,7 @@ describe('presence', () => {
       const others = () => [...yjs.awareness.getStates().keys()].filter(id => id !== yjs.doc.clientID)
       await until(() => others().length === 1, `${version} sees the SDK`)
       sdk.close()
-      await until(() => others().length === 0, `${version} sees the SDK go`, 5_000)
+      await until(() => others().length === 0, `${version} sees the SDK go`, 15_000)
     })
   }
 

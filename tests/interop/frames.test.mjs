@@ -92,6 +92,8 @@ it('every frame holds one message', async t => {
   const { socket, frames } = await openSocket(t, 'frames-single')
   socket.send(syncFrame(STEP_1, EMPTY_STATE_VECTOR))
   await until(() => frames.some(isStep2), 'SyncStep2 arrives')
+  // What is written at the same place at the same time may stand in any order.
+  await until(() => sdk.content() === 'one', 'the SDK has the text')
   writer.text.insert(3, ' two')
   sdk.text.insert(0, 'zero ')
   const text = () => {

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 const packageFolder = fileURLToPath(new URL('../../npm', import.meta.url))
-const STEP_MS_MAX = 180_000
+const STEP_MS_MAX = 600_000
 /** What the tools keep between builds; it would hide that the package has changed. */
 const LEFTOVERS = ['.next', 'dist', 'dist-inline', 'inline/dist', 'node_modules/.vite', 'node_modules/coweave']
 const ENVIRONMENT = { ...process.env, NO_COLOR: '1', NEXT_TELEMETRY_DISABLED: '1' }

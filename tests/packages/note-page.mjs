@@ -28,7 +28,7 @@ export class NotePage {
     await context.addInitScript(countWasm)
     const note = new NotePage(await context.newPage())
     await note.#page.goto(url)
-    await note.#page.waitForFunction(() => 'openNote' in globalThis).catch(error => {
+    await note.#page.waitForFunction(() => 'openNote' in globalThis, null, { timeout: 60_000 }).catch(error => {
       throw new Error(`The page does not start: ${note.#problems.join('; ')}`, { cause: error })
     })
     return note

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -42,6 +43,21 @@ pub fn relay_command(data: &Path, port: u16) -> Command {
     command
 }
 
+/// Where ports are that systems hand out to nobody: they stay free while their relay is away.
+const PORT_FIRST: u16 = 12_000;
+const PORTS: u16 = 8_000;
+
+fn lasting_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % u32::from(PORTS)).expect("less than that");
+    loop {
+        let port = PORT_FIRST + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// A running relay.
 #[derive(Debug)]
 pub struct RelayProcess {
@@ -60,7 +76,8 @@ pub struct Usage {
 }
 
 impl RelayProcess {
-    /// Starts the relay and waits until it listens. Port 0 takes a free one.
+    /// Starts the relay and waits until it listens. Port 0 takes a free one, and one that is still
+    /// free when the next relay wants it.
     pub fn start(data: &Path, port: u16) -> Self {
         Self::start_with(data, port, |_command| {})
     }
@@ -70,7 +87,7 @@ impl RelayProcess {
     /// # Panics
     /// When it does not listen.
     pub fn start_with(data: &Path, port: u16, amend: impl FnOnce(&mut Command)) -> Self {
-        let mut command = relay_command(data, port);
+        let mut command = relay_command(data, if port == 0 { lasting_port() } else { port });
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         amend(&mut command);
         let mut child = command.spawn().expect("the relay starts");

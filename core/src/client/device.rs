@@ -31,8 +31,8 @@ pub(super) type Records = Vec<(u64, usize)>;
 pub enum Storage {
     /// In the device's store.
     Device,
-    /// In the device's store, which also holds something of the room that cannot be used. That is
-    /// left as it is; what is written from here on is kept.
+    /// In the device's store, which also holds something of the room that cannot be used, or has
+    /// lost all of it. What is there is left as it is; what is written from here on is kept.
     Damaged {
         /// What it is.
         error: Error,

@@ -328,7 +328,8 @@ async fn a_deleted_room_leaves_a_tombstone_and_the_next_one_knows_all_of_them() 
 
 #[tokio::test]
 async fn a_sweep_drops_what_is_folded_and_old_and_nothing_else() {
-    const KEPT: Duration = Duration::from_millis(300);
+    // Longer than what is young is looked at, on a busy machine.
+    const KEPT: Duration = Duration::from_secs(2);
     for place in Place::all(KEPT) {
         let store = place.open().await;
         let (a, b) = (room(&*store, "a").await.id, room(&*store, "b").await.id);

@@ -82,6 +82,21 @@ impl Crowd {
         self.stage.seen.borrow().clone()
     }
 
+    /// What all that speak V1 have seen, once each of them is in its room.
+    pub(crate) async fn seen_by_all(&self) -> BTreeMap<Place, Seen> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.seen();
+            let is_in = |seen: &Seen| seen.is_live && seen.epoch.is_some();
+            let count = seen.values().filter(|seen| is_in(seen)).count();
+            if count == self.rooms.len() * V1_WRITERS as usize {
+                return seen;
+            }
+            assert!(Instant::now() < end, "only {count} are in");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Fails when a promise was broken: no relay may be running on this folder.
     pub(crate) async fn check_promises(&self, data: &Path) {
         for room in &self.rooms {

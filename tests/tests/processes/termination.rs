@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use coweave_tests::member::Member as _;
+use coweave_tests::member::{Member as _, PATIENCE};
 use coweave_tests::native::NativeClient;
 use coweave_tests::relay_process::RelayProcess;
 use tokio::net::TcpStream;
@@ -30,13 +30,13 @@ fn a_relay_told_to_stop_loses_nothing_and_the_next_one_goes_on_where_it_was() {
         }
         let crowd = Crowd::start(address, &ROOMS);
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let before = crowd.seen();
-        assert!(before.values().all(|seen| seen.is_live && seen.heard.connections == 1));
+        let before = crowd.seen_by_all().await;
+        assert!(before.values().all(|seen| seen.heard.connections == 1));
 
         relay.signal("TERM");
         let told_at = Instant::now();
         while TcpStream::connect(address).await.is_ok() {
-            assert!(told_at.elapsed() < Duration::from_secs(1), "it still accepts connections");
+            assert!(told_at.elapsed() < Duration::from_secs(3), "it still accepts connections");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let (status, log) = aside(move || relay.end()).await;
@@ -45,7 +45,7 @@ fn a_relay_told_to_stop_loses_nothing_and_the_next_one_goes_on_where_it_was() {
         assert!(took < Duration::from_secs(10), "it took {took:?}");
         // The last words are on their way to clients that share a busy machine.
         let mut waits: Vec<_> = Vec::new();
-        while waits.len() < before.len() && told_at.elapsed() < Duration::from_secs(15) {
+        while waits.len() < before.len() && told_at.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(20)).await;
             waits = crowd.seen().into_values().filter_map(|seen| seen.sent_away_for).collect();
         }
@@ -57,11 +57,9 @@ fn a_relay_told_to_stop_loses_nothing_and_the_next_one_goes_on_where_it_was() {
 
         let folder = data.path().to_owned();
         let relay = aside(move || RelayProcess::start(&folder, address.port())).await;
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        let after = crowd.seen();
+        let after = crowd.seen_by_all().await;
         for (place, before) in &before {
             let after = &after[place];
-            assert!(after.is_live, "{place:?} is not back");
             assert_eq!(after.epoch, before.epoch, "{place:?} is in another epoch");
             let synced = after.heard.sync_bytes - before.heard.sync_bytes;
             assert!(synced < PAGE_BYTES as u64 / 4, "{place:?} took {synced} bytes anew");
@@ -92,13 +90,17 @@ fn a_second_signal_ends_it_at_once_and_loses_nothing_durable() {
         let crowd = Crowd::start(address, &["north", "south"]);
         tokio::time::sleep(Duration::from_secs(1)).await;
         relay.signal("TERM");
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Two signals of a kind can become one before anybody has seen the first.
+        while !relay.log().contains("stopping") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         let told_at = Instant::now();
         relay.signal("TERM");
         let (status, log) = aside(move || relay.end()).await;
         let took = told_at.elapsed();
         assert_eq!(status.code(), Some(1), "{log}");
-        assert!(took < Duration::from_secs(1), "it took {took:?}");
+        // A patient relay would wait for two seconds.
+        assert!(took < Duration::from_millis(1_500), "it took {took:?}");
         crowd.check_promises(data.path()).await;
         let folder = data.path().to_owned();
         let relay = aside(move || RelayProcess::start(&folder, address.port())).await;

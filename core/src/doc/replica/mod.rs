@@ -4,6 +4,7 @@
 //! indexes are checked here first. No transaction outlives a call, so reading is always legal.
 
 mod anew;
+mod delta;
 mod depth;
 mod entries;
 mod position;

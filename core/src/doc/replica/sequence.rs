@@ -11,7 +11,8 @@ use yrs::{
 };
 
 use super::content::{self, New, Value, write_list};
-use super::text::{Holds, apply, check_size};
+use super::delta::{Holds, apply};
+use super::text::check_size;
 use super::{Node, Replica, out_of_range};
 use crate::doc::node::Kind;
 use crate::error::Error;
@@ -183,7 +184,9 @@ pub(super) fn fill(out: &Out, txn: &mut TransactionMut<'_>, new: New) {
             insert(&ArrayRef::from(branch), txn, 0, items);
         }
         New::Map(entries) => set_all(branch, txn, entries),
-        New::Text(steps) | New::XmlText(steps) => apply(branch, txn, steps, Holds::default()),
+        New::Text(steps) | New::XmlText(steps) => {
+            apply(branch, txn, steps, Holds::default());
+        }
         New::XmlElement { attributes, children, .. } => {
             insert(&ArrayRef::from(branch), txn, 0, children);
             set_all(branch, txn, attributes);

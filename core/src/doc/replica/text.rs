@@ -1,18 +1,12 @@
 //! Texts of a replica: indexes and lengths count UTF-16 units, embedded content counts one.
 
-use std::mem;
-
 use yrs::branch::BranchPtr;
 use yrs::types::text::YChange;
-use yrs::types::{Attrs, Delta};
-use yrs::{
-    Any, Array, ArrayRef, Assoc, BranchID, In, IndexedSequence, Out, ReadTxn, Text, TextRef,
-    Transact, TransactionMut,
-};
+use yrs::{Any, Assoc, IndexedSequence, Out, ReadTxn, Text, TextRef, Transact};
 
-use super::content::{self, New, NewStep, Value, write_formats, write_list, write_string};
+use super::content::{self, NewStep, Value, write_formats, write_list, write_string};
+use super::delta::{Holds, apply, remove};
 use super::depth::inserted;
-use super::sequence::{empty, fill};
 use super::{Node, Replica, Step, busy, our_id, out_of_range};
 use crate::doc::change::utf16_len;
 use crate::doc::guard::{ClientRange, Summary};
@@ -23,6 +17,8 @@ use crate::error::{Code, Error};
 
 /// A text is inserted in pieces of at most this many bytes.
 const PIECE_BYTES_MAX: usize = 256 << 10;
+/// So many indexes are looked up one by one.
+const LOOKUPS_MAX: usize = 16;
 
 impl Replica {
     /// Inserts into a text; the content takes on the formats of what is before it.
@@ -193,12 +189,23 @@ impl Replica {
         let txn = self.doc.try_transact().map_err(busy)?;
         let Some(text) = node.find(&txn)?.map(TextRef::from) else { return Ok(()) };
         let is = text.len(&txn);
+        // yrs walks to each index: many are looked up in the whole text.
+        let units: Vec<u16> = match ranges.len() > LOOKUPS_MAX {
+            true => Content::of(&text, &txn).text.encode_utf16().collect(),
+            false => Vec::new(),
+        };
         let ends =
             ranges.iter().flat_map(|(index, length)| [*index, index.saturating_add(*length)]);
         for at in ends.filter(|at| *at > 0 && *at < is) {
-            let unit = text.sticky_index(&txn, at, Assoc::After);
-            let id = unit.and_then(|unit| unit.id().copied());
-            if id.is_some_and(|id| self.pairs.contains(our_id(id))) {
+            let is_inside = match usize::try_from(at).ok().and_then(|at| units.get(at)) {
+                Some(unit) => (0xdc00..0xe000).contains(unit),
+                None => {
+                    let unit = text.sticky_index(&txn, at, Assoc::After);
+                    let id = unit.and_then(|unit| unit.id().copied());
+                    id.is_some_and(|id| self.pairs.contains(our_id(id)))
+                }
+            };
+            if is_inside {
                 let text = format!("index {at} lies between the two halves of a character");
                 return Err(Error::new(Code::ApiSplitSurrogate, text));
             }
@@ -262,118 +269,6 @@ pub(super) fn write_delta<T: ReadTxn>(branch: BranchPtr, txn: &T, json: &mut Str
         write_formats(&formats(part.attributes.as_deref()), json);
         json.push('}');
     });
-}
-
-/// What a text may hold before it is changed.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Holds {
-    formats: bool,
-    types: bool,
-}
-
-/// Makes steps that were checked.
-pub(super) fn apply(
-    branch: BranchPtr,
-    txn: &mut TransactionMut<'_>,
-    steps: Vec<NewStep>,
-    mut holds: Holds,
-) {
-    let mut index = 0;
-    let mut embedded = Vec::new();
-    let some = |formats: Attrs| (!formats.is_empty()).then(|| Box::new(formats));
-    let mut delta: Vec<Delta<In>> = Vec::with_capacity(steps.len());
-    for step in steps.into_iter().filter(|step| !is_nothing(step)) {
-        // Behind a deletion yrs takes the formats at its end for those of what follows: it has to
-        // look them up again. That takes as long as the text is, and there is nothing to look up
-        // where all is plain.
-        if holds.formats
-            && matches!(delta.last(), Some(Delta::Deleted(_)))
-            && !matches!(step, NewStep::Delete(_))
-        {
-            flush(branch, txn, (&mut delta, index), holds);
-            delta.push(Delta::Retain(index, None));
-        }
-        if let NewStep::Retain(_, formats) | NewStep::Insert(_, formats) = &step {
-            holds.formats |= !formats.is_empty();
-        }
-        match step {
-            NewStep::Retain(len, formats) => {
-                index += len;
-                delta.push(Delta::Retain(len, some(formats)));
-            }
-            NewStep::Delete(len) => match delta.last_mut() {
-                Some(Delta::Deleted(last)) => *last += len,
-                _ => delta.push(Delta::Deleted(len)),
-            },
-            NewStep::Insert(New::Plain(any), formats) => {
-                index += units(&any);
-                // Plain text in a row is one struct, as in Yjs.
-                if let Any::String(text) = &any
-                    && formats.is_empty()
-                    && let Some(Delta::Inserted(In::Any(Any::String(last)), None)) =
-                        delta.last_mut()
-                {
-                    *last = [&**last, text].concat().into();
-                } else {
-                    delta.push(Delta::Inserted(In::Any(any), some(formats)));
-                }
-            }
-            NewStep::Insert(new, formats) => {
-                delta.push(Delta::Inserted(empty(&new), some(formats)));
-                embedded.push((index, new));
-                index += 1;
-            }
-        }
-    }
-    flush(branch, txn, (&mut delta, index), holds);
-    for (index, new) in embedded {
-        if let Some(out) = ArrayRef::from(branch).get(txn, index) {
-            fill(&out, txn, new);
-        }
-    }
-}
-
-/// Makes steps, of which the last one may delete what is at the index.
-fn flush(
-    branch: BranchPtr,
-    txn: &mut TransactionMut<'_>,
-    (delta, index): (&mut Vec<Delta<In>>, u32),
-    holds: Holds,
-) {
-    let has_both = holds.formats && holds.types;
-    let gone = delta.pop_if(|step| has_both && matches!(step, Delta::Deleted(_)));
-    TextRef::from(branch).apply_delta(txn, mem::take(delta));
-    if let Some(Delta::Deleted(gone)) = gone {
-        remove(branch, txn, index, gone);
-    }
-}
-
-/// Deletes from a text that holds formats and types. Up to the next text yrs takes away marks that begin
-/// at a shared type, as if nothing were there: before one it must not tidy up.
-fn remove(branch: BranchPtr, txn: &mut TransactionMut<'_>, index: u32, length: u32) {
-    let text = TextRef::from(branch);
-    let next = text.sticky_index(txn, index.saturating_add(length), Assoc::After);
-    let next = next.and_then(|next| next.id().copied());
-    match next.and_then(|id| BranchID::get_nested(txn, &id)) {
-        Some(_) => ArrayRef::from(branch).remove_range(txn, index, length),
-        None => text.remove_range(txn, index, length),
-    }
-}
-
-/// Whether a step changes nothing: of formats for no text at all yrs would write the marks.
-fn is_nothing(step: &NewStep) -> bool {
-    match step {
-        NewStep::Delete(len) | NewStep::Retain(len, _) => *len == 0,
-        NewStep::Insert(New::Plain(Any::String(text)), _) => text.is_empty(),
-        NewStep::Insert(..) => false,
-    }
-}
-
-fn units(any: &Any) -> u32 {
-    match any {
-        Any::String(text) => utf16_len(text),
-        _ => 1,
-    }
 }
 
 /// What steps touch of a text: indexes and lengths.

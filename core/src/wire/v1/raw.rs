@@ -68,7 +68,7 @@ impl Raw {
 /// When the frame is empty or cannot be cut.
 pub fn cut(frame: &Bytes) -> Result<Vec<Raw>, ReadError> {
     let mut r = Reader::new(frame);
-    let mut messages = Vec::new();
+    let mut messages = Vec::with_capacity(1);
     loop {
         let (kind, channel) = (r.var()?, Channel(r.var_u32()?));
         messages.push(Raw { kind, channel, body: frame.slice_ref(r.bytes()?) });

@@ -50,9 +50,9 @@ async fn who_answers_no_ping_is_given_up_and_who_answers_stays() {
     let idle_timeout = Duration::from_secs(1);
     let relay = TestRelay::start_with(Limits { idle_timeout, ..Limits::default() }).await;
     for protocol in [Protocol::V1, Protocol::YWebsocket] {
+        let started = Instant::now();
         let mut gone = RawClient::open(relay.address(), protocol).await;
         let mut alive = RawClient::open(relay.address(), protocol).await;
-        let started = Instant::now();
         let stay = async {
             while started.elapsed() < idle_timeout * 3 {
                 let (opcode, payload) = alive.wait_for_control("alive").await;

@@ -3,6 +3,8 @@
 //! Each of them has a mirror, which is sent what the room would be: what comes back is there for
 //! everybody, and nothing of somebody else goes.
 
+mod places;
+
 use std::collections::BTreeSet;
 
 use coweave_core::doc::guard::{Mode, check};
@@ -11,21 +13,13 @@ use coweave_core::ids::ClientId;
 use coweave_core::limits::Limits;
 use coweave_core::random::Random;
 
+use self::places::{places, roots};
 use crate::Editor;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var_os(name)
         .and_then(|value| value.into_string().ok())
         .map_or(default, |value| value.parse().unwrap())
-}
-
-fn roots() -> [Node; 4] {
-    [
-        Node::text("t"),
-        Node::root(Kind::Map, "m"),
-        Node::root(Kind::Array, "l"),
-        Node::root(Kind::XmlFragment, "x"),
-    ]
 }
 
 fn view(replica: &Replica) -> String {
@@ -37,29 +31,6 @@ fn view(replica: &Replica) -> String {
 /// What of the second person can be seen: each of its letters is another one.
 fn theirs(replica: &Replica) -> BTreeSet<char> {
     view(replica).chars().filter(|letter| ('\u{4e00}'..'\u{9fff}').contains(letter)).collect()
-}
-
-/// Everything that can be written in, with what is nested.
-fn places(replica: &Replica) -> Vec<Node> {
-    let mut nodes = roots().to_vec();
-    let mut at = 0;
-    while let Some(node) = nodes.get(at).cloned() {
-        let inside = match node.kind {
-            Kind::Text | Kind::XmlText => replica.text_delta(&node),
-            Kind::Map => replica.entries(&node),
-            _ => replica.sequence_items(&node),
-        };
-        for part in inside.unwrap().split("{\"\\u0000\":[").skip(1) {
-            let numbers: Vec<u64> =
-                part.split([',', ']']).take(3).filter_map(|number| number.parse().ok()).collect();
-            let [kind, client, clock] = numbers[..] else { continue };
-            let kind = Kind::from_number(u8::try_from(kind).unwrap()).unwrap();
-            let client = ClientId::new(client).unwrap();
-            nodes.push(Node { kind, place: Place::Nested(client, clock) });
-        }
-        at += 1;
-    }
-    nodes
 }
 
 /// One of the two, what it has not sent, and who is told of everything that it has.

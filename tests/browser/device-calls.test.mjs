@@ -53,6 +53,8 @@ const words = text => text?.split(' ').sort().join(' ')
 /** Goes through a flow again and again, while its first call fails, its second one, and so on. */
 async function walk(page, given, check) {
   for (let at = 1; at < CALLS_MAX; at += 1) {
+    // Each walk makes some instances, and a page has room for a hundred that a busy browser has not collected yet.
+    if (at % 5 === 0) await page.requestGC()
     const result = await page.evaluate(given => window.walk(given), { ...given, at }).catch(error => {
       throw new Error(`${given.how}, call ${at}: ${error.message}`)
     })

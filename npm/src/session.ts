@@ -195,8 +195,10 @@ export class Session {
     const keeper: WasmKeeper = {
       ...keeperOf(this.#receivers),
       opened: (database, isNew) => {
+        // One that goes while it is in use takes nothing with it: the rooms write themselves anew.
+        const isFirst = this.#database === undefined
         this.#database = database
-        return noteDatabase() && isNew
+        return noteDatabase() && isNew && isFirst
       },
       carry: name => {
         this.#carried = name

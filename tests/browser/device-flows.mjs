@@ -108,7 +108,9 @@ export function installFlows() {
       await until('it is on the device', () => room.saved.tier === 'device')
     }
   })
+  /** As in a browser in which nobody was before. */
   const deleteDatabase = () => inPeace(() => new Promise((resolve, reject) => {
+    localStorage.clear()
     Object.assign(indexedDB.deleteDatabase('coweave'), { onsuccess: resolve, onerror: reject })
   }))
 

@@ -27,19 +27,18 @@ pub(super) struct Holds {
 /// Where another content or other formats begin in a text, and whether with a shared type.
 type Border = (u32, bool);
 
-/// Makes steps that were checked; gives how often that went through the text.
+/// Makes steps that were checked.
 pub(super) fn apply(
     branch: BranchPtr,
     txn: &mut TransactionMut<'_>,
     steps: Vec<NewStep>,
     holds: Holds,
-) -> usize {
-    let deletions = steps.iter().filter(|step| matches!(step, NewStep::Delete(_)));
-    let borders = (deletions.count() > DELETIONS_MAX).then(|| borders(branch, txn)).flatten();
-    walk(branch, txn, (steps, holds), borders.as_deref())
+) {
+    let borders = borders(branch, txn, &steps);
+    walk(branch, txn, (steps, holds), borders.as_deref());
 }
 
-/// The same by the borders of the text, when they are known.
+/// Makes steps, by the borders of the text when they are known; gives how often that went through it.
 ///
 /// Behind a deletion yrs takes the formats at the next text for those of its place, though marks may lie
 /// between: whatever is inserted there, or given formats, has to look them up again, by another walk.
@@ -149,8 +148,13 @@ fn flush(
     }
 }
 
-/// The borders of a text, with that at its end; `None` when it holds what looks like text and counts as something else.
-fn borders<T: ReadTxn>(branch: BranchPtr, txn: &T) -> Option<Vec<Border>> {
+/// The borders of a text, with that at its end, for steps with many deletions; `None` as well when it
+/// holds what looks like text and counts as something else.
+fn borders<T: ReadTxn>(branch: BranchPtr, txn: &T, steps: &[NewStep]) -> Option<Vec<Border>> {
+    let deletions = steps.iter().filter(|step| matches!(step, NewStep::Delete(_)));
+    if deletions.count() <= DELETIONS_MAX {
+        return None;
+    }
     let text = TextRef::from(branch);
     let mut borders = Vec::new();
     let mut index = 0;
@@ -240,12 +244,13 @@ mod tests {
 
     #[test]
     fn a_delta_goes_through_the_text_twice_however_many_steps_it_has() {
-        let (doc, text) = document();
-        assert_eq!(apply(branch(&text), &mut doc.transact_mut(), pairs(), HOLDS), 2);
         // Without the borders it is one more for each deletion.
-        let (doc, text) = document();
-        let walks = walk(branch(&text), &mut doc.transact_mut(), (pairs(), HOLDS), None);
-        assert_eq!(walks, 3_001);
+        for (by_borders, walks) in [(true, 2), (false, 3_001)] {
+            let (doc, text) = document();
+            let (branch, mut txn) = (branch(&text), doc.transact_mut());
+            let borders = borders(branch, &txn, &pairs()).filter(|_| by_borders);
+            assert_eq!(walk(branch, &mut txn, (pairs(), HOLDS), borders.as_deref()), walks);
+        }
     }
 
     fn some_formats(random: &mut Random) -> Attrs {
@@ -297,7 +302,7 @@ mod tests {
                 let content = (0..30).map(|_| some_content(&mut random)).collect();
                 apply(branch, &mut txn, content, Holds::default());
                 let steps = some_steps(&mut random, text.len(&txn));
-                let borders = borders(branch, &txn).filter(|_| by_borders);
+                let borders = borders(branch, &txn, &steps).filter(|_| by_borders);
                 let holds = Holds { formats: true, types: true };
                 walk(branch, &mut txn, (steps, holds), borders.as_deref());
                 text.diff(&txn, YChange::identity)

@@ -7,6 +7,7 @@ mod anew;
 mod delta;
 mod depth;
 mod entries;
+mod observed;
 mod position;
 mod read;
 mod sequence;
@@ -21,6 +22,7 @@ use yrs::{
     TransactionMut, Update,
 };
 
+use self::observed::Observed;
 pub use self::position::{Assoc, Position};
 pub(super) use self::sequence::items;
 pub use super::change::{Change, KeyChange, Segment, Step};
@@ -30,7 +32,7 @@ use super::known::Known;
 use super::nesting::Nesting;
 pub use super::node::{Kind, Node, Place};
 use super::noted::Noted;
-use super::observe::{Changes, unwatch, watch};
+use super::observe::Changes;
 use super::orphan::collect_orphans;
 use super::pair::Pairs;
 use super::splice;
@@ -47,21 +49,6 @@ pub(super) const REMOTE: &str = "remote";
 const EARLIER: &str = "earlier";
 /// Edits are merged up to this many bytes.
 pub(super) const EDIT_BYTES_MAX: usize = 384 << 10;
-
-/// A type that is observed.
-#[derive(Debug)]
-struct Observed {
-    node: Node,
-    /// How often for itself, and how often with what is inside.
-    count: [u32; 2],
-}
-
-impl Observed {
-    const fn is_deep(&self) -> bool {
-        let [_, deep] = self.count;
-        deep > 0
-    }
-}
 
 /// One client's copy of a document.
 #[derive(Debug)]
@@ -464,70 +451,6 @@ impl Replica {
     ) -> Result<T, Error> {
         let txn = self.doc.try_transact().map_err(busy)?;
         Ok(node.find(&txn)?.map_or_else(T::default, |branch| read(branch, &txn)))
-    }
-
-    /// Starts to collect the changes of a type; `is_deep` for those of types inside it, too.
-    /// Counted: it takes as many calls of [`Self::unobserve`] to stop.
-    ///
-    /// # Errors
-    /// `api.deleted`.
-    pub fn observe(&mut self, node: impl Into<Node>, is_deep: bool) -> Result<(), Error> {
-        let node = node.into();
-        let known = self.observed.iter().position(|it| it.node == node);
-        let at = known.unwrap_or_else(|| {
-            self.observed.push(Observed { node, count: [0, 0] });
-            self.observed.len() - 1
-        });
-        let Some(observed) = self.observed.get_mut(at) else { return Ok(()) };
-        let was_deep = observed.is_deep();
-        let [own, deep] = &mut observed.count;
-        let count = if is_deep { deep } else { own };
-        *count = count.saturating_add(1);
-        if known.is_some() && was_deep == observed.is_deep() {
-            return Ok(());
-        }
-        let watched = self.observed.get(at).map_or(Ok(()), |observed| self.watch(observed));
-        if watched.is_err() {
-            self.observed.swap_remove(at);
-        }
-        watched
-    }
-
-    fn watch(&self, observed: &Observed) -> Result<(), Error> {
-        let mut txn = self.doc.try_transact_mut().map_err(busy)?;
-        let branch = observed.node.open(&mut txn)?;
-        drop(txn);
-        watch(branch, &observed.node, observed.is_deep(), &self.changes);
-        Ok(())
-    }
-
-    /// Takes back one [`Self::observe`].
-    pub fn unobserve(&mut self, node: impl Into<Node>, is_deep: bool) {
-        let node = node.into();
-        let Some(at) = self.observed.iter().position(|it| it.node == node) else { return };
-        let Some(observed) = self.observed.get_mut(at) else { return };
-        let was_deep = observed.is_deep();
-        let [own, deep] = &mut observed.count;
-        let count = if is_deep { deep } else { own };
-        *count = count.saturating_sub(1);
-        if observed.count == [0, 0] {
-            self.observed.swap_remove(at);
-            let branch = self.doc.try_transact().ok().and_then(|txn| node.find(&txn).ok()?);
-            if let Some(branch) = branch {
-                unwatch(branch);
-            }
-        } else if was_deep != observed.is_deep()
-            && let Some(observed) = self.observed.get(at)
-        {
-            // A type that is gone has no observers.
-            self.watch(observed).ok();
-        }
-    }
-
-    /// The changes of observed types since the last call, in order; none while a group is open.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "it empties the queue")]
-    pub fn take_changes(&mut self) -> Vec<Change> {
-        if self.depth > 0 { Vec::new() } else { self.changes.take() }
     }
 }
 

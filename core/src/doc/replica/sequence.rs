@@ -184,9 +184,7 @@ pub(super) fn fill(out: &Out, txn: &mut TransactionMut<'_>, new: New) {
             insert(&ArrayRef::from(branch), txn, 0, items);
         }
         New::Map(entries) => set_all(branch, txn, entries),
-        New::Text(steps) | New::XmlText(steps) => {
-            apply(branch, txn, steps, Holds::default());
-        }
+        New::Text(steps) | New::XmlText(steps) => apply(branch, txn, steps, Holds::default()),
         New::XmlElement { attributes, children, .. } => {
             insert(&ArrayRef::from(branch), txn, 0, children);
             set_all(branch, txn, attributes);

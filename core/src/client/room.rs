@@ -122,6 +122,8 @@ pub struct Room {
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
     pub(super) device: Device,
+    /// It may have something to do.
+    pub(super) is_active: bool,
     saved: Saved,
 }
 
@@ -170,6 +172,7 @@ impl Room {
             role: None,
             keeps_refused: false,
             leaving: None,
+            is_active: true,
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }

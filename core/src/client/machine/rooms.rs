@@ -75,3 +75,60 @@ impl Deref for Rooms {
         &self.all
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::client::{Client, Input, Output, Settings, StoredCopy};
+    use crate::ids::{ClientId, RoomName, SessionKey};
+    use crate::limits::Limits;
+    use crate::time::Time;
+
+    const ROOMS: u32 = 200;
+    const NOW: Time = Time::ZERO;
+
+    /// How many rooms are looked at most until all is done that the session wants; the device does what is for it.
+    fn most_active(client: &mut Client) -> usize {
+        let mut most = 0;
+        loop {
+            let output = client.poll(NOW);
+            most = most.max(client.rooms.active.len());
+            match output {
+                Output::Idle { .. } => return most,
+                Output::Write { key, ticket, .. } => {
+                    client.handle(Input::Written { key, ticket }, NOW);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_room_that_is_typed_in_is_looked_at() {
+        let settings = Settings {
+            session: SessionKey([1; 16]),
+            agent: "test".to_owned(),
+            limits: Limits::default(),
+            has_device_store: true,
+        };
+        let mut client = Client::new(settings, 1, NOW);
+        let open = |at| {
+            let (key, name) = (client.next_key(), RoomName::parse(&format!("room {at}")).unwrap());
+            client.handle(Input::Open { key, name, client: ClientId::from_u32(at) }, NOW);
+            client.handle(Input::Loaded { key, copy: Ok(StoredCopy::default()) }, NOW);
+            key
+        };
+        let keys: Vec<_> = (0..ROOMS).map(open).collect();
+        most_active(&mut client);
+        assert_eq!(client.rooms.active, [], "none waits for anything");
+        for _ in 0..3 {
+            let room = client.room_mut(keys[7]).unwrap();
+            room.replica_mut().text_insert("text", 0, "x").unwrap();
+            client.handle(Input::Tick, NOW);
+            assert_eq!(most_active(&mut client), 1);
+            assert_eq!(client.rooms.active, []);
+        }
+        // Whatever becomes of the connection is to be seen in all of them.
+        client.handle(Input::SocketOpened { token: String::new() }, NOW);
+        assert_eq!(client.rooms.active.len(), ROOMS as usize);
+    }
+}

@@ -9,8 +9,6 @@ use wasm_bindgen::prelude::wasm_bindgen;
 /// Two clocks that drift apart by more than this, or a timer that comes later than this, mean that
 /// the machine slept or the page was frozen.
 const LOST_TIME_MS: u64 = 5_000;
-/// For so long after a look at both clocks, one of them is enough.
-const LOOK_MS: f64 = 100.0;
 
 #[wasm_bindgen]
 extern "C" {
@@ -25,8 +23,6 @@ pub(crate) struct Clock {
     steady_ms: Cell<f64>,
     /// By how much it went back so far. It must not, and where it does, no timer may wait for it.
     went_back_ms: Cell<f64>,
-    /// What the steady clock said when the wall clock was last looked at.
-    looked_ms: Cell<f64>,
     /// How far the wall clock was ahead of the steady one when last looked at.
     wall_ahead_ms: Cell<u64>,
 }
@@ -47,14 +43,10 @@ impl Clock {
         Time::from_ms(whole(steady_ms + self.went_back_ms.get()))
     }
 
-    /// The present moment, and whether the wall clock jumped since it was last looked at: the steady one
-    /// stands still while some machines sleep. Of frames that come one upon the other, one is enough to see it.
+    /// The present moment, and whether the wall clock jumped since the last call: the steady one
+    /// stands still while some machines sleep.
     pub(crate) fn look(&self) -> (Time, bool) {
         let steady_ms = performance_now();
-        if (steady_ms - self.looked_ms.get()).abs() < LOOK_MS {
-            return (self.time(steady_ms), false);
-        }
-        self.looked_ms.set(steady_ms);
         let ahead_ms = wall_ahead_ms(steady_ms);
         let before_ms = self.wall_ahead_ms.replace(ahead_ms);
         (self.time(steady_ms), ahead_ms.abs_diff(before_ms) > LOST_TIME_MS)

@@ -122,8 +122,6 @@ pub struct Room {
     /// What the relay will not have, while `replica` still lacks what the relay has.
     pub(super) leaving: Option<Box<Leaving>>,
     pub(super) device: Device,
-    /// It may have something to do.
-    pub(super) is_active: bool,
     saved: Saved,
 }
 
@@ -172,7 +170,6 @@ impl Room {
             role: None,
             keeps_refused: false,
             leaving: None,
-            is_active: true,
             saved: Saved { tier: Tier::Durable, pending: 0, is_on_device },
         }
     }

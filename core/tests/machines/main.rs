@@ -18,7 +18,6 @@ mod device;
 mod device_in_doubt;
 mod fuzz;
 mod link;
-mod many_rooms;
 mod page;
 mod reconnection;
 mod report;

@@ -183,6 +183,7 @@ impl Client {
 
     /// Whether something was sent of which nobody has said yet that it arrived.
     fn is_in_use(&self) -> bool {
-        self.sent_at >= self.heard_at || self.rooms.active().any(Room::is_unanswered)
+        let is_unanswered = |room: &Room| room.may_send && room.accepted() < room.last_number();
+        self.sent_at >= self.heard_at || self.rooms.values().any(is_unanswered)
     }
 }

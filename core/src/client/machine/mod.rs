@@ -5,7 +5,6 @@ mod connection;
 mod courier;
 mod receive;
 mod restore;
-mod rooms;
 mod sharing;
 mod storage;
 mod token;
@@ -16,12 +15,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use self::courier::Courier;
-use self::rooms::Rooms;
 use self::token::Token;
 use super::aside::read_only;
 use super::backoff::Backoff;
 use super::device::Storage;
-use super::report::{Diary, Phase};
+use super::report::Diary;
 use super::room::{Room, RoomState};
 use super::tabs::About;
 use super::{Event, Input, Output, RoomKey, StoredCopy};
@@ -58,13 +56,11 @@ pub struct Settings {
 pub struct Client {
     settings: Settings,
     random: Random,
-    rooms: Rooms,
+    rooms: OrderedMap<RoomKey, Room>,
     last_key: u64,
     channels: OrderedMap<Channel, RoomKey>,
     last_channel: u32,
     socket: Socket,
-    /// How it stood when the states of the rooms were derived from it.
-    seen: Seen,
     pub(super) backoff: Backoff,
     token: Token,
     courier: Courier,
@@ -89,9 +85,6 @@ pub struct Client {
     talks: Vec<Output>,
 }
 
-/// The phase of the socket, and when it is tried again.
-type Seen = (Phase, Option<Time>);
-
 #[derive(Debug)]
 enum Socket {
     /// There is no room.
@@ -115,12 +108,11 @@ impl Client {
         Self {
             settings,
             random: Random::from_seed(seed),
-            rooms: Rooms::new(),
+            rooms: OrderedMap::new(),
             last_key: 0,
             channels: OrderedMap::new(),
             last_channel: 0,
             socket: Socket::Unneeded,
-            seen: (Phase::Unneeded, None),
             backoff: Backoff::new(),
             token: Token::new(now),
             courier: Courier::new(),
@@ -242,9 +234,6 @@ impl Client {
             self.flush();
             self.outputs.extend(self.talks.drain(..));
             self.refresh_states();
-            if self.outputs.is_empty() {
-                self.rooms.rest();
-            }
         }
         self.outputs.pop_front().unwrap_or_else(|| Output::Idle { wake: self.wake(now) })
     }
@@ -357,26 +346,21 @@ impl Client {
     /// Has remembered what came into the rooms, and became of them. Behind a frame of the relay that is mostly
     /// all there is to do, and then one look at everything else is enough.
     fn keep(&mut self) {
-        for at in 0.. {
-            let Some(key) = self.rooms.nth_active(at) else { break };
-            self.keep_of(key);
+        for room in self.rooms.values_mut().filter(|room| !room.kept.is_empty()) {
+            let key = room.key;
+            let is_told = !self.courier.carries(key);
+            let kept = room.kept.drain(..).filter(|_| is_told);
+            self.outputs.extend(kept.map(|kept| Output::Keep { key, kept }));
         }
-    }
-
-    fn keep_of(&mut self, key: RoomKey) {
-        let is_told = !self.courier.carries(key);
-        let Some(room) = self.rooms.get_mut(&key) else { return };
-        let kept = room.kept.drain(..).filter(|_| is_told);
-        self.outputs.extend(kept.map(|kept| Output::Keep { key, kept }));
     }
 
     /// Takes what edits were made, sends them, and gives the device what it has to keep.
     fn settle(&mut self, now: Time) {
         for at in 0.. {
-            let Some(key) = self.rooms.nth_active(at) else { break };
+            let Some(key) = self.rooms.keys().nth(at).copied() else { break };
             while let Some(room) = self.rooms.get_mut(&key) {
                 let edit = if room.is_loaded { room.take_edits() } else { None };
-                self.keep_of(key);
+                self.keep();
                 let Some((number, kind, update)) = edit else { break };
                 self.tell(key, Event::DocumentChanged);
                 self.send_edit(key, number, kind, update, now);
@@ -488,7 +472,7 @@ impl Client {
         if matches!(self.socket, Socket::Open) {
             let is_due = |room: &Room| room.rejoin_at.is_some_and(|at| now >= at);
             let due: Vec<_> =
-                self.rooms.active().filter(|room| is_due(room)).map(|room| room.key).collect();
+                self.rooms.values().filter(|room| is_due(room)).map(|room| room.key).collect();
             due.into_iter().for_each(|key| self.join(key, now));
         }
     }
@@ -505,18 +489,17 @@ impl Client {
             }
         };
         let wake = earliest(socket, self.courier_wakes_at());
-        self.rooms.active().fold(wake, |wake, room| earliest(wake, room.wake(now)))
+        self.rooms.values().fold(wake, |wake, room| {
+            let presence = (room.may_send && room.is_presence_due)
+                .then(|| room.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
+            let store = earliest(room.store_retry_at(), room.asks_at());
+            earliest(earliest(wake, presence), earliest(room.rejoin_at, store))
+        })
     }
 
     /// Derives what the app sees of each room from what is, in one place.
     fn refresh_states(&mut self) {
-        let (phase, _, retry_at) = self.phase();
-        if std::mem::replace(&mut self.seen, (phase, retry_at)) != (phase, retry_at) {
-            self.rooms.activate();
-        }
-        for at in 0.. {
-            let Some(key) = self.rooms.nth_active(at) else { break };
-            let Some(room) = self.rooms.get_mut(&key) else { continue };
+        for room in self.rooms.values_mut() {
             let state = match (&room.stopped, &self.socket) {
                 (Some(error), _) => RoomState::Stopped { error: error.clone() },
                 (None, _) if !room.is_loaded => RoomState::Opening,
@@ -539,25 +522,6 @@ impl Client {
                 }
             }
         }
-    }
-}
-
-impl Room {
-    /// When there is something to do by itself.
-    fn wake(&self, now: Time) -> Option<Time> {
-        let presence = (self.may_send && self.is_presence_due)
-            .then(|| self.presence_sent_at.map_or(now, |at| at + PRESENCE_INTERVAL));
-        let store = earliest(self.store_retry_at(), self.asks_at());
-        earliest(presence, earliest(self.rejoin_at, store))
-    }
-
-    /// Whether something was sent of which nobody has said yet that it arrived.
-    fn is_unanswered(&self) -> bool {
-        self.may_send && self.accepted() < self.last_number()
-    }
-
-    fn is_waiting(&self) -> bool {
-        self.is_unanswered() || self.wake(Time::ZERO).is_some()
     }
 }
 

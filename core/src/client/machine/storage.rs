@@ -95,14 +95,12 @@ impl Client {
 
     /// Reads the stores again that failed: those whose time has come, or all of them at a hint.
     pub(super) fn read_lost_stores(&mut self, now: Option<Time>) {
-        let is_due = |room: &&Room| {
+        let is_due = |room: &&mut Room| {
             let at = room.store_retry_at();
             at.is_some_and(|at| now.is_none_or(|now| now >= at))
         };
-        let due: Vec<_> = self.rooms.active().filter(is_due).map(|room| room.key).collect();
-        for key in due {
-            let asked = self.rooms.get_mut(&key).map(Room::read_store);
-            self.outputs.extend(asked);
+        for room in self.rooms.values_mut().filter(is_due) {
+            self.outputs.push_back(room.read_store());
         }
     }
 

@@ -346,12 +346,16 @@ impl Client {
     /// Has remembered what came into the rooms, and became of them. Behind a frame of the relay that is mostly
     /// all there is to do, and then one look at everything else is enough.
     fn keep(&mut self) {
-        for room in self.rooms.values_mut().filter(|room| !room.kept.is_empty()) {
-            let key = room.key;
-            let is_told = !self.courier.carries(key);
-            let kept = room.kept.drain(..).filter(|_| is_told);
-            self.outputs.extend(kept.map(|kept| Output::Keep { key, kept }));
-        }
+        let told = self.rooms.values().filter(|room| !room.kept.is_empty());
+        let keys: Vec<_> = told.map(|room| room.key).collect();
+        keys.into_iter().for_each(|key| self.keep_of(key));
+    }
+
+    fn keep_of(&mut self, key: RoomKey) {
+        let is_told = !self.courier.carries(key);
+        let Some(room) = self.rooms.get_mut(&key) else { return };
+        let kept = room.kept.drain(..).filter(|_| is_told);
+        self.outputs.extend(kept.map(|kept| Output::Keep { key, kept }));
     }
 
     /// Takes what edits were made, sends them, and gives the device what it has to keep.
@@ -360,7 +364,7 @@ impl Client {
             let Some(key) = self.rooms.keys().nth(at).copied() else { break };
             while let Some(room) = self.rooms.get_mut(&key) {
                 let edit = if room.is_loaded { room.take_edits() } else { None };
-                self.keep();
+                self.keep_of(key);
                 let Some((number, kind, update)) = edit else { break };
                 self.tell(key, Event::DocumentChanged);
                 self.send_edit(key, number, kind, update, now);

@@ -90,6 +90,7 @@ test('a token callback that fails is an attempt that failed', async t => {
 })
 
 test('a token callback that never answers is an attempt that failed', async t => {
+  drawLongWaits(t)
   t.mock.timers.enable({ apis: ['setTimeout'] })
   const never = (): Promise<string> => new Promise(() => undefined)
   const room = client(t, NOWHERE, { webSocket: FakeSocket, token: never }).room('room')
